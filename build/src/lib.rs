@@ -1,0 +1,1 @@
+//! Plan, schedule, fetch, realise, audit.

@@ -1,0 +1,2 @@
+//! The hb command line.
+fn main() {}

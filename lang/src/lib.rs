@@ -1,0 +1,1 @@
+//! The hb language: text to tree, diagnostics, formatter. No I/O.

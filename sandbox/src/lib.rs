@@ -1,0 +1,1 @@
+//! Sandboxes as plain data, and bubblewrap to run them.

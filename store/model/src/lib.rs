@@ -1,0 +1,1 @@
+//! Ids, derivations, their encoding and the hashing rules. Pure.
