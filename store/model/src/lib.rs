@@ -1,1 +1,31 @@
-//! Ids, derivations, their encoding and the hashing rules. Pure.
+//! Ids, derivations, their encoding and the hashing rules.
+//!
+//! Everything here is pure: no file is read, no clock, no environment. What is
+//! hashed, in what order, is specified in prose in `docs/store-format.md`; the
+//! literal digests in this crate's tests pin it.
+
+mod base32;
+mod declared;
+mod derivation;
+mod digest;
+mod encode;
+mod name;
+mod path;
+mod placeholder;
+mod realisation;
+mod resolve;
+mod tree;
+
+pub use base32::{decode as base32_decode, encode as base32_encode};
+pub use declared::{Algorithm, DeclaredHash, DeclaredHashError, Hasher};
+pub use derivation::{
+    BUILTIN_PREFIX, Derivation, FileContent, FixedOutput, Input, Limits, Outputs,
+};
+pub use digest::{ContentDigest, DerivationId, DigestError, NodeDigest, ResolvedId};
+pub use encode::DecodeError;
+pub use name::{MAX_NAME_LENGTH, NameError, OutputName, StoreName};
+pub use path::{FixedMethod, PathError, STORE_DIR, StorePath};
+pub use placeholder::{PLACEHOLDER_LENGTH, output_placeholder, own_output_placeholder};
+pub use realisation::{Isolation, Realisation, RealisationKey};
+pub use resolve::{ResolveError, Resolved};
+pub use tree::{DirectoryHasher, NodeKind};

@@ -1,0 +1,63 @@
+//! Nix's base 32: no `e o u t`, digits from the most significant end.
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+/// The text of some bytes: `ceil(8 * len / 5)` characters.
+pub fn encode(bytes: &[u8]) -> String {
+    let length = (bytes.len() * 8).div_ceil(5);
+    (0..length)
+        .rev()
+        .map(|digit| {
+            let bit = digit * 5;
+            let (byte, shift) = (bit / 8, bit % 8);
+            let low = u16::from(bytes[byte]);
+            let high = u16::from(bytes.get(byte + 1).copied().unwrap_or(0));
+            char::from(ALPHABET[usize::from(((high << 8 | low) >> shift) & 31)])
+        })
+        .collect()
+}
+
+/// The `N` bytes behind a text, or `None` if it isn't the encoding of `N` bytes.
+pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != (N * 8).div_ceil(5) {
+        return None;
+    }
+    let mut bytes = [0u8; N];
+    for (digit, character) in text.bytes().rev().enumerate() {
+        let value = ALPHABET.iter().position(|&c| c == character)? as u16;
+        let bit = digit * 5;
+        let (byte, shift) = (bit / 8, bit % 8);
+        let wide = value << shift;
+        bytes[byte] |= wide as u8;
+        let carry = (wide >> 8) as u8;
+        match bytes.get_mut(byte + 1) {
+            Some(next) => *next |= carry,
+            None if carry != 0 => return None,
+            None => {}
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_as_nix_does() {
+        // nix-hash --type sha256 --to-base32 of sha256("")
+        let digest = data_encoding::HEXLOWER
+            .decode(b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+            .unwrap();
+        assert_eq!(encode(&digest), "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73");
+    }
+
+    #[test]
+    fn decoding_undoes_encoding_and_refuses_the_rest() {
+        let bytes: [u8; 20] = std::array::from_fn(|i| (i * 37) as u8);
+        assert_eq!(decode(&encode(&bytes)), Some(bytes));
+        assert_eq!(decode::<20>("e0000000000000000000000000000000"), None);
+        assert_eq!(decode::<20>("0"), None);
+        assert_eq!(decode::<32>(&"z".repeat(52)), None);
+    }
+}
