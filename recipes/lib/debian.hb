@@ -5,10 +5,10 @@
 let
   pin = version: size: sha256: { inherit version size sha256; };
 
-  fetch =
+  describe =
     package:
     { version, size, sha256 }:
-    hb.fetch {
+    {
       name = "${package}.deb";
       inherit size sha256;
       origins = [
@@ -22,8 +22,8 @@ let
       ];
     };
 
-  /** The pinned packages by name, each the fetch of its archive. */
-  packages = builtins.mapAttrs fetch {
+  /** The pinned packages by name, each as `hb.fetch` takes it. */
+  pins = builtins.mapAttrs describe {
     # Static: enough for every build in pure Go.
     bash-static = pin "5.2.15-2+b13" 1079448 "f62e37fc6c2c14417f270323066b4c621db5dc151a26f7a1f58e3fc24111d1c8";
     busybox-static = pin "1:1.35.0-4+deb12u1+b1" 928188 "3d3fdbe91d4660c873e14b092c213fe81c1da6362daa236eb25d0171eb108744";
@@ -74,8 +74,8 @@ let
     zlib1g = pin "1:1.2.13.dfsg-1" 86684 "d7dd1d1411fedf27f5e27650a6eff20ef294077b568f4c8c5e51466dc7c08ce4";
   };
 
-  /** The packages of these names. */
-  select = names: map (name: packages.${name}) names;
+  /** The archives of the packages of these names. */
+  select = names: map (name: hb.fetch pins.${name}) names;
 
   /** The links `bin/NAME` to `target` for each of these names. */
   linkEach =
@@ -86,6 +86,8 @@ let
         value = target;
       }) names
     );
+
+  staticRootPackages = [ "bash-static" "busybox-static" ];
 
   shellTools = [
     "bash" "coreutils" "grep" "gzip" "patch" "sed" "tar" "xz-utils" "libacl1" "libattr1"
@@ -100,7 +102,7 @@ let
   ];
 in
 {
-  inherit packages;
+  inherit pins staticRootPackages;
 
   /**
     The smallest root that builds Go: a shell and busybox, both static. It holds no
@@ -108,7 +110,7 @@ in
   */
   staticRoot = hb.root {
     name = "static-root";
-    packages = select [ "bash-static" "busybox-static" ];
+    packages = select staticRootPackages;
     links =
       linkEach "bash-static" [ "bash" "sh" ]
       // linkEach "busybox" [
@@ -141,7 +143,7 @@ in
   */
   qemu = hb.unpack {
     name = "qemu-loongarch64";
-    archive = packages.qemu-user-static;
+    archive = hb.fetch pins.qemu-user-static;
     subdir = "usr/bin";
     # The package brings an emulator for each of thirty processors.
     exclude = map (letter: "qemu-${letter}*") [ "a" "c" "h" "i" "m" "n" "o" "p" "r" "s" "x" ];

@@ -7,7 +7,7 @@ let
   /** What a wheel's folder `go/` holds beside the Go that it packs. */
   wheelOnly = [ "__init__.py" ];
 
-  /** What upstream's build writes into a tree of Go's source. */
+  /** What upstream's build writes into a tree of Go's source, in any version. */
   generated = [
     "bin"
     "pkg"
@@ -16,6 +16,7 @@ let
     "src/cmd/internal/objabi/zbootstrap.go"
     "src/go/build/zcgo.go"
     "src/internal/buildcfg/zbootstrap.go"
+    "src/internal/runtime/sys/zversion.go"
     "src/runtime/internal/sys/zversion.go"
     "src/time/tzdata/zzipdata.go"
   ];
@@ -42,8 +43,6 @@ in
 
   /**
     The source alone in a wheel: without what was compiled or generated.
-
-    Which files are generated depends on the version; the list is that of Go 1.21.
   */
   wheelSource =
     { version, archive }:

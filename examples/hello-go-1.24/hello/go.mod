@@ -1,0 +1,3 @@
+module hb.example/hello
+
+go 1.24
