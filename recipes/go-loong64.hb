@@ -24,19 +24,25 @@ let
     archive = sources.go1_22_10_wheel;
   };
 
-  /** Upstream's release archive for loong64, made by `bootstrap`; it must be theirs. */
-  sdkFrom =
+  /** Go as upstream releases it, compiled by `bootstrap`. */
+  releaseFrom =
     bootstrap:
+    go.buildGo {
+      inherit version source bootstrap;
+      target = arch;
+    };
+
+  release = releaseFrom prebuilt;
+
+  /** The archive for loong64 in a release, which must be the one that upstream published. */
+  sdkFrom =
+    release:
     let
       archive = "go${version}.linux-${arch}.tar.gz";
-      built = go.buildGo {
-        inherit version source bootstrap;
-        target = arch;
-      };
     in
     go.checkedFile {
       name = archive;
-      file = "${built.dist}/${archive}";
+      file = "${release.dist}/${archive}";
       sha256 = "b208eb25fe244408cbe269ed426454bc46e59d0e0a749b6240d39e884e969875";
     };
 
@@ -75,6 +81,8 @@ let
       };
       bootstrap = stages.go1_21_13;
     };
+
+    go1_24_4 = releaseFrom stages.go1_23_1;
   };
 
   debianPatches = hb.unpack {
@@ -183,11 +191,11 @@ let
   };
 in
 {
-  inherit app native-check run-check stages toolchain;
+  inherit app native-check release run-check stages toolchain;
 
   default = [ app run-check ];
 
-  sdk = sdkFrom prebuilt;
+  sdk = sdkFrom release;
 
-  bootstrap = sdkFrom stages.go1_23_1;
+  bootstrap = sdkFrom stages.go1_24_4;
 }
