@@ -1,0 +1,319 @@
+//! The system calls that a sandboxed program is refused, as a table, and the
+//! filter made of it.
+//!
+//! The namespaces are the wall; this is the second one. A call is here because
+//! it makes what the store cannot represent (set-uid bits, extended
+//! attributes), because it reaches what no namespace covers (keyrings, vsock,
+//! the terminal), or because it opens parts of the kernel that no build needs
+//! and that broke before (io_uring, userfaultfd, bpf, nested namespaces).
+//! `docs/sandbox.md` explains each group; a refused call fails with an error
+//! that programs know how to handle, and kills nobody.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+
+use crate::spec::SyscallPolicy;
+
+/// The filter could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// The compiler of filters does not know this processor.
+    #[error("system calls cannot be filtered on {0}")]
+    Processor(&'static str),
+    /// The table is not what the compiler of filters accepts.
+    #[error("the table of system calls does not compile")]
+    Table(#[source] seccompiler::BackendError),
+    /// A compiled part does not end as parts do that can be joined.
+    #[error("the compiled filter has an unknown shape")]
+    Shape,
+    /// The filter could not be stored for handing it over.
+    #[error("the system call filter could not be kept in memory")]
+    Memory(#[source] io::Error),
+}
+
+/// When a call is refused.
+enum When {
+    Always,
+    /// Any of these bits is set in this argument.
+    Bits(u8, u64),
+    /// This argument has one of these values.
+    Is(u8, &'static [u64]),
+    /// This argument, a mode, has the set-uid or the set-gid bit.
+    SetIdMode(u8),
+    /// The flags in the first argument create a file, and the mode in the second
+    /// has one of those bits.
+    CreatesSetId(u8, u8),
+    /// The socket's family, or its netlink protocol, is not one of the usual.
+    UnusualSocket {
+        unix: bool,
+    },
+}
+
+/// The calls that are refused with one error.
+struct Group {
+    error: i32,
+    calls: Vec<(i64, When)>,
+}
+
+const SET_ID_BITS: [u64; 2] = [libc::S_ISUID as u64, libc::S_ISGID as u64];
+/// `O_CREAT`, and `O_TMPFILE` without the `O_DIRECTORY` that it includes.
+const CREATING_FLAGS: [u64; 2] =
+    [libc::O_CREAT as u64, (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64];
+/// Typing into, and selecting on, the terminal of the person who runs hb.
+const TERMINAL_INJECTION: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
+/// Kernel interfaces keep one number on every processor since 424.
+const SYS_FCHMODAT2: i64 = 452;
+const SYS_SETXATTRAT: i64 = 463;
+const SYS_FILE_SETATTR: i64 = 469;
+const CLONE_NEWTIME: u64 = 0x80;
+const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP) as u64;
+
+/// "Operation not permitted", with what it is refused for.
+fn forbidden() -> Group {
+    #[rustfmt::skip]
+    let mut calls = vec![
+        // Set-uid and set-gid files, and nodes that carry such bits.
+        (libc::SYS_fchmod, When::SetIdMode(1)),
+        (libc::SYS_fchmodat, When::SetIdMode(2)),
+        (SYS_FCHMODAT2, When::SetIdMode(2)),
+        (libc::SYS_openat, When::CreatesSetId(2, 3)),
+        (libc::SYS_mknodat, When::SetIdMode(2)),
+        // Namespaces and mounts of the build's own.
+        (libc::SYS_clone, When::Bits(0, NAMESPACE_FLAGS)),
+        (libc::SYS_unshare, When::Bits(0, NAMESPACE_FLAGS | CLONE_NEWTIME)),
+        (libc::SYS_setns, When::Always),
+        (libc::SYS_mount, When::Always),
+        (libc::SYS_umount2, When::Always),
+        (libc::SYS_pivot_root, When::Always),
+        (libc::SYS_chroot, When::Always),
+        (libc::SYS_open_tree, When::Always),
+        (libc::SYS_move_mount, When::Always),
+        (libc::SYS_fsopen, When::Always),
+        (libc::SYS_fsconfig, When::Always),
+        (libc::SYS_fsmount, When::Always),
+        (libc::SYS_fspick, When::Always),
+        (libc::SYS_mount_setattr, When::Always),
+        (libc::SYS_open_by_handle_at, When::Always),
+        // Keyrings: not namespaced, and inherited from the user's session.
+        (libc::SYS_add_key, When::Always),
+        (libc::SYS_request_key, When::Always),
+        (libc::SYS_keyctl, When::Always),
+        // Other processes' memory and files.
+        (libc::SYS_ptrace, When::Always),
+        (libc::SYS_process_vm_readv, When::Always),
+        (libc::SYS_process_vm_writev, When::Always),
+        (libc::SYS_kcmp, When::Always),
+        (libc::SYS_pidfd_getfd, When::Always),
+        // Parts of the kernel that no build needs.
+        (libc::SYS_bpf, When::Always),
+        (libc::SYS_perf_event_open, When::Always),
+        (libc::SYS_userfaultfd, When::Always),
+        (libc::SYS_io_uring_setup, When::Always),
+        (libc::SYS_io_uring_enter, When::Always),
+        (libc::SYS_io_uring_register, When::Always),
+        (libc::SYS_fanotify_init, When::Always),
+        (libc::SYS_kexec_load, When::Always),
+        (libc::SYS_init_module, When::Always),
+        (libc::SYS_finit_module, When::Always),
+        (libc::SYS_delete_module, When::Always),
+        (libc::SYS_syslog, When::Always),
+        (libc::SYS_acct, When::Always),
+        (libc::SYS_quotactl, When::Always),
+        (libc::SYS_swapon, When::Always),
+        (libc::SYS_swapoff, When::Always),
+        (libc::SYS_reboot, When::Always),
+        (libc::SYS_settimeofday, When::Always),
+        (libc::SYS_clock_settime, When::Always),
+        (libc::SYS_clock_adjtime, When::Always),
+        (libc::SYS_adjtimex, When::Always),
+        (libc::SYS_ioctl, When::Is(1, TERMINAL_INJECTION)),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    calls.extend([
+        (libc::SYS_chmod, When::SetIdMode(1)),
+        (libc::SYS_open, When::CreatesSetId(1, 2)),
+        (libc::SYS_creat, When::SetIdMode(1)),
+        (libc::SYS_mknod, When::SetIdMode(1)),
+        (libc::SYS_iopl, When::Always),
+        (libc::SYS_ioperm, When::Always),
+        (libc::SYS_kexec_file_load, When::Always),
+    ]);
+    Group { error: libc::EPERM, calls }
+}
+
+/// "Not supported": what the store does not keep. `cp` and `tar` go on.
+fn unsupported() -> Group {
+    let calls = vec![
+        (libc::SYS_setxattr, When::Always),
+        (libc::SYS_lsetxattr, When::Always),
+        (libc::SYS_fsetxattr, When::Always),
+        (SYS_SETXATTRAT, When::Always),
+        (SYS_FILE_SETATTR, When::Always),
+    ];
+    Group { error: libc::EOPNOTSUPP, calls }
+}
+
+/// "No such call": their flags lie in memory, where a filter cannot see them;
+/// libraries then use `clone` and `openat`.
+fn unseen() -> Group {
+    let calls = vec![(libc::SYS_clone3, When::Always), (libc::SYS_openat2, When::Always)];
+    Group { error: libc::ENOSYS, calls }
+}
+
+/// "Address family not supported": vsock and others reach beyond the network
+/// namespace or are rarely needed parts of the kernel.
+fn unusual_sockets(policy: SyscallPolicy) -> Group {
+    let when = When::UnusualSocket { unix: policy != SyscallPolicy::Fetch };
+    Group { error: libc::EAFNOSUPPORT, calls: vec![(libc::SYS_socket, when)] }
+}
+
+impl When {
+    /// Rules of which any one refuses the call; none means always.
+    fn rules(&self) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+        use SeccompCmpOp::{Eq, MaskedEq, Ne};
+        let has = |arg, bits| condition(arg, MaskedEq(bits), bits);
+        let rules: Vec<Vec<_>> = match *self {
+            When::Always => Vec::new(),
+            When::Bits(arg, bits) => (0..u64::BITS)
+                .map(|bit| 1 << bit)
+                .filter(|bit| bits & bit != 0)
+                .map(|bit| vec![has(arg, bit)])
+                .collect(),
+            When::Is(arg, values) => {
+                values.iter().map(|&value| vec![condition(arg, Eq, value)]).collect()
+            }
+            When::SetIdMode(mode) => SET_ID_BITS.map(|bit| vec![has(mode, bit)]).into(),
+            When::CreatesSetId(flags, mode) => CREATING_FLAGS
+                .iter()
+                .flat_map(|&flag| SET_ID_BITS.map(|bit| vec![has(flags, flag), has(mode, bit)]))
+                .collect(),
+            When::UnusualSocket { unix } => {
+                let mut usual = vec![libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+                usual.extend(unix.then_some(libc::AF_UNIX));
+                let family = usual.iter().map(|&af| condition(0, Ne, af as u64)).collect();
+                let netlink = vec![
+                    condition(0, Eq, libc::AF_NETLINK as u64),
+                    condition(2, Ne, libc::NETLINK_ROUTE as u64),
+                ];
+                vec![family, netlink]
+            }
+        };
+        rules
+            .into_iter()
+            .map(|all| SeccompRule::new(all.into_iter().collect::<Result<_, _>>()?))
+            .collect()
+    }
+}
+
+/// The kernel reads these arguments as 32 bits wide, and so does the filter.
+fn condition(
+    arg: u8,
+    op: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(arg, SeccompCmpArgLen::Dword, op, value)
+}
+
+/// A compiled filter, kept in memory for handing it to each sandbox.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    memory: File,
+}
+
+impl Filter {
+    /// Compiles the filter of `policy`, which must not be `Unfiltered`.
+    pub(crate) fn compile(policy: SyscallPolicy) -> Result<Self, FilterError> {
+        let program = compile(policy)?;
+        let bytes: Vec<u8> = program
+            .iter()
+            .flat_map(|step| {
+                let [c0, c1] = step.code.to_ne_bytes();
+                let [k0, k1, k2, k3] = step.k.to_ne_bytes();
+                [c0, c1, step.jt, step.jf, k0, k1, k2, k3]
+            })
+            .collect();
+        let memory = memfd_create("hb-syscalls", MemfdFlags::CLOEXEC)
+            .map_err(|errno| FilterError::Memory(errno.into()))?;
+        let mut memory = File::from(memory);
+        memory.write_all(&bytes).map_err(FilterError::Memory)?;
+        Ok(Filter { memory })
+    }
+
+    /// The filter at its first byte, with a reading position of its own: two
+    /// sandboxes that start at once must not share one.
+    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
+        File::open(format!("/proc/self/fd/{}", self.memory.as_raw_fd())).map(OwnedFd::from)
+    }
+}
+
+/// One program for all groups. The compiler knows one error per program, so each
+/// group becomes a program of its own, and they are joined: where one would end
+/// with "allow", the next begins. No call is in two groups.
+fn compile(policy: SyscallPolicy) -> Result<BpfProgram, FilterError> {
+    let processor = std::env::consts::ARCH;
+    let arch = TargetArch::try_from(processor).map_err(|_| FilterError::Processor(processor))?;
+    let allow = step(BPF_RETURN, u32::from(SeccompAction::Allow));
+    let mut joined = other_numbering();
+    for group in [forbidden(), unsupported(), unseen(), unusual_sockets(policy)] {
+        let rules = group
+            .calls
+            .iter()
+            .map(|(call, when)| Ok((*call, when.rules()?)))
+            .collect::<Result<BTreeMap<_, _>, _>>()
+            .map_err(FilterError::Table)?;
+        let refuse = SeccompAction::Errno(group.error as u32);
+        let mut program: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)
+            .and_then(BpfProgram::try_from)
+            .map_err(FilterError::Table)?;
+        if program.pop().as_ref() != Some(&allow) {
+            return Err(FilterError::Shape);
+        }
+        joined.append(&mut program);
+    }
+    joined.push(allow);
+    Ok(joined)
+}
+
+const BPF_LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const BPF_JUMP_IF_GREATER_OR_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const BPF_RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+fn step(code: u16, k: u32) -> sock_filter {
+    sock_filter { code, jt: 0, jf: 0, k }
+}
+
+/// On x86-64 every call has a second number, with this bit set (x32), that would
+/// pass by rules on the first. Another processor's calls (such as 32-bit x86)
+/// are the compiler's care: it ends the program.
+fn other_numbering() -> BpfProgram {
+    const X32_BIT: u32 = 0x4000_0000;
+    if cfg!(not(target_arch = "x86_64")) {
+        return BpfProgram::new();
+    }
+    vec![
+        step(BPF_LOAD_WORD, 0),
+        sock_filter { jf: 1, ..step(BPF_JUMP_IF_GREATER_OR_EQUAL, X32_BIT) },
+        step(BPF_RETURN, u32::from(SeccompAction::Errno(libc::ENOSYS as u32))),
+    ]
+}
+
+/// Whether this kernel filters system calls.
+pub(crate) fn kernel_filters() -> bool {
+    Path::new("/proc/sys/kernel/seccomp/actions_avail").exists()
+}

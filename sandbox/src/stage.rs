@@ -1,0 +1,203 @@
+//! What must lie on the disk before a sandbox starts, and what a look at the
+//! disk adds to its specification: the kinds of the entries to show.
+//!
+//! Writes only below `work` and `outputs`, which belong to this build alone.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, FileTimes, Permissions};
+use std::io;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::spec::{Root, SOURCE_DATE_EPOCH, STORE_DIR, SandboxSpec, StoreEntry, WORK_DIR};
+
+/// From this many inputs on they are mounted together, outside bubblewrap, whose
+/// own mounts take quadratic time: it reads the whole mount table for each. The
+/// extra namespace costs as much as about this many mounts of its own.
+pub(crate) const MANY_INPUTS: usize = 24;
+
+/// A specification does not fit the disk, or the disk refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// `argv` is empty.
+    #[error("the sandbox has no program to run")]
+    NoProgram,
+    /// Only a host view looks programs up in `PATH`.
+    #[error("the program {0:?} is not an absolute path")]
+    RelativeProgram(PathBuf),
+    /// A file to place would leave `/build`, or there is no `/build`.
+    #[error("the file name {0:?} is not a plain path below {WORK_DIR}")]
+    FileName(String),
+    /// A closure entry that is not a direct child of the store.
+    #[error("{0:?} is not a path directly below {STORE_DIR}")]
+    StorePath(String),
+    /// The root, an input, or a folder of the build is missing or unreadable.
+    #[error("could not look at {path}", path = path.display())]
+    Look {
+        /// What was looked at.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file or folder of the build could not be prepared.
+    #[error("could not prepare {path}", path = path.display())]
+    Write {
+        /// What was written.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// One entry of `/` or of the store, and how to show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) source: PathBuf,
+    pub(crate) target: PathBuf,
+    pub(crate) kind: Kind,
+}
+
+/// A link cannot be mounted, only made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A file or a folder.
+    Node,
+    /// A symbolic link to this.
+    Link(PathBuf),
+}
+
+/// What staging found out and prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Staged {
+    /// The top-level entries of `/`.
+    pub(crate) root: Vec<Shown>,
+    /// How the inputs get into the store.
+    pub(crate) store: StoreMounts,
+}
+
+/// How the inputs get into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoreMounts {
+    /// Bubblewrap mounts each.
+    Each(Vec<Shown>),
+    /// They are mounted over stubs in the outputs' folder before bubblewrap
+    /// starts: (source, stub).
+    Together(Vec<(PathBuf, PathBuf)>),
+}
+
+/// Prepares the disk for `spec`.
+pub(crate) fn stage(spec: &SandboxSpec) -> Result<Staged, StageError> {
+    let program = spec.argv.first().ok_or(StageError::NoProgram)?;
+    if spec.root != Root::Host && !Path::new(program).is_absolute() {
+        return Err(StageError::RelativeProgram(program.into()));
+    }
+    for folder in spec.work.iter().chain(&spec.store.outputs) {
+        // Visible inside, so it must not depend on the umask of hb's user.
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(write_error(folder))?;
+    }
+    place_files(spec)?;
+    Ok(Staged { root: root_entries(spec)?, store: store_mounts(spec)? })
+}
+
+fn root_entries(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {
+    let (tree, replaced): (&Path, &[&str]) = match &spec.root {
+        Root::Empty => return Ok(Vec::new()),
+        Root::Tree(tree) => (tree, &["build", "dev", "hb", "proc", "tmp"]),
+        Root::Host => (Path::new("/"), &["dev", "hb", "proc"]),
+    };
+    let mut names = fs::read_dir(tree)
+        .and_then(|entries| {
+            entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(look_error(tree))?;
+    names.retain(|name| !replaced.iter().any(|taken| name == OsStr::new(taken)));
+    names.sort();
+    names.iter().map(|name| shown(tree.join(name), Path::new("/").join(name))).collect()
+}
+
+fn store_mounts(spec: &SandboxSpec) -> Result<StoreMounts, StageError> {
+    let closure = &spec.store.closure;
+    closure.iter().try_for_each(check_store_path)?;
+    let entries = closure
+        .iter()
+        .map(|entry| shown(entry.physical.clone(), PathBuf::from(&entry.path)))
+        .collect::<Result<Vec<_>, _>>()?;
+    match &spec.store.outputs {
+        Some(outputs) if entries.len() >= MANY_INPUTS => stubs(outputs, entries),
+        _ => Ok(StoreMounts::Each(entries)),
+    }
+}
+
+/// Makes a mount point for each entry, and the links themselves.
+fn stubs(outputs: &Path, entries: Vec<Shown>) -> Result<StoreMounts, StageError> {
+    let mut mounts = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some(name) = entry.target.file_name() else { continue };
+        let stub = outputs.join(name);
+        let made = match &entry.kind {
+            Kind::Link(to) => symlink(to, &stub),
+            Kind::Node if entry.source.is_dir() => fs::create_dir(&stub),
+            Kind::Node => File::create_new(&stub).map(drop),
+        };
+        made.map_err(write_error(&stub))?;
+        if entry.kind == Kind::Node {
+            mounts.push((entry.source, stub));
+        }
+    }
+    Ok(StoreMounts::Together(mounts))
+}
+
+fn check_store_path(entry: &StoreEntry) -> Result<(), StageError> {
+    let name = entry.path.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
+    match name {
+        Some(name) if !name.is_empty() && !name.contains('/') && name != "." && name != ".." => {
+            Ok(())
+        }
+        _ => Err(StageError::StorePath(entry.path.clone())),
+    }
+}
+
+fn shown(source: PathBuf, target: PathBuf) -> Result<Shown, StageError> {
+    let kind = match fs::symlink_metadata(&source) {
+        Ok(found) if found.is_symlink() => {
+            Kind::Link(fs::read_link(&source).map_err(look_error(&source))?)
+        }
+        Ok(_) => Kind::Node,
+        Err(error) => return Err(look_error(&source)(error)),
+    };
+    Ok(Shown { source, target, kind })
+}
+
+fn place_files(spec: &SandboxSpec) -> Result<(), StageError> {
+    let store_time = SystemTime::UNIX_EPOCH + Duration::from_secs(SOURCE_DATE_EPOCH as u64);
+    for (name, contents) in &spec.files {
+        let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let (Some(work), true) = (&spec.work, plain && !name.is_empty()) else {
+            return Err(StageError::FileName(name.clone()));
+        };
+        let path = work.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(write_error(parent))?;
+        }
+        let place = || {
+            let mut file = File::create_new(&path)?;
+            file.write_all(contents)?;
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            file.set_times(FileTimes::new().set_accessed(store_time).set_modified(store_time))
+        };
+        place().map_err(write_error(&path))?;
+    }
+    Ok(())
+}
+
+fn look_error(path: &Path) -> impl FnOnce(io::Error) -> StageError {
+    let path = path.to_owned();
+    move |source| StageError::Look { path, source }
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> StageError {
+    let path = path.to_owned();
+    move |source| StageError::Write { path, source }
+}

@@ -1,0 +1,204 @@
+//! How a sandbox ends, and that nothing outlives it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use hb_sandbox::{Exit, RunError, StageError, StoreEntry};
+
+use crate::harness::{block_on, build, runner};
+
+fn exit_of(script: &str) -> Exit {
+    build(script).run().expect("the sandbox starts").ended.exit
+}
+
+/// Whether a process runs whose command line holds `mark`.
+fn is_running(mark: &str) -> bool {
+    fs::read_dir("/proc").expect("processes").flatten().any(|process| {
+        fs::read(process.path().join("cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))
+    })
+}
+
+#[test]
+fn a_status_is_reported_as_it_is() {
+    assert_eq!(exit_of("exit 0"), Exit::Code(0));
+    assert_eq!(exit_of("exit 1"), Exit::Code(1));
+    assert_eq!(exit_of("exit 77"), Exit::Code(77));
+}
+
+#[test]
+fn a_signal_is_reported_as_one() {
+    assert_eq!(exit_of("kill -SEGV $$"), Exit::Signal(11));
+    assert_eq!(exit_of("kill -KILL $$"), Exit::Signal(9));
+}
+
+#[test]
+fn a_missing_program_is_told_from_one_that_fails() {
+    let mut build = build("");
+    build.spec.argv = vec!["/bin/missing".into()];
+    let error = build.run().expect_err("no such program");
+    let RunError::Program { program, reason } = error else { panic!("{error:?}") };
+    assert_eq!(program, Path::new("/bin/missing"));
+    assert_eq!(reason, "No such file or directory");
+}
+
+#[test]
+fn a_program_cannot_pass_its_failure_off_as_bubblewraps() {
+    let ran = build("echo 'bwrap: execvp /bin/sh: No such file or directory'; exit 1").run();
+    assert_eq!(ran.expect("it ran").ended.exit, Exit::Code(1));
+}
+
+#[test]
+fn a_failed_setup_is_told_from_a_program_that_fails() {
+    let mut build = build("");
+    // Nothing can be mounted below a file of a read-only root.
+    build.spec.cwd = "/nowhere".into();
+    let error = build.run().expect_err("no such folder");
+    assert!(matches!(&error, RunError::Setup { said } if said.contains("/nowhere")), "{error:?}");
+}
+
+#[test]
+fn a_missing_input_is_named() {
+    let mut build = build("");
+    let physical = build.path("missing");
+    build
+        .spec
+        .store
+        .closure
+        .push(StoreEntry { path: "/hb/store/x".to_owned(), physical: physical.clone() });
+    let error = build.run().expect_err("no such input");
+    assert!(
+        matches!(&error, RunError::Stage(StageError::Look { path, .. }) if *path == physical),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn names_that_leave_their_folder_are_refused() {
+    for name in ["../x", "/x", "a/../../x", ""] {
+        let mut build = build("");
+        build.spec.files.insert(name.to_owned(), Vec::new());
+        let error = build.run().expect_err("a bad file name");
+        assert!(matches!(error, RunError::Stage(StageError::FileName(_))), "{error:?}");
+    }
+    for path in ["/hb/store/", "/hb/store/..", "/hb/store/a/b", "/etc/x"] {
+        let mut build = build("");
+        let physical = build.path("work");
+        build.spec.store.closure.push(StoreEntry { path: path.to_owned(), physical });
+        let error = build.run().expect_err("a bad store path");
+        assert!(matches!(error, RunError::Stage(StageError::StorePath(_))), "{error:?}");
+    }
+}
+
+#[test]
+fn a_build_ends_with_its_first_process_and_leaves_none() {
+    // Another session, a double fork, and no open stream to hb.
+    let script = "(setsid sh -c 'sleep 7001 </dev/null >/dev/null 2>&1 &') ; sleep 0.05; echo done";
+    let begun = Instant::now();
+    assert_eq!(build(script).succeed(), "done\n");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(!is_running("sleep\u{0}7001"));
+}
+
+#[test]
+fn too_long_a_time_ends_it() {
+    let mut build = build("echo begun; while :; do echo; sleep 0.02; done");
+    let limit = Duration::from_millis(300);
+    build.spec.limits.time = Some(limit);
+    let ran = build.run().expect("the sandbox starts");
+    assert_eq!(ran.ended.exit, Exit::TimedOut(limit));
+    assert!(ran.output.starts_with("begun\n"));
+}
+
+#[test]
+fn too_long_a_silence_ends_it() {
+    let mut build = build("for i in 1 2 3 4; do echo $i; sleep 0.1; done; exec sleep 7002");
+    let limit = Duration::from_millis(300);
+    build.spec.limits.silence = Some(limit);
+    let ran = build.run().expect("the sandbox starts");
+    assert_eq!(ran.ended.exit, Exit::Silent(limit));
+    assert_eq!(ran.output, "1\n2\n3\n4\n");
+    assert!(!is_running("sleep\u{0}7002"));
+}
+
+#[test]
+fn cancelling_ends_every_process() {
+    let build = build("sleep 7003 & setsid sleep 7003 & sleep 7003");
+    let ran = build.run_until(async { tokio::time::sleep(Duration::from_millis(150)).await });
+    assert_eq!(ran.expect("the sandbox starts").ended.exit, Exit::Cancelled);
+    assert!(!is_running("sleep\u{0}7003"));
+}
+
+#[test]
+fn dropping_the_run_ends_every_process() {
+    let build = build("sleep 7004 & sleep 7004");
+    block_on(async {
+        let run = runner().run(build.spec.clone(), std::future::pending(), |_| {});
+        let ended = tokio::time::timeout(Duration::from_millis(150), run).await;
+        assert!(ended.is_err(), "it ran to its end");
+    });
+    assert!(!is_running("sleep\u{0}7004"));
+}
+
+#[test]
+fn files_cannot_grow_beyond_their_limit() {
+    let mut build = build("head -c 20000 /dev/zero > f; stat -c %s f");
+    build.spec.limits.file_size = Some(10_000);
+    let ran = build.run().expect("the sandbox starts");
+    assert!(ran.output.ends_with("10000\n"), "{}", ran.output);
+}
+
+#[test]
+fn two_runs_at_once_do_not_mix() {
+    let builds: Vec<_> = (0..8).map(|n| build(&format!("sleep 0.0{n}; echo {n}"))).collect();
+    let outputs = block_on(async {
+        let mut tasks = Vec::new();
+        for build in &builds {
+            let spec = build.spec.clone();
+            tasks.push(tokio::spawn(async move {
+                let mut output = Vec::new();
+                let write = |bytes: &[u8]| output.extend_from_slice(bytes);
+                let ended = runner().run(spec, std::future::pending(), write).await;
+                (ended.expect("the sandbox starts").exit, output)
+            }));
+        }
+        let mut outputs = Vec::new();
+        for task in tasks {
+            outputs.push(task.await.expect("a run"));
+        }
+        outputs
+    });
+    for (n, (exit, output)) in outputs.into_iter().enumerate() {
+        assert_eq!((exit, output), (Exit::Code(0), format!("{n}\n").into_bytes()));
+    }
+}
+
+/// Not a test of its own: a process to be killed in the middle of a build.
+#[test]
+#[ignore = "run by hb_killed_at_any_moment_leaves_no_process"]
+fn victim() {
+    build("sleep 7005 & exec sleep 7005").run().expect("never: it is killed");
+}
+
+#[test]
+fn hb_killed_at_any_moment_leaves_no_process() {
+    let this = std::env::current_exe().expect("this test program");
+    for delay in [0, 2, 4, 6, 8, 10, 12, 15, 20, 50, 100] {
+        let mut victim = Command::new(&this)
+            .args(["--exact", "ends::victim", "--ignored"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("a process to kill");
+        sleep(Duration::from_millis(delay));
+        victim.kill().expect("it runs");
+        victim.wait().expect("it is dead");
+        let given_up = Instant::now() + Duration::from_secs(5);
+        while is_running("sleep 7005") || is_running("sleep\u{0}7005") {
+            assert!(Instant::now() < given_up, "killed after {delay} ms, it left a process");
+            sleep(Duration::from_millis(2));
+        }
+    }
+}
