@@ -59,7 +59,8 @@ pub enum Expr {
     Float(f64),
     /// A string; one `Text` part or none means a constant.
     Str(Vec<StrPart>),
-    /// A path; the first part is text that starts with `/`, `./`, `../` or `~/`.
+    /// A path; the first part is text that starts with `/`, `./`, `../` or `~/`. More
+    /// text may follow where a slash was doubled.
     Path(Vec<StrPart>),
     /// `<nixpkgs/lib>`: a look-up in the search path.
     SearchPath(Box<str>),
@@ -95,7 +96,13 @@ pub enum Expr {
     Binary { op: BinaryOp, left: ExprId, right: ExprId },
 }
 
-/// A piece of a string or path.
+/// Whether a string is a constant.
+pub fn is_constant(parts: &[StrPart]) -> bool {
+    matches!(parts, [] | [StrPart::Text(_)])
+}
+
+/// A piece of a string or path. Texts may stand side by side: an escape in an indented
+/// string begins a new one, as it does for Nix.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StrPart {
     /// Literal text, escapes decoded and indentation stripped.

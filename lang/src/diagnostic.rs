@@ -84,4 +84,10 @@ impl Diagnostic {
         self.help = Some(text.into());
         self
     }
+
+    /// The edit that mends it.
+    pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self
+    }
 }

@@ -6,10 +6,22 @@
 
 pub mod ast;
 mod diagnostic;
+mod kind;
+mod lexer;
+mod parser;
+pub mod print;
+mod program;
+mod sink;
 mod span;
+pub mod suggest;
+pub mod syntax;
 
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
+pub use kind::SyntaxKind;
+pub use parser::{MAX_NESTING_DEPTH, MAX_TREE_HEIGHT};
+pub use program::{MAX_TEXT_LENGTH, parse_program};
 pub use span::Span;
+pub use syntax::{Parse, parse_tree};
 
 /// Which language a file is in, by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +39,4 @@ pub struct Program {
     pub ast: ast::Ast,
     /// Everything that was wrong, in source order.
     pub problems: Vec<Diagnostic>,
-}
-
-/// Parse a text into the evaluator's compact program.
-pub fn parse_program(_text: &str, _dialect: Dialect) -> Program {
-    Program { ast: ast::Ast::default(), problems: Vec::new() }
 }

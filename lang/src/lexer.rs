@@ -1,0 +1,232 @@
+//! Text to tokens, on nom.
+//!
+//! The longest match wins, as in the language's definition: `a:b` is an address,
+//! `a/b` a path. Strings, paths and interpolations nest, so the lexer keeps a stack
+//! of modes. It never fails: bytes that begin nothing become [`SyntaxKind::Unknown`].
+//! Blanks and comments are the gaps between tokens; [`trivia`] names what is in one.
+
+mod scan;
+mod strings;
+
+use crate::kind::SyntaxKind;
+use nom::{IResult, Parser};
+
+/// What a recogniser gives: the rest, and what it matched.
+type Scan<'t> = IResult<&'t [u8], &'t [u8]>;
+
+/// One token and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) kind: SyntaxKind,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// What the next bytes are part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// An expression; left by the `}` that matches.
+    Expression,
+    /// `"…"`
+    String,
+    /// `''…''`
+    Indented,
+    /// A path that may go on.
+    Path,
+}
+
+/// Split a text into its tokens, without blanks and comments. An [`SyntaxKind::End`]
+/// closes the list.
+pub(crate) fn lex(text: &str) -> Vec<Token> {
+    let mut lexer = Lexer {
+        text: text.as_bytes(),
+        at: 0,
+        modes: vec![Mode::Expression],
+        tokens: Vec::with_capacity(text.len() / 4 + 1),
+        run: Run::default(),
+    };
+    lexer.run();
+    lexer.tokens
+}
+
+/// The blanks and comments that a gap between two tokens consists of, in order.
+pub(crate) fn trivia(gap: &str) -> impl Iterator<Item = (SyntaxKind, &str)> {
+    let mut rest = gap;
+    std::iter::from_fn(move || {
+        let (_, (kind, length)) = scan::trivium(rest.as_bytes()).ok()?;
+        let (piece, after) = rest.split_at(length);
+        rest = after;
+        Some((kind, piece))
+    })
+}
+
+/// A run of bytes that may stand in a path, looked at once. Without it, `a.b.c.…`
+/// would be scanned to its end for every name in it.
+#[derive(Default)]
+struct Run {
+    end: usize,
+    /// One past the last `_`, which may not stand in an address's scheme.
+    scheme_from: usize,
+}
+
+struct Lexer<'t> {
+    text: &'t [u8],
+    at: usize,
+    modes: Vec<Mode>,
+    tokens: Vec<Token>,
+    run: Run,
+}
+
+impl<'t> Lexer<'t> {
+    fn run(&mut self) {
+        while self.at < self.text.len() {
+            match self.modes.last() {
+                Some(Mode::String) => self.string(),
+                Some(Mode::Indented) => self.indented(),
+                Some(Mode::Path) => self.path(),
+                Some(Mode::Expression) | None => self.expression(),
+            }
+        }
+        self.push(SyntaxKind::End, 0);
+    }
+
+    fn rest(&self) -> &'t [u8] {
+        &self.text[self.at..]
+    }
+
+    fn push(&mut self, kind: SyntaxKind, length: usize) {
+        let start = self.at;
+        self.at += length;
+        self.tokens.push(Token { kind, start: start as u32, end: self.at as u32 });
+    }
+
+    /// `${`, inside of anything.
+    fn interpolation(&mut self) {
+        self.push(SyntaxKind::InterpolationOpen, 2);
+        self.modes.push(Mode::Expression);
+    }
+
+    fn string(&mut self) {
+        let rest = self.rest();
+        match rest[0] {
+            b'"' => {
+                self.push(SyntaxKind::StringClose, 1);
+                self.modes.pop();
+            }
+            b'$' if rest.get(1) == Some(&b'{') => self.interpolation(),
+            _ => self.push(SyntaxKind::Text, length_of(strings::text, rest)),
+        }
+    }
+
+    fn indented(&mut self) {
+        let rest = self.rest();
+        let length = length_of(strings::indented_text, rest);
+        if length > 0 {
+            self.push(SyntaxKind::Text, length);
+            return;
+        }
+        let escape = length_of(strings::indented_escape, rest);
+        if escape > 0 {
+            self.push(SyntaxKind::IndentedEscape, escape);
+        } else if rest.starts_with(b"''") {
+            self.push(SyntaxKind::IndentedClose, 2);
+            self.modes.pop();
+        } else if rest.starts_with(b"${") {
+            self.interpolation();
+        } else {
+            // A lone `$` or `'` right before a quote or a dollar.
+            self.push(SyntaxKind::Text, 1);
+        }
+    }
+
+    fn path(&mut self) {
+        let rest = self.rest();
+        if rest.starts_with(b"${") {
+            return self.interpolation();
+        }
+        match length_of(scan::path_text, rest) {
+            0 => {
+                self.modes.pop();
+            }
+            length => self.push(SyntaxKind::PathText, length),
+        }
+    }
+
+    fn expression(&mut self) {
+        let rest = self.rest();
+        let byte = rest[0];
+        if let Ok((_, (_, length))) = scan::trivium(rest) {
+            self.at += length;
+        } else if scan::is_path(byte) || byte == b'/' {
+            self.word();
+        } else {
+            self.mark();
+        }
+    }
+
+    /// A token that starts with a byte that may stand in a path: a name, a number, an
+    /// address, a path, or an operator such as `-`.
+    fn word(&mut self) {
+        let rest = self.rest();
+        if self.at >= self.run.end {
+            let length = length_of(scan::path_chars, rest);
+            let scheme_from = rest[..length].iter().rposition(|&b| b == b'_').map_or(0, |i| i + 1);
+            self.run = Run { end: self.at + length, scheme_from: self.at + scheme_from };
+        }
+        let after = &self.text[self.run.end..];
+        match after.first() {
+            Some(b'/') if scan::continues_path(after) => {
+                self.push(SyntaxKind::PathStart, length_of(scan::path_start, rest));
+                self.modes.push(Mode::Path);
+            }
+            Some(b':')
+                if rest[0].is_ascii_alphabetic()
+                    && self.at >= self.run.scheme_from
+                    && length_of(scan::address_rest, after) > 0 =>
+            {
+                let scheme = self.run.end - self.at;
+                self.push(SyntaxKind::Uri, scheme + length_of(scan::address_rest, after));
+            }
+            _ if scan::is_name_start(rest[0]) => {
+                let length = length_of(scan::name, rest);
+                self.push(scan::keyword(&rest[..length]), length);
+            }
+            _ => match scan::number(rest) {
+                Ok((_, (kind, length))) => self.push(kind, length),
+                Err(_) => self.mark(),
+            },
+        }
+    }
+
+    /// Punctuation, an operator, or the beginning of a string.
+    fn mark(&mut self) {
+        let rest = self.rest();
+        match scan::punctuation(rest) {
+            Ok((_, (kind, length))) => {
+                self.push(kind, length);
+                match kind {
+                    SyntaxKind::BraceOpen | SyntaxKind::InterpolationOpen => {
+                        self.modes.push(Mode::Expression);
+                    }
+                    SyntaxKind::BraceClose if self.modes.len() > 1 => {
+                        self.modes.pop();
+                    }
+                    SyntaxKind::StringOpen => self.modes.push(Mode::String),
+                    SyntaxKind::IndentedOpen => self.modes.push(Mode::Indented),
+                    SyntaxKind::PathStart => self.modes.push(Mode::Path),
+                    _ => {}
+                }
+            }
+            Err(_) => self.push(SyntaxKind::Unknown, scan::character(rest)),
+        }
+    }
+}
+
+/// How much a recogniser matches; nothing where it fails.
+fn length_of<'t>(recogniser: impl Fn(&'t [u8]) -> Scan<'t>, input: &'t [u8]) -> usize {
+    let mut recogniser = recogniser;
+    recogniser.parse(input).map_or(0, |(_, matched)| matched.len())
+}
+
+#[cfg(test)]
+mod tests;

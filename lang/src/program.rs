@@ -1,0 +1,486 @@
+//! The sink that builds the compact program.
+//!
+//! Completed pieces wait on a stack; a node takes all since its mark and leaves one in
+//! their place. No tree is built on the way, and no token is copied but into the
+//! interned names and the decoded strings.
+
+mod sets;
+mod text;
+
+use crate::ast::{
+    self, Ast, AttrName, BinaryOp, Expr, ExprId, Field, Name, Param, StrPart, UnaryOp,
+};
+use crate::kind::SyntaxKind;
+use crate::sink::Sink;
+use crate::{Diagnostic, Dialect, Program, Span};
+use rustc_hash::FxHashMap;
+
+/// The longest text that spans can name.
+pub const MAX_TEXT_LENGTH: usize = u32::MAX as usize - 1;
+
+/// Parse a text into the evaluator's compact program.
+pub fn parse_program(text: &str, dialect: Dialect) -> Program {
+    if text.len() > MAX_TEXT_LENGTH {
+        let problem =
+            Diagnostic::error("parse.too-long", "four gigabytes or more", Span::default());
+        return Program { ast: Ast::default(), problems: vec![problem] };
+    }
+    let tokens = crate::lexer::lex(text);
+    let builder = Builder::new(text, tokens.len());
+    let (builder, mut problems) = crate::parser::parse(text, &tokens, dialect, builder);
+    let (ast, found) = builder.finish();
+    problems.extend(found);
+    problems.sort_by_key(|problem| problem.labels.first().map(|label| label.span.start));
+    Program { ast, problems }
+}
+
+/// A piece that waits for the node that it is part of.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    /// A token that has a meaning of its own.
+    Token(SyntaxKind, Span),
+    /// A complete expression.
+    Expr(ExprId),
+    /// One element of an attribute path.
+    Name(Name, Span),
+    /// One that is computed.
+    Computed(ExprId, Span),
+    /// The source of an `inherit`.
+    From(ExprId),
+    /// A name that an `inherit` defines.
+    Inherited(Name, Span),
+    /// A function's name for all its arguments.
+    Alias(Name),
+}
+
+struct Builder<'t> {
+    text: &'t str,
+    ast: Ast,
+    names: FxHashMap<&'t str, Name>,
+    items: Vec<Item>,
+    /// The arguments of functions whose bodies are not complete yet.
+    params: Vec<Param>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Sink for Builder<'_> {
+    type Mark = u32;
+
+    fn mark(&mut self, _next: u32) -> u32 {
+        self.items.len() as u32
+    }
+
+    fn token(&mut self, kind: SyntaxKind, span: Span) {
+        use SyntaxKind::*;
+        let plain = matches!(
+            kind,
+            If | Then
+                | Else
+                | Assert
+                | With
+                | Let
+                | In
+                | BraceOpen
+                | BraceClose
+                | BracketOpen
+                | BracketClose
+                | ParenOpen
+                | ParenClose
+                | Colon
+                | Semicolon
+                | Comma
+                | Dot
+                | At
+                | Assign
+                | Question
+                | StringOpen
+                | StringClose
+                | IndentedClose
+                | InterpolationOpen
+        );
+        if !plain {
+            self.items.push(Item::Token(kind, span));
+        }
+    }
+
+    fn node(&mut self, mark: u32, kind: SyntaxKind, span: Span) {
+        use SyntaxKind::*;
+        let mark = mark as usize;
+        let expr = match kind {
+            // These stand for what they hold.
+            Parens | Interpolation | AttrPath | Binding | Field | ParamName => return,
+            Error => return self.items.truncate(mark),
+            AttrName => return self.attribute_name(mark, span),
+            Alias => return self.alias(mark),
+            Pattern => return self.pattern(mark, span),
+            InheritFrom => return self.inherit_from(mark),
+            InheritBinding => return self.inherit(mark),
+            Root => {
+                self.ast.root = self.items.drain(mark..).find_map(|item| match item {
+                    Item::Expr(id) => Some(id),
+                    _ => None,
+                });
+                return;
+            }
+            Variable => self.variable(mark),
+            Literal => self.literal(mark),
+            StringExpr => self.string(mark),
+            PathExpr => self.path(mark),
+            List => Expr::List(self.exprs(mark).collect()),
+            AttrSet => self.attribute_set(mark),
+            LetIn => self.let_in(mark),
+            LegacyLet => Expr::LegacyLet(self.bindings(mark)),
+            WithExpr => self.two(mark, |scope, body| Expr::With { scope, body }),
+            AssertExpr => self.two(mark, |condition, body| Expr::Assert { condition, body }),
+            IfElse => self.if_else(mark),
+            Lambda => self.lambda(mark),
+            Apply => self.two(mark, |function, argument| Expr::Apply { function, argument }),
+            Select => self.select(mark),
+            HasAttr => self.has_attr(mark),
+            Unary => self.unary(mark),
+            Binary => self.binary(mark),
+            _ => Expr::Error,
+        };
+        self.items.truncate(mark);
+        let id = self.push(expr, span);
+        self.items.push(Item::Expr(id));
+    }
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t str, tokens: usize) -> Self {
+        let mut ast = Ast::default();
+        ast.exprs.reserve(tokens / 2);
+        ast.spans.reserve(tokens / 2);
+        Self {
+            text,
+            ast,
+            names: FxHashMap::default(),
+            items: Vec::with_capacity(256),
+            params: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> (Ast, Vec<Diagnostic>) {
+        (self.ast, self.problems)
+    }
+
+    fn push(&mut self, expr: Expr, span: Span) -> ExprId {
+        let id = ExprId(self.ast.exprs.len() as u32);
+        self.ast.exprs.push(expr);
+        self.ast.spans.push(span);
+        id
+    }
+
+    fn text_of(&self, span: Span) -> &'t str {
+        &self.text[std::ops::Range::<usize>::from(span)]
+    }
+
+    fn intern(&mut self, text: &'t str) -> Name {
+        let names = &mut self.ast.names;
+        *self.names.entry(text).or_insert_with(|| {
+            names.push(text.into());
+            Name(names.len() as u32 - 1)
+        })
+    }
+
+    /// Intern a text that the source does not have as it is: a decoded string.
+    fn intern_decoded(&mut self, text: &str) -> Name {
+        match self.names.get(text) {
+            Some(&name) => name,
+            None => {
+                // Such names are rare: a search is cheaper than owning every key.
+                let names = &mut self.ast.names;
+                let known = names.iter().position(|known| &**known == text);
+                Name(known.unwrap_or_else(|| {
+                    names.push(text.into());
+                    names.len() - 1
+                }) as u32)
+            }
+        }
+    }
+
+    /// The expressions since a mark, tokens and names left out.
+    fn exprs(&self, mark: usize) -> impl Iterator<Item = ExprId> {
+        self.items[mark..].iter().filter_map(|item| match item {
+            Item::Expr(id) => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// A node of two expressions.
+    fn two(&self, mark: usize, make: impl FnOnce(ExprId, ExprId) -> Expr) -> Expr {
+        match self.items[mark..] {
+            [Item::Expr(first), Item::Expr(second)] => make(first, second),
+            _ => Expr::Error,
+        }
+    }
+
+    fn variable(&mut self, mark: usize) -> Expr {
+        match self.items[mark..] {
+            [Item::Token(_, span)] => match self.text_of(span) {
+                "__curPos" => Expr::CurPos,
+                name => Expr::Var(self.intern(name)),
+            },
+            _ => Expr::Error,
+        }
+    }
+
+    fn literal(&mut self, mark: usize) -> Expr {
+        let [Item::Token(kind, span)] = self.items[mark..] else { return Expr::Error };
+        let text = self.text_of(span);
+        match kind {
+            SyntaxKind::Int => match text.parse() {
+                Ok(number) => Expr::Int(number),
+                Err(_) => {
+                    let message = format!("{text} does not fit into 64 bits");
+                    self.problems.push(
+                        Diagnostic::error("parse.integer-too-large", message, span)
+                            .here(format!("the largest integer is {}", i64::MAX)),
+                    );
+                    Expr::Error
+                }
+            },
+            SyntaxKind::Float => match text::float(text) {
+                Some(number) => Expr::Float(number),
+                None => {
+                    let message = format!("{text} is not a number that a float can hold");
+                    self.problems.push(Diagnostic::error("parse.float-range", message, span));
+                    Expr::Error
+                }
+            },
+            SyntaxKind::SearchPath => Expr::SearchPath(text[1..text.len() - 1].into()),
+            _ => Expr::Str(vec![StrPart::Text(text.into())]),
+        }
+    }
+
+    fn string(&self, mark: usize) -> Expr {
+        match &self.items[mark..] {
+            [Item::Token(SyntaxKind::IndentedOpen, _), pieces @ ..] => self.indented(pieces),
+            pieces => self.quoted(pieces),
+        }
+    }
+
+    fn quoted(&self, pieces: &[Item]) -> Expr {
+        let part = |item: &Item| match *item {
+            Item::Token(_, span) => Some(StrPart::Text(text::unescape(self.text_of(span)))),
+            Item::Expr(id) => Some(StrPart::Interpolation(id)),
+            _ => None,
+        };
+        Expr::Str(pieces.iter().filter_map(part).collect())
+    }
+
+    fn indented(&self, pieces: &[Item]) -> Expr {
+        let piece = |item: &Item| match *item {
+            Item::Token(SyntaxKind::Text, span) => Some(text::Piece::Text(self.text_of(span))),
+            Item::Token(_, span) => Some(text::Piece::Escape(self.text_of(span))),
+            Item::Expr(id) => Some(text::Piece::Interpolation(id)),
+            _ => None,
+        };
+        let pieces: Vec<_> = pieces.iter().filter_map(piece).collect();
+        let parts = text::strip_indentation(&pieces);
+        match parts[..] {
+            // Nix reads `''${"a"}''` as the constant that it holds.
+            [StrPart::Interpolation(id)] => match self.ast.expr(id) {
+                Expr::Str(inner) if ast::is_constant(inner) => Expr::Str(inner.clone()),
+                _ => Expr::Str(parts),
+            },
+            _ => Expr::Str(parts),
+        }
+    }
+
+    fn path(&mut self, mark: usize) -> Expr {
+        let mut parts = Vec::new();
+        for item in &self.items[mark..] {
+            match *item {
+                Item::Token(_, span) => {
+                    let text = self.text_of(span);
+                    let anchored = !parts.is_empty()
+                        || ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
+                    let text = if anchored { text.into() } else { format!("./{text}").into() };
+                    parts.push(StrPart::Text(text));
+                }
+                Item::Expr(id) => parts.push(StrPart::Interpolation(id)),
+                _ => {}
+            }
+        }
+        Expr::Path(parts)
+    }
+
+    fn if_else(&self, mark: usize) -> Expr {
+        match self.items[mark..] {
+            [Item::Expr(condition), Item::Expr(yes), Item::Expr(no)] => {
+                Expr::If { condition, yes, no }
+            }
+            _ => Expr::Error,
+        }
+    }
+
+    fn attribute_name(&mut self, mark: usize, span: Span) {
+        let item = match self.items.get(mark) {
+            Some(&Item::Token(_, name)) => Item::Name(self.intern(self.text_of(name)), span),
+            Some(&Item::Expr(id)) => self.constant_name(id, span),
+            _ => Item::Computed(self.push(Expr::Error, span), span),
+        };
+        self.items.truncate(mark);
+        self.items.push(item);
+    }
+
+    /// The name that a constant string is; computed where it is anything else.
+    fn constant_name(&mut self, id: ExprId, span: Span) -> Item {
+        let Expr::Str(parts) = self.ast.expr(id) else { return Item::Computed(id, span) };
+        if !ast::is_constant(parts) {
+            return Item::Computed(id, span);
+        }
+        let text = match &parts[..] {
+            [StrPart::Text(text)] => text.clone(),
+            _ => Box::default(),
+        };
+        if id.0 as usize + 1 == self.ast.exprs.len() {
+            self.ast.exprs.pop();
+            self.ast.spans.pop();
+        }
+        Item::Name(self.intern_decoded(&text), span)
+    }
+
+    fn attr_names(&self, mark: usize) -> Vec<AttrName> {
+        let name = |item: &Item| match *item {
+            Item::Name(name, span) => Some(AttrName::Static { name, span }),
+            Item::Computed(value, span) => Some(AttrName::Dynamic { value, span }),
+            _ => None,
+        };
+        self.items[mark..].iter().filter_map(name).collect()
+    }
+
+    fn select(&mut self, mark: usize) -> Expr {
+        let mut exprs = self.exprs(mark);
+        match (exprs.next(), exprs.next()) {
+            (Some(base), default) => Expr::Select { base, path: self.attr_names(mark), default },
+            _ => Expr::Error,
+        }
+    }
+
+    fn has_attr(&mut self, mark: usize) -> Expr {
+        match self.exprs(mark).next() {
+            Some(base) => Expr::HasAttr { base, path: self.attr_names(mark) },
+            None => Expr::Error,
+        }
+    }
+
+    fn unary(&self, mark: usize) -> Expr {
+        match self.items[mark..] {
+            [Item::Token(SyntaxKind::Bang, _), Item::Expr(operand)] => {
+                Expr::Unary { op: UnaryOp::Not, operand }
+            }
+            [Item::Token(SyntaxKind::Minus, _), Item::Expr(operand)] => {
+                Expr::Unary { op: UnaryOp::Negate, operand }
+            }
+            _ => Expr::Error,
+        }
+    }
+
+    fn binary(&self, mark: usize) -> Expr {
+        let [Item::Expr(left), Item::Token(token, _), Item::Expr(right)] = self.items[mark..]
+        else {
+            return Expr::Error;
+        };
+        match token {
+            SyntaxKind::PipeInto => Expr::Apply { function: right, argument: left },
+            SyntaxKind::PipeFrom => Expr::Apply { function: left, argument: right },
+            token => match binary_op(token) {
+                Some(op) => Expr::Binary { op, left, right },
+                None => Expr::Error,
+            },
+        }
+    }
+
+    fn lambda(&mut self, mark: usize) -> Expr {
+        match self.items[mark..] {
+            [Item::Token(_, span), Item::Expr(body)] => {
+                let name = self.intern(self.text_of(span));
+                Expr::Lambda { param: Param::Name { name, span }, body }
+            }
+            [Item::Expr(body)] => match self.params.pop() {
+                Some(param) => Expr::Lambda { param, body },
+                None => Expr::Error,
+            },
+            _ => Expr::Error,
+        }
+    }
+
+    fn alias(&mut self, mark: usize) {
+        if let Some(&Item::Token(_, span)) = self.items.get(mark) {
+            self.items[mark] = Item::Alias(self.intern(self.text_of(span)));
+        }
+    }
+
+    fn pattern(&mut self, mark: usize, span: Span) {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut ellipsis = false;
+        let mut alias = None;
+        for at in mark..self.items.len() {
+            match self.items[at] {
+                Item::Token(SyntaxKind::Ident, span) => {
+                    let name = self.intern(self.text_of(span));
+                    fields.push(Field { name, span, default: None });
+                }
+                Item::Token(SyntaxKind::Ellipsis, _) => ellipsis = true,
+                Item::Alias(name) => alias = Some(name),
+                Item::Expr(default) => {
+                    if let Some(field) = fields.last_mut() {
+                        field.default = Some(default);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.items.truncate(mark);
+        self.check_arguments(&fields, alias, span);
+        self.params.push(Param::Pattern { fields, ellipsis, alias, span });
+    }
+
+    /// No two arguments, the alias included, have one name.
+    fn check_arguments(&mut self, fields: &[Field], alias: Option<Name>, pattern: Span) {
+        let mut seen = FxHashMap::default();
+        seen.extend(alias.map(|name| (name, pattern)));
+        for field in fields {
+            if let Some(first) = seen.insert(field.name, field.span) {
+                let name = self.ast.name(field.name);
+                self.problems.push(
+                    Diagnostic::error(
+                        "parse.duplicate-argument",
+                        format!("the argument `{name}` occurs twice"),
+                        field.span,
+                    )
+                    .here("again here")
+                    .label(first, "first here"),
+                );
+            }
+        }
+    }
+}
+
+fn binary_op(token: SyntaxKind) -> Option<BinaryOp> {
+    Some(match token {
+        SyntaxKind::Concat => BinaryOp::Concat,
+        SyntaxKind::Update => BinaryOp::Update,
+        SyntaxKind::Plus => BinaryOp::Add,
+        SyntaxKind::Minus => BinaryOp::Sub,
+        SyntaxKind::Star => BinaryOp::Mul,
+        SyntaxKind::Slash => BinaryOp::Div,
+        SyntaxKind::Less => BinaryOp::Less,
+        SyntaxKind::LessEq => BinaryOp::LessEq,
+        SyntaxKind::More => BinaryOp::More,
+        SyntaxKind::MoreEq => BinaryOp::MoreEq,
+        SyntaxKind::Equal => BinaryOp::Eq,
+        SyntaxKind::NotEqual => BinaryOp::NotEq,
+        SyntaxKind::AndAnd => BinaryOp::And,
+        SyntaxKind::OrOr => BinaryOp::Or,
+        SyntaxKind::Implies => BinaryOp::Implies,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
