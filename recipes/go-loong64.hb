@@ -150,7 +150,7 @@ let
       $ GET /count?text=To+be,+or+not+to+be
       HTTP/1.0 200 OK
       Content-Type: application/json
-      Content-Length: 147
+      Content-Length: 152
 
       {"platform":"linux/loong64","go":"go1.24.4","words":[{"word":"be","count":2},{"word":"to","count":2},{"word":"not","count":1},{"word":"or","count":1}]}
     '';

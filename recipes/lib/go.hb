@@ -126,7 +126,8 @@ in
         ++ [ "-trimpath" "-buildvcs=false" "-ldflags=-s -w -buildid=" ]
         ++ [ "-o" "${placeholder "out"}/bin/" package ];
       env = {
-        HOME = "/build/home";
+        # No home, and so no counters of the go command's own use.
+        HOME = "/nowhere";
         GOPATH = "/build/gopath";
         GOCACHE = "/build/cache";
         GOENV = "off";
