@@ -1,1 +1,35 @@
-//! Trees to values to derivations.
+//! The evaluator: a program's tree to values, and values to derivations.
+//!
+//! [`Evaluator`] is the public entry and owns everything; there is no global state. It
+//! reaches files, the store and the environment only through a [`World`]. It never
+//! builds anything and never prints.
+//!
+//! Inside: `program` compiles a tree to instructions, `machine` runs them on a stack of
+//! its own, `heap` holds the values, `builtins` is the table of builtins, `error` and
+//! `report` say what went wrong.
+
+pub mod builtins;
+mod context;
+mod error;
+mod evaluator;
+mod heap;
+mod machine;
+mod print;
+mod program;
+mod report;
+mod source;
+mod symbol;
+mod value;
+mod world;
+
+pub use context::{ContextElement, ContextId, Contexts};
+pub use error::{CycleStep, Error, Eval, EvalError, Fault, PlaceLabel, TraceFrame, nearest};
+pub use evaluator::{Evaluator, Held, Options};
+pub use heap::Attrs;
+pub use machine::{Coercion, Machine, Text};
+pub use print::{Printing, float_text};
+pub use report::Report;
+pub use source::{Place, Pos, Source, SourceId, Sources};
+pub use symbol::{Symbol, Symbols};
+pub use value::{Type, Value};
+pub use world::{FileType, Filter, FilterStop, ImportError, World, WorldError};

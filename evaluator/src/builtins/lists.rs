@@ -1,0 +1,255 @@
+//! Lists.
+
+use super::{Builtin, forced, lazy};
+use crate::error::{Eval, Fault};
+use crate::machine::Machine;
+use crate::symbol::well_known;
+use crate::value::Value;
+
+pub(super) const TABLE: &[Builtin] = &[
+    Builtin {
+        name: "length",
+        params: &[forced("list", "a list")],
+        doc: "How many elements a list has.",
+        run: length,
+    },
+    Builtin {
+        name: "head",
+        params: &[forced("list", "a list that is not empty")],
+        doc: "The first element.",
+        run: head,
+    },
+    Builtin {
+        name: "elem",
+        params: &[lazy("value", "any value"), forced("list", "a list")],
+        doc: "Whether some element equals a value.",
+        run: elem,
+    },
+    Builtin {
+        name: "map",
+        params: &[lazy("function", "a function of an element"), forced("list", "a list")],
+        doc: "The function's results for each element, delayed.",
+        run: map,
+    },
+    Builtin {
+        name: "filter",
+        params: &[lazy("keep", "a function of an element"), forced("list", "a list")],
+        doc: "The elements for which the function gives true.",
+        run: filter,
+    },
+    Builtin {
+        name: "all",
+        params: &[lazy("holds", "a function of an element"), forced("list", "a list")],
+        doc: "Whether the function gives true for every element.",
+        run: |m, args| Ok(Value::bool(!any_gives(m, args, false)?)),
+    },
+    Builtin {
+        name: "any",
+        params: &[lazy("holds", "a function of an element"), forced("list", "a list")],
+        doc: "Whether the function gives true for some element.",
+        run: |m, args| Ok(Value::bool(any_gives(m, args, true)?)),
+    },
+    Builtin {
+        name: "foldl'",
+        params: &[
+            forced("combine", "a function of the result so far and an element"),
+            lazy("start", "the result for an empty list"),
+            forced("list", "a list"),
+        ],
+        doc: "Combines the elements from the left, evaluating each step.",
+        run: foldl_strict,
+    },
+    Builtin {
+        name: "genList",
+        params: &[lazy("element", "a function of an index"), forced("length", "an integer")],
+        doc: "A list of this many elements, each the function's delayed result for its index.",
+        run: gen_list,
+    },
+    Builtin {
+        name: "sort",
+        params: &[
+            forced("before", "a function of two elements: whether the first must come first"),
+            forced("list", "a list"),
+        ],
+        doc: "The list in order. Elements of which neither must come first stay as they are.",
+        run: sort,
+    },
+    Builtin {
+        name: "genericClosure",
+        params: &[forced("arguments", "a set of `startSet` and `operator`")],
+        doc: "The start set and all that the operator gives, transitively, one for each `key`.",
+        run: generic_closure,
+    },
+];
+
+// Plain: the argument is evaluated, and nothing else is.
+fn length(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[0])?;
+    Ok(m.int(list.as_list().unwrap_or_default().len() as i64))
+}
+
+fn head(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[0])?;
+    match list.as_list().unwrap_or_default().first() {
+        Some(&first) => Ok(first),
+        None => Err(Fault::Argument { builtin: "head", reason: "the list is empty".into() }.into()),
+    }
+}
+
+// Forcing: elements are evaluated until one is equal.
+fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    for &item in list.as_list().unwrap_or_default() {
+        if m.equal(args[0], item)? {
+            return Ok(Value::TRUE);
+        }
+    }
+    Ok(Value::FALSE)
+}
+
+fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    let items = list.as_list().unwrap_or_default();
+    Ok(m.list_of_calls(items.len(), args[0], |_, i| items[i]))
+}
+
+// Calling back. The elements kept are those of the argument, so they stay alive.
+fn filter(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    let mut kept = Vec::new();
+    for &item in list.as_list().unwrap_or_default() {
+        let keep = m.call(args[0], &[item])?;
+        if m.expect_bool(keep)? {
+            kept.push(item);
+        }
+    }
+    match kept.len() == list.as_list().map_or(0, <[Value]>::len) {
+        true => Ok(list),
+        false => Ok(m.list(&kept)),
+    }
+}
+
+fn any_gives(m: &mut Machine, args: &[Value], truth: bool) -> Eval<bool> {
+    let list = m.expect_list(args[1])?;
+    for &item in list.as_list().unwrap_or_default() {
+        let result = m.call(args[0], &[item])?;
+        if m.expect_bool(result)? == truth {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+// Calling back with values of its own: each result is an argument of the next call, and
+// `call` keeps its arguments.
+fn foldl_strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[2])?;
+    let mut result = args[1];
+    for &item in list.as_list().unwrap_or_default() {
+        result = m.call(args[0], &[result, item])?;
+    }
+    m.force(result)
+}
+
+fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let length = m.expect_int(args[1])?;
+    let Ok(length) = usize::try_from(length) else {
+        let reason = format!("the length {length} is negative");
+        return Err(Fault::Argument { builtin: "genList", reason }.into());
+    };
+    Ok(m.list_of_calls(length, args[0], |heap, i| heap.int(i as i64)))
+}
+
+fn sort(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    let mut items = list.as_list().unwrap_or_default().to_vec();
+    let mut spare = items.clone();
+    merge_sort(m, args[0], &mut items, &mut spare)?;
+    Ok(m.list(&items))
+}
+
+/// Ranges up to this long are sorted by insertion.
+const SHORT_RANGE: usize = 8;
+
+/// Stable, and content with any function: one that contradicts itself gives some order.
+fn merge_sort(
+    m: &mut Machine,
+    before: Value,
+    items: &mut [Value],
+    spare: &mut [Value],
+) -> Eval<()> {
+    if items.len() <= SHORT_RANGE {
+        for i in 1..items.len() {
+            let item = items[i];
+            let mut j = i;
+            while j > 0 && comes_before(m, before, item, items[j - 1])? {
+                items[j] = items[j - 1];
+                j -= 1;
+            }
+            items[j] = item;
+        }
+        return Ok(());
+    }
+    let middle = items.len() / 2;
+    merge_sort(m, before, &mut items[..middle], &mut spare[..middle])?;
+    merge_sort(m, before, &mut items[middle..], &mut spare[middle..])?;
+    if !comes_before(m, before, items[middle], items[middle - 1])? {
+        return Ok(());
+    }
+    spare.copy_from_slice(items);
+    let (mut left, mut right) = (0, middle);
+    for slot in items.iter_mut() {
+        let take_right = right < spare.len()
+            && (left == middle || comes_before(m, before, spare[right], spare[left])?);
+        let from = if take_right { &mut right } else { &mut left };
+        *slot = spare[*from];
+        *from += 1;
+    }
+    Ok(())
+}
+
+fn comes_before(m: &mut Machine, before: Value, a: Value, b: Value) -> Eval<bool> {
+    let result = m.call(before, &[a, b])?;
+    m.expect_bool(result)
+}
+
+fn generic_closure(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let start = m.select(args[0], well_known::START_SET)?;
+    let start = m.expect_list(start)?;
+    let mut found: Vec<Value> = Vec::new();
+    // Keys in order, each with nothing else: looking one up compares as `<` does.
+    let mut keys: Vec<Value> = Vec::new();
+    let mut pending: std::collections::VecDeque<Value> =
+        start.as_list().unwrap_or_default().iter().copied().collect();
+    if pending.is_empty() {
+        return Ok(start);
+    }
+    let operator = m.select(args[0], well_known::OPERATOR)?;
+    let operator = m.keep(operator);
+    while let Some(item) = pending.pop_front() {
+        let key = m.select(item, well_known::KEY)?;
+        // The first key that is not less.
+        let (mut low, mut high) = (0, keys.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            match m.less(keys[middle], key)? {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        if low < keys.len() && !m.less(key, keys[low])? {
+            continue;
+        }
+        if keys.is_empty() {
+            // Even a single key must be one that can be compared.
+            m.less(key, key)?;
+        }
+        keys.insert(low, key);
+        found.push(item);
+        let more = m.call(operator, &[item])?;
+        let more = m.expect_list(more)?;
+        m.keep(more);
+        pending.extend(more.as_list().unwrap_or_default());
+    }
+    Ok(m.list(&found))
+}

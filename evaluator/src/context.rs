@@ -1,0 +1,135 @@
+//! String contexts: what a string's text refers to in the store.
+//!
+//! A context is a set of ids, never text, and each distinct set is kept once: a
+//! string holds its number. The empty context is the number zero.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hb_model::{DerivationId, OutputName, StorePath};
+use rustc_hash::FxHashMap;
+
+/// One thing that a string refers to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContextElement {
+    /// A store object that exists: an imported source or a written text.
+    Source(StorePath),
+    /// An output of a derivation.
+    Output {
+        /// The derivation.
+        derivation: DerivationId,
+        /// Which of its outputs.
+        output: OutputName,
+    },
+    /// A derivation itself; `deep` also means all its outputs and what they need.
+    Derivation {
+        /// The derivation.
+        id: DerivationId,
+        /// Whether its closure is meant.
+        deep: bool,
+    },
+}
+
+/// A set of context elements, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContextId(u32);
+
+impl ContextId {
+    /// No context.
+    pub const EMPTY: Self = Self(0);
+
+    /// Whether there is none.
+    #[inline(always)]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+type Set = Arc<BTreeSet<ContextElement>>;
+
+/// Every context of the evaluation.
+pub struct Contexts {
+    sets: Vec<Set>,
+    index: FxHashMap<Set, ContextId>,
+    unions: FxHashMap<(ContextId, ContextId), ContextId>,
+}
+
+impl Default for Contexts {
+    fn default() -> Self {
+        let empty = Set::default();
+        let index = std::iter::once((empty.clone(), ContextId::EMPTY)).collect();
+        Self { sets: vec![empty], index, unions: FxHashMap::default() }
+    }
+}
+
+impl Contexts {
+    /// The number of a set.
+    pub fn intern(&mut self, set: BTreeSet<ContextElement>) -> ContextId {
+        if let Some(&id) = self.index.get(&set) {
+            return id;
+        }
+        let id = ContextId(self.sets.len() as u32);
+        let set = Arc::new(set);
+        self.sets.push(set.clone());
+        self.index.insert(set, id);
+        id
+    }
+
+    /// The number of a set of one.
+    pub fn single(&mut self, element: ContextElement) -> ContextId {
+        self.intern(BTreeSet::from([element]))
+    }
+
+    /// The set of a number.
+    pub fn get(&self, id: ContextId) -> &BTreeSet<ContextElement> {
+        &self.sets[id.0 as usize]
+    }
+
+    /// Both sets' elements.
+    pub fn union(&mut self, a: ContextId, b: ContextId) -> ContextId {
+        if a == b || b.is_empty() {
+            return a;
+        }
+        if a.is_empty() {
+            return b;
+        }
+        let key = if a.0 < b.0 { (a, b) } else { (b, a) };
+        if let Some(&id) = self.unions.get(&key) {
+            return id;
+        }
+        let set = self.get(a).union(self.get(b)).cloned().collect();
+        let id = self.intern(set);
+        self.unions.insert(key, id);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(name: &str) -> ContextElement {
+        let path = format!("/hb/store/{}-{name}", "0".repeat(32));
+        ContextElement::Source(path.parse().expect("a store path"))
+    }
+
+    #[test]
+    fn equal_sets_have_one_number() {
+        let mut contexts = Contexts::default();
+        let a = contexts.single(source("a"));
+        let b = contexts.single(source("b"));
+        assert_eq!(contexts.single(source("a")), a);
+        let both = contexts.union(a, b);
+        assert_eq!(contexts.union(b, a), both);
+        assert_eq!(contexts.union(both, a), both);
+        assert_eq!(contexts.union(a, ContextId::EMPTY), a);
+    }
+}

@@ -1,0 +1,253 @@
+//! What goes wrong when evaluating, as facts.
+//!
+//! A [`Fault`] is raised where it is found, by code that knows no source positions.
+//! The machine attaches places and the trace when it unwinds (`machine::unwind`), and
+//! `report` says it all to a person.
+
+use hb_lang::Diagnostic;
+
+use crate::source::{Place, SourceId};
+use crate::value::Type;
+use crate::world::WorldError;
+
+/// The result of evaluating something.
+pub type Eval<T> = Result<T, Error>;
+
+/// A fault with its places; one word, so that results stay small.
+#[derive(Debug)]
+pub struct Error(Box<EvalError>);
+
+/// A fault, where it showed, where it came from, and how evaluation got there.
+#[derive(Debug)]
+pub struct EvalError {
+    /// What happened.
+    pub fault: Fault,
+    /// Marked places; the first is where the fault showed.
+    pub labels: Vec<PlaceLabel>,
+    /// How evaluation got there, innermost first.
+    pub trace: Vec<TraceFrame>,
+    /// What to do next, if there is more to say than the fault does.
+    pub help: Option<String>,
+    /// Whether the innermost place is known already.
+    pub(crate) placed: bool,
+}
+
+/// A place and what is to be said of it.
+#[derive(Clone, Debug)]
+pub struct PlaceLabel {
+    /// The place.
+    pub place: Place,
+    /// What is there.
+    pub text: String,
+}
+
+/// One step of how evaluation got to a fault.
+#[derive(Clone, Debug)]
+pub struct TraceFrame {
+    /// Where the step was taken.
+    pub place: Option<Place>,
+    /// What was being done.
+    pub text: String,
+}
+
+/// One step of a cycle of definitions that need each other.
+#[derive(Clone, Debug)]
+pub struct CycleStep {
+    /// The binding's name, if it has one.
+    pub name: Option<String>,
+    /// The definition.
+    pub place: Option<Place>,
+}
+
+/// What happened: one variant for each cause.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
+pub enum Fault {
+    #[error("expected {expected}, but found {}", found.described())]
+    Type { expected: &'static str, found: Type },
+    #[error("cannot {operation} {} and {}", left.described(), right.described())]
+    Operands { operation: &'static str, left: Type, right: Type },
+    #[error("attempt to call something which is not a function but {}", found.described())]
+    NotAFunction { found: Type },
+    #[error("cannot coerce {} to a string", found.described())]
+    NoString { found: Type },
+    #[error("attribute ‘{name}’ missing")]
+    MissingAttribute { name: String },
+    #[error("undefined variable ‘{name}’")]
+    UndefinedVariable { name: String },
+    #[error("dynamic attribute ‘{name}’ already defined")]
+    DuplicateAttribute { name: String },
+    #[error("{function} called without required argument ‘{name}’")]
+    MissingArgument { function: String, name: String },
+    #[error("{function} called with unexpected argument ‘{name}’")]
+    UnexpectedArgument { function: String, name: String },
+    #[error("assertion failed")]
+    Assertion,
+    #[error("{message}")]
+    Throw { message: String },
+    #[error("evaluation aborted with the following error message: ‘{message}’")]
+    Abort { message: String },
+    #[error("infinite recursion encountered")]
+    InfiniteRecursion { cycle: Vec<CycleStep> },
+    #[error("stack overflow: more than {limit} calls deep")]
+    TooDeep { limit: usize },
+    #[error("stack overflow: more than {limit} values deep in evaluation")]
+    StackFull { limit: usize },
+    #[error("integer overflow in {operation}")]
+    Overflow { operation: String },
+    #[error("division by zero")]
+    DivisionByZero,
+    #[error("the string has a context and cannot be used as {purpose}")]
+    ContextNotAllowed { purpose: &'static str },
+    #[error("the text is not valid UTF-8")]
+    NotUtf8,
+    #[error("syntax error")]
+    Syntax { source_id: SourceId, problems: Vec<Diagnostic> },
+    #[error("the string ‘{text}’ is not an absolute path")]
+    RelativePath { text: String },
+    #[error("file ‘{name}’ was not found in the search path")]
+    NotInSearchPath { name: String },
+    #[error("all texts together exceed the limit of four gigabytes")]
+    TextsTooLarge,
+    #[error("{0}")]
+    World(#[from] WorldError),
+    #[error("invalid argument to ‘{builtin}’: {reason}")]
+    Argument { builtin: &'static str, reason: String },
+    #[error("‘{builtin}’ is not available: {reason}")]
+    Refused { builtin: &'static str, reason: &'static str },
+}
+
+impl Fault {
+    /// The stable name of the cause.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Type { .. } => "eval.type",
+            Self::Operands { .. } => "eval.operands",
+            Self::NotAFunction { .. } => "eval.not-a-function",
+            Self::NoString { .. } => "eval.no-string",
+            Self::MissingAttribute { .. } => "eval.missing-attribute",
+            Self::UndefinedVariable { .. } => "eval.undefined-variable",
+            Self::DuplicateAttribute { .. } => "eval.duplicate-attribute",
+            Self::MissingArgument { .. } => "eval.missing-argument",
+            Self::UnexpectedArgument { .. } => "eval.unexpected-argument",
+            Self::Assertion => "eval.assertion",
+            Self::Throw { .. } => "eval.throw",
+            Self::Abort { .. } => "eval.abort",
+            Self::InfiniteRecursion { .. } => "eval.infinite-recursion",
+            Self::TooDeep { .. } => "eval.too-deep",
+            Self::StackFull { .. } => "eval.stack-full",
+            Self::Overflow { .. } => "eval.overflow",
+            Self::DivisionByZero => "eval.division-by-zero",
+            Self::ContextNotAllowed { .. } => "eval.context",
+            Self::NotUtf8 => "eval.not-utf8",
+            Self::Syntax { .. } => "eval.syntax",
+            Self::RelativePath { .. } => "eval.relative-path",
+            Self::NotInSearchPath { .. } => "eval.search-path",
+            Self::TextsTooLarge => "eval.texts-too-large",
+            Self::World(WorldError::Missing { .. }) => "eval.missing-file",
+            Self::World(WorldError::Impure { .. }) => "eval.impure",
+            Self::World(WorldError::Unbuilt { .. }) => "eval.unbuilt",
+            Self::World(WorldError::System { .. }) => "eval.system",
+            Self::World(WorldError::Store { .. }) => "eval.store",
+            Self::Argument { .. } => "eval.argument",
+            Self::Refused { .. } => "eval.refused",
+        }
+    }
+
+    /// Whether `tryEval` turns this into `success = false`.
+    pub fn is_catchable(&self) -> bool {
+        matches!(self, Self::Throw { .. } | Self::Assertion)
+    }
+}
+
+impl Error {
+    /// What happened, and all that is known around it.
+    pub fn details(&self) -> &EvalError {
+        &self.0
+    }
+
+    /// The same, to add to.
+    pub(crate) fn details_mut(&mut self) -> &mut EvalError {
+        &mut self.0
+    }
+
+    /// What happened.
+    pub fn fault(&self) -> &Fault {
+        &self.0.fault
+    }
+
+    /// With what to do next.
+    pub(crate) fn with_help(mut self, help: Option<String>) -> Self {
+        if help.is_some() {
+            self.0.help = help;
+        }
+        self
+    }
+
+    /// With another step of the trace, without a place.
+    pub(crate) fn in_context(mut self, text: String) -> Self {
+        self.0.trace.push(TraceFrame { place: None, text });
+        self
+    }
+
+    /// With another marked place.
+    pub(crate) fn with_label(mut self, place: Option<Place>, text: impl Into<String>) -> Self {
+        if let Some(place) = place {
+            self.0.labels.push(PlaceLabel { place, text: text.into() });
+        }
+        self
+    }
+}
+
+impl From<Fault> for Error {
+    #[cold]
+    fn from(fault: Fault) -> Self {
+        Self(Box::new(EvalError {
+            fault,
+            labels: Vec::new(),
+            trace: Vec::new(),
+            help: None,
+            placed: false,
+        }))
+    }
+}
+
+impl From<WorldError> for Error {
+    fn from(error: WorldError) -> Self {
+        Fault::World(error).into()
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The closest of the candidates to a name, if one is close enough to be meant.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match name.len() {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|&(distance, candidate)| distance <= limit && distance < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_near_name_is_suggested() {
+        assert_eq!(nearest("lenght", ["length", "head"]), Some("length"));
+        assert_eq!(nearest("xyz", ["length", "head"]), None);
+    }
+}

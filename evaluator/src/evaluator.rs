@@ -1,0 +1,224 @@
+//! The public entry.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hb_lang::Dialect;
+use hb_model::{Derivation, DerivationId};
+
+use crate::error::{Eval, Fault, nearest};
+use crate::machine::{Machine, type_fault};
+use crate::print::{self, Printing};
+use crate::source::{Pos, Sources};
+use crate::symbol::well_known;
+use crate::value::{Type, Value};
+use crate::world::World;
+
+/// What an evaluation may be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many calls may wait for each other.
+    pub max_call_depth: usize,
+    /// Collect memory at every safepoint: slow, and finds values that nothing holds.
+    pub collect_always: bool,
+}
+
+/// Nix's own limit: a recipe that works here works there.
+const MAX_CALL_DEPTH: usize = 10_000;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_call_depth: MAX_CALL_DEPTH, collect_always: false }
+    }
+}
+
+/// A value that the evaluator keeps for its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held(usize);
+
+/// One evaluation: its texts, values, and derivations.
+pub struct Evaluator {
+    machine: Machine,
+}
+
+impl Evaluator {
+    /// An evaluator that has seen nothing yet.
+    pub fn new(world: Box<dyn World>, options: Options) -> Self {
+        Self { machine: Machine::new(world, options) }
+    }
+
+    fn hold(&mut self, value: Value) -> Held {
+        self.machine.held.push(value);
+        Held(self.machine.held.len() - 1)
+    }
+
+    fn value(&self, held: Held) -> Value {
+        self.machine.held[held.0]
+    }
+
+    /// Evaluate a file.
+    pub fn eval_file(&mut self, path: &Path) -> Eval<Held> {
+        let value = self.machine.import(path)?;
+        let held = self.hold(value);
+        self.force(held)?;
+        Ok(held)
+    }
+
+    /// Evaluate a text whose relative paths start at a folder.
+    pub fn eval_text(&mut self, text: &str, folder: &Path, dialect: Dialect) -> Eval<Held> {
+        let name = "«string»".to_owned();
+        let value = self.machine.load_text(name, false, text.into(), folder, dialect, None)?;
+        let held = self.hold(value);
+        self.force(held)?;
+        Ok(held)
+    }
+
+    /// Evaluate a value to its outermost form.
+    pub fn force(&mut self, held: Held) -> Eval<Type> {
+        let value = self.machine.force(self.value(held))?;
+        self.machine.held[held.0] = value;
+        Ok(value.type_of().unwrap_or(Type::Lambda))
+    }
+
+    /// Evaluate a value and everything in it.
+    pub fn force_deep(&mut self, held: Held) -> Eval<()> {
+        self.machine.force_deep(self.value(held)).map(drop)
+    }
+
+    /// The value at an attribute path such as `a.b`; numbers select from lists.
+    pub fn select(&mut self, held: Held, path: &[&str]) -> Eval<Held> {
+        let mut value = self.machine.force(self.value(held))?;
+        for &part in path {
+            if let (Some(items), Ok(index)) = (value.as_list(), part.parse::<usize>()) {
+                let Some(&item) = items.get(index) else {
+                    return Err(Fault::MissingAttribute { name: part.to_owned() }.into());
+                };
+                value = self.machine.force(item)?;
+                continue;
+            }
+            if value.as_attrs().is_none() {
+                return Err(type_fault("a set", value));
+            }
+            let name = self.machine.intern(part.as_bytes());
+            value = self.machine.select(value, name)?;
+        }
+        Ok(self.hold(value))
+    }
+
+    /// If the value is a function of named arguments, or a functor that is one, call it
+    /// with those of the arguments that it names; or else leave it as it is.
+    pub fn call_with(&mut self, held: Held, arguments: &[(&str, Held)]) -> Eval<Held> {
+        let mut function = self.machine.force(self.value(held))?;
+        if let Some(attrs) = function.as_attrs() {
+            let Some(functor) = attrs.get(well_known::FUNCTOR) else { return Ok(held) };
+            function = self.machine.call(functor, &[function])?;
+            self.hold(function);
+        }
+        let Some(pattern) = self.machine.pattern_of(function) else { return Ok(held) };
+        let mut given = Vec::new();
+        for &(name, value) in arguments {
+            let symbol = self.machine.intern(name.as_bytes());
+            if pattern.ellipsis || pattern.fields.iter().any(|field| field.0 == symbol) {
+                given.push((symbol, Pos::NONE, self.value(value)));
+            }
+        }
+        for &(symbol, has_default) in &pattern.fields {
+            if !has_default && given.iter().all(|attribute| attribute.0 != symbol) {
+                let wanted = self.machine.symbols.text(symbol).into_owned();
+                let near = nearest(&wanted, arguments.iter().map(|(name, _)| *name));
+                let help = match near {
+                    Some(near) => format!("‘{near}’ was given: did you mean ‘{wanted}’?"),
+                    None => format!("give it with --arg {wanted} VALUE"),
+                };
+                let fault = Fault::MissingArgument { function: "the function".into(), name: wanted };
+                return Err(crate::Error::from(fault).with_help(Some(help)));
+            }
+        }
+        let argument = self.machine.attrs(given);
+        let result = self.machine.call(function, &[argument])?;
+        Ok(self.hold(result))
+    }
+
+    /// A string value, to give to [`Evaluator::call_with`].
+    pub fn string(&mut self, text: &str) -> Held {
+        let value = self.machine.string(text);
+        self.hold(value)
+    }
+
+    /// A set, to give to [`Evaluator::call_with`].
+    pub fn attrs(&mut self, attributes: &[(&str, Held)]) -> Held {
+        let attributes = attributes
+            .iter()
+            .map(|&(name, held)| {
+                (self.machine.intern(name.as_bytes()), Pos::NONE, self.value(held))
+            })
+            .collect();
+        let value = self.machine.attrs(attributes);
+        self.hold(value)
+    }
+
+    /// The names of a set's attributes in order, if the value is a set.
+    pub fn attr_names(&mut self, held: Held) -> Eval<Option<Vec<String>>> {
+        let value = self.machine.force(self.value(held))?;
+        let Some(attrs) = value.as_attrs() else { return Ok(None) };
+        let sorted = self.machine.sorted_attrs(attrs);
+        let names = sorted.iter().map(|a| self.machine.symbols.text(a.0).into_owned()).collect();
+        Ok(Some(names))
+    }
+
+    /// The elements, if the value is a list.
+    pub fn items(&mut self, held: Held) -> Eval<Option<Vec<Held>>> {
+        let value = self.machine.force(self.value(held))?;
+        let Some(items) = value.as_list() else { return Ok(None) };
+        Ok(Some(items.iter().map(|&item| self.hold(item)).collect()))
+    }
+
+    /// The text of a value that is a string.
+    pub fn text(&mut self, held: Held) -> Eval<Vec<u8>> {
+        let value = self.machine.expect_string(self.value(held))?;
+        Ok(value.as_bytes().unwrap_or_default().to_vec())
+    }
+
+    /// The truth value of a value that is one.
+    pub fn truth(&mut self, held: Held) -> Eval<bool> {
+        self.machine.expect_bool(self.value(held))
+    }
+
+    /// The value as Nix prints it; what is not evaluated shows as `«thunk»` unless
+    /// printing is strict.
+    pub fn print(&mut self, held: Held, how: Printing) -> Eval<Vec<u8>> {
+        print::print(&mut self.machine, self.value(held), how)
+    }
+
+    /// The value as a string, as interpolation has it (`--raw`).
+    pub fn raw(&mut self, held: Held) -> Eval<Vec<u8>> {
+        let value = self.value(held);
+        let text = self.machine.coerce_to_string(value, crate::Coercion::INTERPOLATION)?;
+        Ok(text.as_bytes().unwrap_or_default().to_vec())
+    }
+
+    /// The derivation that a value is, if it is one.
+    pub fn derivation_of(&mut self, held: Held) -> Eval<Option<DerivationId>> {
+        self.machine.derivation_of(self.value(held))
+    }
+
+    /// Every derivation that was made so far.
+    pub fn derivations(&self) -> &BTreeMap<DerivationId, Derivation> {
+        &self.machine.derivations
+    }
+
+    /// The texts that errors point into.
+    pub fn sources(&self) -> &Sources {
+        &self.machine.sources
+    }
+
+    /// Forget the values that were held since `mark` (of [`Evaluator::mark`]).
+    pub fn release(&mut self, mark: Held) {
+        self.machine.held.truncate(mark.0);
+    }
+
+    /// A mark for [`Evaluator::release`]: a long session gives values back by it.
+    pub fn mark(&self) -> Held {
+        Held(self.machine.held.len())
+    }
+}

@@ -1,0 +1,301 @@
+//! Attribute sets.
+//!
+//! A flat set is a shape (sorted names and their positions) and values in its order;
+//! sets made by one literal, or by mapping over one set, share their shape. A layered
+//! set is what `//` makes of a large set and a small one: flat layers, the newest
+//! first, each at least half as long again as the one before, so that there are at most
+//! a logarithm of them and many small updates do not copy the large set each time.
+//! What needs all attributes in order makes it flat once.
+
+use super::object::{Kind, Obj};
+use super::Heap;
+use crate::Value;
+use crate::source::Pos;
+use crate::symbol::Symbol;
+
+/// Sets up to this long are merged by copying.
+const SMALL_SET: usize = 24;
+
+/// Sets up to this long are searched from the front.
+const LINEAR_SEARCH: usize = 8;
+
+/// An attribute set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Attrs(Obj);
+
+impl Attrs {
+    #[inline(always)]
+    pub(crate) fn new(object: Obj) -> Self {
+        Self(object)
+    }
+
+    /// The set as a value.
+    pub fn value(self) -> Value {
+        Value::object(self.0)
+    }
+
+    /// How many attributes there are.
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        self.0.extra() as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline(always)]
+    fn flat(self) -> Option<Self> {
+        match self.0.kind() {
+            Kind::Attrs => Some(self),
+            _ if self.0.word(0) != 0 => Some(Self(self.0.object(0))),
+            _ => None,
+        }
+    }
+
+    fn layers(self) -> impl Iterator<Item = Self> {
+        let count = self.0.small();
+        (1..=count).map(move |i| Self(self.0.object(i)))
+    }
+
+    /// An attribute's value and where it was defined.
+    #[inline]
+    pub fn find(self, name: Symbol) -> Option<(Value, Pos)> {
+        match self.flat() {
+            Some(flat) => flat.find_flat(name),
+            None => self.layers().find_map(|layer| layer.find_flat(name)),
+        }
+    }
+
+    #[inline(always)]
+    fn find_flat(self, name: Symbol) -> Option<(Value, Pos)> {
+        let index = self.index_of(name)?;
+        Some((self.0.value(index + 1), Pos(self.positions()[index])))
+    }
+
+    #[inline(always)]
+    fn index_of(self, name: Symbol) -> Option<usize> {
+        let names = self.names();
+        if names.len() <= LINEAR_SEARCH {
+            names.iter().position(|&other| other == name.0)
+        } else {
+            names.binary_search(&name.0).ok()
+        }
+    }
+
+    /// An attribute's value.
+    #[inline]
+    pub fn get(self, name: Symbol) -> Option<Value> {
+        match self.flat() {
+            Some(flat) => flat.index_of(name).map(|index| flat.0.value(index + 1)),
+            None => self.find(name).map(|(value, _)| value),
+        }
+    }
+
+    /// Names in the order of their numbers; of a flat set.
+    #[inline(always)]
+    pub(crate) fn names(self) -> &'static [u32] {
+        self.shape().halves(0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn positions(self) -> &'static [u32] {
+        self.shape().halves(1)
+    }
+
+    /// Values in the order of their names' numbers; of a flat set.
+    #[inline(always)]
+    pub(crate) fn values(self) -> &'static [Value] {
+        self.0.values(1, self.len())
+    }
+
+    /// Names and positions, to share with another set; of a flat set.
+    #[inline(always)]
+    pub(crate) fn shape(self) -> Obj {
+        debug_assert!(self.0.kind() == Kind::Attrs, "made flat before");
+        self.0.object(0)
+    }
+
+    /// Every attribute in the order of the names' numbers; of a flat set.
+    pub fn iter(self) -> impl Iterator<Item = (Symbol, Pos, Value)> {
+        let (names, positions, values) = (self.names(), self.positions(), self.values());
+        (0..self.len()).map(move |i| (Symbol(names[i]), Pos(positions[i]), values[i]))
+    }
+}
+
+impl Heap {
+    /// A shape of names, sorted by number, with their positions.
+    pub(crate) fn shape(&mut self, names: &[(Symbol, Pos)], permanent: bool) -> Obj {
+        debug_assert!(names.is_sorted_by(|a, b| a.0 < b.0), "sorted, no name twice");
+        let small = usize::from(permanent);
+        let shape = self.allocate(Kind::Shape, small, names.len(), names.len().max(1));
+        for (i, (name, pos)) in names.iter().enumerate() {
+            shape.set_half(0, i, name.0);
+            shape.set_half(1, i, pos.0);
+        }
+        shape
+    }
+
+    /// `{ }`.
+    pub(crate) fn empty_attrs(&self) -> Value {
+        self.empty_attrs
+    }
+
+    /// A set of a shape and values in its order.
+    #[inline]
+    pub(crate) fn attrs_of_shape(&mut self, shape: Obj, values: &[Value]) -> Value {
+        debug_assert_eq!(shape.extra() as usize, values.len());
+        if values.is_empty() {
+            return self.empty_attrs;
+        }
+        let object = self.allocate(Kind::Attrs, 0, values.len(), values.len() + 1);
+        object.set_word(0, shape.address().get());
+        for (i, &value) in values.iter().enumerate() {
+            object.set_value(i + 1, value);
+        }
+        Value::object(object)
+    }
+
+    /// A set with the same names and positions, its values made one by one.
+    pub(crate) fn attrs_like(
+        &mut self,
+        like: Attrs,
+        mut value: impl FnMut(&mut Self, Symbol, Value) -> Value,
+    ) -> Value {
+        if like.is_empty() {
+            return self.empty_attrs;
+        }
+        let object = self.allocate(Kind::Attrs, 0, like.len(), like.len() + 1);
+        object.set_word(0, like.shape().address().get());
+        for (i, (name, _, old)) in like.iter().enumerate() {
+            let new = value(self, name, old);
+            object.set_value(i + 1, new);
+        }
+        Value::object(object)
+    }
+
+    /// A set of attributes in any order; of a name given twice, the last counts.
+    pub(crate) fn attrs(&mut self, mut attributes: Vec<(Symbol, Pos, Value)>) -> Value {
+        if !attributes.is_sorted_by(|a, b| a.0 < b.0) {
+            attributes.sort_by_key(|attribute| attribute.0);
+            let mut kept: Vec<(Symbol, Pos, Value)> = Vec::with_capacity(attributes.len());
+            for attribute in attributes {
+                match kept.last_mut() {
+                    Some(last) if last.0 == attribute.0 => *last = attribute,
+                    _ => kept.push(attribute),
+                }
+            }
+            attributes = kept;
+        }
+        self.attrs_sorted(&attributes)
+    }
+
+    /// A set of attributes sorted by their names' numbers, no name twice.
+    pub(crate) fn attrs_sorted(&mut self, attributes: &[(Symbol, Pos, Value)]) -> Value {
+        if attributes.is_empty() {
+            return self.empty_attrs;
+        }
+        let length = attributes.len();
+        let shape = self.allocate(Kind::Shape, 0, length, length);
+        let object = self.allocate(Kind::Attrs, 0, length, length + 1);
+        object.set_word(0, shape.address().get());
+        for (i, (name, pos, value)) in attributes.iter().enumerate() {
+            shape.set_half(0, i, name.0);
+            shape.set_half(1, i, pos.0);
+            object.set_value(i + 1, *value);
+        }
+        Value::object(object)
+    }
+
+    /// The set with all attributes in one place; made once per set.
+    pub(crate) fn flat(&mut self, attrs: Attrs) -> Attrs {
+        if let Some(flat) = attrs.flat() {
+            return flat;
+        }
+        let mut layers = attrs.layers();
+        let Some(mut merged) = layers.next() else { unreachable!("layered sets have layers") };
+        for older in layers {
+            merged = self.merge(older, merged);
+        }
+        attrs.0.set_word(0, merged.0.address().get());
+        merged
+    }
+
+    /// `left // right`.
+    pub(crate) fn update(&mut self, left: Attrs, right: Attrs) -> Value {
+        if right.is_empty() {
+            return left.value();
+        }
+        if left.is_empty() {
+            return right.value();
+        }
+        if left.len() <= SMALL_SET || right.len() * 4 > left.len() {
+            let (left, right) = (self.flat(left), self.flat(right));
+            return self.merge(left, right).value();
+        }
+        let right = self.flat(right);
+        let added = right.names().iter().filter(|&&name| left.get(Symbol(name)).is_none()).count();
+        let total = left.len() + added;
+        // Newest last while merging.
+        let mut layers: Vec<Attrs> = match left.flat() {
+            Some(flat) => vec![flat],
+            None => left.layers().collect::<Vec<_>>().into_iter().rev().collect(),
+        };
+        let mut top = right;
+        while let Some(older) = layers.pop() {
+            if older.len() > 2 * top.len() {
+                layers.push(older);
+                break;
+            }
+            top = self.merge(older, top);
+        }
+        layers.push(top);
+        if layers.len() == 1 {
+            return top.value();
+        }
+        let object = self.allocate(Kind::Layered, layers.len(), total, layers.len() + 1);
+        object.set_word(0, 0);
+        for (i, layer) in layers.iter().rev().enumerate() {
+            object.set_word(i + 1, layer.0.address().get());
+        }
+        Value::object(object)
+    }
+
+    /// Two flat sets in one flat set; `newer` wins.
+    fn merge(&mut self, older: Attrs, newer: Attrs) -> Attrs {
+        let (a, b) = (older.names(), newer.names());
+        let mut length = a.len() + b.len();
+        let (mut i, mut j) = (0, 0);
+        while i < a.len() && j < b.len() {
+            let (x, y) = (a[i], b[j]);
+            length -= usize::from(x == y);
+            i += usize::from(x <= y);
+            j += usize::from(y <= x);
+        }
+        if length == b.len() {
+            return newer;
+        }
+        let object = self.allocate(Kind::Attrs, 0, length, length + 1);
+        let shape = self.allocate(Kind::Shape, 0, length, length.max(1));
+        object.set_word(0, shape.address().get());
+        let (a_pos, b_pos) = (older.positions(), newer.positions());
+        let (a_val, b_val) = (older.values(), newer.values());
+        let (mut i, mut j) = (0, 0);
+        for k in 0..length {
+            let from_newer = i == a.len() || (j < b.len() && b[j] <= a[i]);
+            let (name, pos, value) = if from_newer {
+                i += usize::from(i < a.len() && a[i] == b[j]);
+                j += 1;
+                (b[j - 1], b_pos[j - 1], b_val[j - 1])
+            } else {
+                i += 1;
+                (a[i - 1], a_pos[i - 1], a_val[i - 1])
+            };
+            shape.set_half(0, k, name);
+            shape.set_half(1, k, pos);
+            object.set_value(k + 1, value);
+        }
+        Attrs(object)
+    }
+}

@@ -1,0 +1,194 @@
+//! Collecting: mark what the roots reach, then sweep every block.
+//!
+//! Marking also cuts indirections: a field that points to a forced thunk is made to
+//! hold the thunk's value, so that the thunk itself goes.
+
+use std::alloc::dealloc;
+
+use super::object::{Header, MARKED};
+use super::{BLOCK_BYTES, Block, CELL_WORDS, Heap, Kind, MIN_BYTES_BETWEEN_COLLECTIONS, Obj};
+use crate::Value;
+
+/// Marks roots during a collection.
+pub(crate) struct Marker<'a> {
+    pending: &'a mut Vec<Obj>,
+}
+
+impl Marker<'_> {
+    /// A root that may be made shorter: returns what to hold instead.
+    #[inline(always)]
+    pub(crate) fn value(&mut self, value: Value) -> Value {
+        let mut value = value;
+        while let Some(result) = value.as_thunk().and_then(Obj::result) {
+            value = result;
+        }
+        if let Some(object) = value.as_any_object() {
+            self.object(object);
+        }
+        value
+    }
+
+    /// A slice of roots, made shorter in place.
+    pub(crate) fn values(&mut self, values: &mut [Value]) {
+        for value in values {
+            *value = self.value(*value);
+        }
+    }
+
+    /// An object that stays.
+    #[inline(always)]
+    pub(crate) fn object(&mut self, object: Obj) {
+        let header = object.header();
+        if header.flags & MARKED == 0 {
+            object.set_header(Header { flags: header.flags | MARKED, ..header });
+            self.pending.push(object);
+        }
+    }
+
+    fn fields(&mut self, object: Obj, range: std::ops::Range<usize>) {
+        for i in range {
+            let value = object.value(i);
+            let shorter = self.value(value);
+            if shorter != value {
+                object.set_value(i, shorter);
+            }
+        }
+    }
+
+    fn trace(&mut self, object: Obj) {
+        let length = object.extra() as usize;
+        match object.kind() {
+            Kind::Int | Kind::Float | Kind::Str | Kind::Path | Kind::Shape => {}
+            Kind::List => self.fields(object, 0..length),
+            Kind::ListSlice => self.object(object.object(0)),
+            Kind::Attrs => {
+                self.object(object.object(0));
+                self.fields(object, 1..length + 1);
+            }
+            Kind::Layered => {
+                // Once the flat form is known, the layers are never looked at again.
+                let layers = if object.word(0) == 0 { 1..object.small() + 1 } else { 0..1 };
+                for i in layers {
+                    self.object(object.object(i));
+                }
+            }
+            Kind::Closure | Kind::Thunk => self.fields(object, 0..object.small()),
+            Kind::Partial => self.fields(object, 0..object.small() + 1),
+            Kind::Forced => self.fields(object, 0..1),
+            Kind::Free => unreachable!("nothing points to a free cell"),
+        }
+    }
+}
+
+impl Heap {
+    /// Free everything that `roots` does not mark.
+    pub(crate) fn collect(&mut self, roots: impl FnOnce(&mut Marker<'_>)) {
+        let mut pending = std::mem::take(&mut self.marking);
+        let mut marker = Marker { pending: &mut pending };
+        for value in [self.empty_list, self.empty_attrs] {
+            marker.value(value);
+        }
+        roots(&mut marker);
+        while let Some(object) = marker.pending.pop() {
+            marker.trace(object);
+        }
+        self.marking = pending;
+        let alive = self.sweep();
+        self.threshold = alive.max(MIN_BYTES_BETWEEN_COLLECTIONS);
+        self.since_collection = 0;
+        self.due = self.stress;
+    }
+
+    /// Rebuild the free runs, give empty blocks back, and return the bytes alive.
+    fn sweep(&mut self) -> usize {
+        let mut alive = 0;
+        // The rest of a run being filled holds no headers: give it one.
+        for (class, run) in self.runs.iter_mut().enumerate() {
+            if run.next != run.end {
+                let bytes = run.end as usize - run.next as usize;
+                let first = Obj::at(run.next.expose_provenance() as u64);
+                make_run(first, bytes / 8 / CELL_WORDS[class] as usize, 0);
+            }
+            *run = super::Run {
+                next: std::ptr::null_mut(),
+                end: std::ptr::null_mut(),
+                waiting: 0,
+            };
+        }
+        let mut blocks = std::mem::take(&mut self.blocks);
+        blocks.retain(|block| {
+            let live = self.sweep_block(block);
+            alive += live;
+            if live == 0 {
+                // SAFETY: allocated with this layout; nothing alive is inside, and
+                // `sweep_block` links no run of such a block.
+                unsafe { dealloc(block.start.cast(), Self::block_layout()) };
+            }
+            live != 0
+        });
+        self.blocks = blocks;
+        self.large.retain(|large| {
+            let header = large.object.header();
+            let live = header.flags & MARKED != 0;
+            if live {
+                large.object.set_header(Header { flags: header.flags & !MARKED, ..header });
+                alive += large.layout.size();
+            } else {
+                let start: *mut u8 =
+                    std::ptr::with_exposed_provenance_mut(large.object.address().get() as usize);
+                // SAFETY: allocated with this layout, and nothing points to it.
+                unsafe { dealloc(start, large.layout) };
+            }
+            live
+        });
+        alive
+    }
+
+    /// Join a block's free cells into runs; returns the bytes alive.
+    fn sweep_block(&mut self, block: &Block) -> usize {
+        let class = block.class as usize;
+        let cell_words = CELL_WORDS[class] as usize;
+        let cells = BLOCK_BYTES / 8 / cell_words;
+        let mut alive = 0;
+        let mut waiting = self.runs[class].waiting;
+        let mut run_start = 0;
+        let mut cell = 0;
+        let at = |cell: usize| {
+            // SAFETY: `cell` is below the number of cells that fit the block.
+            Obj::at(unsafe { block.start.add(cell * cell_words) }.expose_provenance() as u64)
+        };
+        while cell < cells {
+            let object = at(cell);
+            let header = object.header();
+            if header.flags & MARKED != 0 {
+                object.set_header(Header { flags: header.flags & !MARKED, ..header });
+                if run_start < cell {
+                    make_run(at(run_start), cell - run_start, waiting);
+                    waiting = at(run_start).address().get();
+                }
+                alive += 1;
+                cell += 1;
+                run_start = cell;
+            } else if header.kind == Kind::Free {
+                cell += header.extra as usize;
+            } else {
+                cell += 1;
+            }
+        }
+        if alive == 0 {
+            return 0;
+        }
+        if run_start < cells {
+            make_run(at(run_start), cells - run_start, waiting);
+            waiting = at(run_start).address().get();
+        }
+        self.runs[class].waiting = waiting;
+        alive * cell_words * 8
+    }
+}
+
+/// Make a run of free cells, linked to the next one.
+fn make_run(first: Obj, cells: usize, next: u64) {
+    first.set_header(Header { kind: Kind::Free, flags: 0, small: 0, extra: cells as u32 });
+    first.set_word(0, next);
+}

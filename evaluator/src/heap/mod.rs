@@ -1,0 +1,407 @@
+//! The evaluator's memory: cells of a few sizes in blocks, collected by mark and sweep.
+//!
+//! Allocation takes the next cell of a run of free cells. Objects never move. No
+//! count is kept per value: a collection marks what the roots reach, and free cells
+//! join into runs again. Blocks without a live cell are given back to the system.
+//!
+//! **When things may be freed.** Allocating never collects; it only notes that a
+//! collection is due. The machine collects at a safepoint between two instructions,
+//! when its stack and frames hold all that is needed. So code that does not re-enter
+//! the machine may keep values wherever it likes.
+
+mod attrs;
+mod collect;
+mod object;
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+pub use attrs::Attrs;
+pub(crate) use collect::Marker;
+pub(crate) use object::{Kind, Obj};
+
+use object::Header;
+
+use crate::Value;
+use crate::context::ContextId;
+
+/// Bytes in a block; above malloc's threshold for returning memory at once.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Cells hold at most this many words; what is larger has an allocation of its own.
+const MAX_CELL_WORDS: usize = 1024;
+
+/// The sizes of cells in words: no more than a quarter of a cell is wasted.
+const CELL_WORDS: [u16; 30] = [
+    2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192,
+    256, 320, 384, 512, 768, 1024,
+];
+
+/// A collection is due after this many bytes, or as many as were alive after the last
+/// one if that is more: collecting then costs a bounded share of allocating.
+const MIN_BYTES_BETWEEN_COLLECTIONS: usize = 24 * 1024 * 1024;
+
+/// Cells of one size, in a block.
+struct Block {
+    start: *mut u64,
+    class: u8,
+}
+
+/// A large object.
+struct Large {
+    object: Obj,
+    layout: Layout,
+}
+
+/// Free cells of one size: the run being filled, and the ones after it.
+#[derive(Clone, Copy)]
+struct Run {
+    next: *mut u64,
+    end: *mut u64,
+    /// Runs that wait, linked through their first payload word; 0 if none.
+    waiting: u64,
+}
+
+/// The heap; dropping it frees everything.
+pub(crate) struct Heap {
+    runs: [Run; CELL_WORDS.len()],
+    class_of_words: Box<[u8; MAX_CELL_WORDS + 1]>,
+    blocks: Vec<Block>,
+    large: Vec<Large>,
+    /// Bytes handed to runs and large objects since the last collection.
+    since_collection: usize,
+    threshold: usize,
+    stress: bool,
+    due: bool,
+    marking: Vec<Obj>,
+    empty_list: Value,
+    empty_shape: Obj,
+    empty_attrs: Value,
+}
+
+impl Heap {
+    /// An empty heap. With `stress`, a collection is due at every safepoint.
+    pub(crate) fn new(stress: bool) -> Self {
+        let mut class_of_words = Box::new([0u8; MAX_CELL_WORDS + 1]);
+        let mut class = 0;
+        for (words, slot) in class_of_words.iter_mut().enumerate() {
+            if words > CELL_WORDS[class] as usize {
+                class += 1;
+            }
+            *slot = class as u8;
+        }
+        let none = std::ptr::null_mut();
+        let nothing = Value::NULL;
+        let mut heap = Self {
+            runs: [Run { next: none, end: none, waiting: 0 }; CELL_WORDS.len()],
+            class_of_words,
+            blocks: Vec::new(),
+            large: Vec::new(),
+            since_collection: 0,
+            threshold: MIN_BYTES_BETWEEN_COLLECTIONS,
+            stress,
+            due: stress,
+            marking: Vec::new(),
+            empty_list: nothing,
+            empty_shape: Obj::at(8),
+            empty_attrs: nothing,
+        };
+        heap.empty_list = Value::object(heap.allocate(Kind::List, 0, 0, 1));
+        heap.empty_shape = heap.shape(&[], true);
+        let attrs = heap.allocate(Kind::Attrs, 0, 0, 1);
+        attrs.set_word(0, heap.empty_shape.address().get());
+        heap.empty_attrs = Value::object(attrs);
+        heap
+    }
+
+    /// Whether the machine should collect at its next safepoint.
+    #[inline(always)]
+    pub(crate) fn collection_is_due(&self) -> bool {
+        self.due
+    }
+
+    /// A new object. The caller writes all payload words before anything else.
+    #[inline(always)]
+    fn allocate(&mut self, kind: Kind, small: usize, extra: usize, payload_words: usize) -> Obj {
+        debug_assert!(payload_words > 0, "a free cell needs a word for its link");
+        let words = payload_words + 1;
+        let header = Header { kind, flags: 0, small: small as u16, extra: extra as u32 };
+        if words > MAX_CELL_WORDS {
+            return self.allocate_large(header, words);
+        }
+        let class = self.class_of_words[words] as usize;
+        let run = &mut self.runs[class];
+        if run.next == run.end {
+            self.next_run(class);
+        }
+        let run = &mut self.runs[class];
+        let cell = run.next;
+        // SAFETY: the run is not empty, and runs are whole cells of one block.
+        run.next = unsafe { cell.add(CELL_WORDS[class] as usize) };
+        let object = Obj::at(cell.expose_provenance() as u64);
+        object.set_header(header);
+        object
+    }
+
+    /// Make the run of a class non-empty.
+    #[cold]
+    #[inline(never)]
+    fn next_run(&mut self, class: usize) {
+        let cell_words = CELL_WORDS[class] as usize;
+        let waiting = self.runs[class].waiting;
+        let cells = if waiting != 0 {
+            let first = Obj::at(waiting);
+            debug_assert!(first.kind() == Kind::Free);
+            let cells = first.extra() as usize;
+            let next: *mut u64 = std::ptr::with_exposed_provenance_mut(waiting as usize);
+            // SAFETY: sweeping made a run of that many cells there.
+            let end = unsafe { next.add(cells * cell_words) };
+            self.runs[class] = Run { next, end, waiting: first.word(0) };
+            cells
+        } else {
+            let start = Self::allocate_block();
+            let cells = BLOCK_BYTES / 8 / cell_words;
+            // SAFETY: within the block, or one past its end.
+            let end = unsafe { start.add(cells * cell_words) };
+            self.blocks.push(Block { start, class: class as u8 });
+            self.runs[class] = Run { next: start, end, waiting: 0 };
+            cells
+        };
+        self.note_allocation(cells * cell_words * 8);
+    }
+
+    fn note_allocation(&mut self, bytes: usize) {
+        self.since_collection += bytes;
+        if self.since_collection >= self.threshold {
+            self.due = true;
+        }
+    }
+
+    fn block_layout() -> Layout {
+        match Layout::from_size_align(BLOCK_BYTES, 8) {
+            Ok(layout) => layout,
+            Err(_) => unreachable!("constants that fit"),
+        }
+    }
+
+    fn allocate_block() -> *mut u64 {
+        let layout = Self::block_layout();
+        // SAFETY: the layout is not empty.
+        let start = unsafe { alloc(layout) }.cast::<u64>();
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        start
+    }
+
+    #[cold]
+    fn allocate_large(&mut self, header: Header, words: usize) -> Obj {
+        let Ok(layout) = Layout::array::<u64>(words) else {
+            // Larger than the address space: there is no such memory.
+            handle_alloc_error(Self::block_layout());
+        };
+        // SAFETY: the layout is not empty.
+        let start = unsafe { alloc(layout) };
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        let object = Obj::at(start.expose_provenance() as u64);
+        object.set_header(header);
+        self.large.push(Large { object, layout });
+        self.note_allocation(layout.size());
+        object
+    }
+
+    // Values.
+
+    /// An integer.
+    #[inline(always)]
+    pub(crate) fn int(&mut self, number: i64) -> Value {
+        match Value::small_int(number) {
+            Some(value) => value,
+            None => self.boxed(Kind::Int, number as u64),
+        }
+    }
+
+    /// A float.
+    pub(crate) fn float(&mut self, number: f64) -> Value {
+        self.boxed(Kind::Float, number.to_bits())
+    }
+
+    fn boxed(&mut self, kind: Kind, word: u64) -> Value {
+        let object = self.allocate(kind, 0, 0, 1);
+        object.set_word(0, word);
+        Value::object(object)
+    }
+
+    /// A string.
+    pub(crate) fn string(&mut self, bytes: &[u8], context: ContextId) -> Value {
+        self.string_of_parts(bytes.len(), context, [bytes])
+    }
+
+    /// A string made of parts, whose lengths add up to `length`.
+    pub(crate) fn string_of_parts<'a>(
+        &mut self,
+        length: usize,
+        context: ContextId,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Value {
+        let has_context = usize::from(!context.is_empty());
+        let words = (has_context + length.div_ceil(8)).max(1);
+        let object = self.allocate(Kind::Str, has_context, length, words);
+        if has_context == 1 {
+            object.set_word(0, context.number() as u64);
+        }
+        let mut offset = 0;
+        for part in parts {
+            debug_assert!(offset + part.len() <= length);
+            object.write_bytes(offset, part);
+            offset += part.len();
+        }
+        debug_assert_eq!(offset, length);
+        Value::object(object)
+    }
+
+    /// A path, absolute and without `.` or `..`.
+    pub(crate) fn path(&mut self, bytes: &[u8]) -> Value {
+        let object = self.allocate(Kind::Path, 0, bytes.len(), bytes.len().div_ceil(8).max(1));
+        object.write_bytes(0, bytes);
+        Value::object(object)
+    }
+
+    /// A list.
+    pub(crate) fn list(&mut self, items: &[Value]) -> Value {
+        if items.is_empty() {
+            return self.empty_list;
+        }
+        let object = self.allocate(Kind::List, 0, items.len(), items.len());
+        for (i, &item) in items.iter().enumerate() {
+            object.set_value(i, item);
+        }
+        Value::object(object)
+    }
+
+    /// A list of two lists' elements.
+    pub(crate) fn concat(&mut self, left: &[Value], right: &[Value]) -> Value {
+        let length = left.len() + right.len();
+        let object = self.allocate(Kind::List, 0, length, length.max(1));
+        for (i, &item) in left.iter().chain(right).enumerate() {
+            object.set_value(i, item);
+        }
+        Value::object(object)
+    }
+
+    /// A list of elements made one by one, each of which may allocate.
+    pub(crate) fn list_with(
+        &mut self,
+        length: usize,
+        mut element: impl FnMut(&mut Self, usize) -> Value,
+    ) -> Value {
+        if length == 0 {
+            return self.empty_list;
+        }
+        let object = self.allocate(Kind::List, 0, length, length);
+        for i in 0..length {
+            let item = element(self, i);
+            object.set_value(i, item);
+        }
+        Value::object(object)
+    }
+
+    /// The elements of a list from `start`, at most `count`, without copying them.
+    /// A short piece of a long list is copied, so as not to hold the whole.
+    pub(crate) fn slice(&mut self, list: Value, start: usize, count: usize) -> Value {
+        let Some(items) = list.as_list() else { unreachable!("callers checked the type") };
+        let start = start.min(items.len());
+        let count = count.min(items.len() - start);
+        if count == 0 {
+            return self.empty_list;
+        }
+        if count <= 4 || count * 4 < items.len() {
+            return self.list(&items[start..start + count]);
+        }
+        let Some(mut base) = list.as_object() else { unreachable!("lists are objects") };
+        let mut offset = start;
+        if base.kind() == Kind::ListSlice {
+            offset += base.word(1) as usize;
+            base = base.object(0);
+        }
+        let object = self.allocate(Kind::ListSlice, 0, count, 2);
+        object.set_word(0, base.address().get());
+        object.set_word(1, offset as u64);
+        Value::object(object)
+    }
+
+    /// `[ ]`.
+    pub(crate) fn empty_list(&self) -> Value {
+        self.empty_list
+    }
+
+    /// A closure of a prototype; its captures are null until they are filled in.
+    #[inline(always)]
+    pub(crate) fn closure(&mut self, prototype: u32, captures: usize) -> Obj {
+        self.code_object(Kind::Closure, prototype, captures)
+    }
+
+    /// A thunk of a prototype; its captures are null until they are filled in.
+    #[inline(always)]
+    pub(crate) fn thunk(&mut self, prototype: u32, captures: usize) -> Obj {
+        self.code_object(Kind::Thunk, prototype, captures)
+    }
+
+    /// A thunk marked as not having its captures yet.
+    pub(crate) fn unfilled_thunk(&mut self, prototype: u32, captures: usize) -> Obj {
+        let thunk = self.thunk(prototype, captures);
+        thunk.set_unfilled();
+        thunk
+    }
+
+    #[inline(always)]
+    fn code_object(&mut self, kind: Kind, prototype: u32, captures: usize) -> Obj {
+        let object = self.allocate(kind, captures, prototype as usize, captures.max(1));
+        for i in 0..captures.max(1) {
+            object.set_value(i, Value::NULL);
+        }
+        object
+    }
+
+    /// A thunk of a prototype that calls its first capture with the others.
+    pub(crate) fn delayed_call(
+        &mut self,
+        prototype: u32,
+        function: Value,
+        arguments: &[Value],
+    ) -> Value {
+        let captures = arguments.len() + 1;
+        let thunk = self.allocate(Kind::Thunk, captures, prototype as usize, captures);
+        thunk.set_value(0, function);
+        for (i, &argument) in arguments.iter().enumerate() {
+            thunk.set_value(i + 1, argument);
+        }
+        Value::thunk(thunk)
+    }
+
+    /// A function with some of its arguments.
+    pub(crate) fn partial(&mut self, function: Value, arguments: &[Value]) -> Value {
+        let object = self.allocate(Kind::Partial, arguments.len(), 0, arguments.len() + 1);
+        object.set_value(0, function);
+        for (i, &argument) in arguments.iter().enumerate() {
+            object.set_value(i + 1, argument);
+        }
+        Value::object(object)
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        for block in &self.blocks {
+            // SAFETY: allocated with this layout, and freed once.
+            unsafe { dealloc(block.start.cast(), Self::block_layout()) };
+        }
+        for large in &self.large {
+            let start: *mut u8 =
+                std::ptr::with_exposed_provenance_mut(large.object.address().get() as usize);
+            // SAFETY: as above.
+            unsafe { dealloc(start, large.layout) };
+        }
+    }
+}

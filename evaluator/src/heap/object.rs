@@ -1,0 +1,266 @@
+//! What heap objects look like, and the only code that reads and writes them.
+//!
+//! An object is a header word and payload words:
+//!
+//! | kind | small | extra | payload |
+//! | --- | --- | --- | --- |
+//! | Int, Float | | | the 64 bits |
+//! | Str | 1 if it has a context | length | the context's id if any, bytes |
+//! | Path | 0 | length | bytes |
+//! | List | | length | elements |
+//! | ListSlice | | length | the list, the offset |
+//! | Shape | 1 if it is never freed | length | names, then positions, each half a word |
+//! | Attrs | | length | the shape, values in the shape's order |
+//! | Layered | layers | length | the flat form if known, layers from the newest |
+//! | Closure, Thunk | captures | prototype | captured values |
+//! | Partial | arguments | | the function, its arguments so far |
+//! | Forced | | | the value |
+//!
+//! Why the unsafe code here is sound: an [`Obj`] is made only by the heap, from a cell
+//! big enough for its kind and length, with its payload initialised before anyone else
+//! sees it; and a collection, the only thing that frees cells, runs only between two
+//! instructions of the machine, when everything that will be used again is reachable
+//! from a root.
+
+use std::num::NonZeroU64;
+
+use crate::Value;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// The first cell of an unused run.
+    Free,
+    Int,
+    Float,
+    Str,
+    Path,
+    List,
+    ListSlice,
+    Shape,
+    Attrs,
+    Layered,
+    Closure,
+    Partial,
+    Thunk,
+    Forced,
+}
+
+/// The first word of each object.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) flags: u8,
+    pub(super) small: u16,
+    pub(super) extra: u32,
+}
+
+/// Reachable in the collection that is running.
+pub(super) const MARKED: u8 = 1;
+/// A thunk that is being evaluated.
+const BUSY: u8 = 2;
+/// A thunk whose captures are not there yet.
+const UNFILLED: u8 = 4;
+
+/// A heap object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Obj(NonZeroU64);
+
+impl Obj {
+    /// The object at an address that [`Obj::address`] gave.
+    #[inline(always)]
+    pub(crate) fn at(address: u64) -> Self {
+        debug_assert!(address & 7 == 0);
+        match NonZeroU64::new(address) {
+            Some(address) => Self(address),
+            None => unreachable!("no object is at zero"),
+        }
+    }
+
+    /// Where the object lies.
+    #[inline(always)]
+    pub(crate) fn address(self) -> NonZeroU64 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn pointer(self) -> *mut u64 {
+        std::ptr::with_exposed_provenance_mut(self.0.get() as usize)
+    }
+
+    #[inline(always)]
+    pub(super) fn header(self) -> Header {
+        // SAFETY: the module's invariant; a header is one initialised word.
+        unsafe { *self.pointer().cast::<Header>() }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_header(self, header: Header) {
+        // SAFETY: as above; nothing holds a reference to a header.
+        unsafe { *self.pointer().cast::<Header>() = header }
+    }
+
+    /// What this is.
+    #[inline(always)]
+    pub(crate) fn kind(self) -> Kind {
+        self.header().kind
+    }
+
+    /// The header's small number; see the table.
+    #[inline(always)]
+    pub(crate) fn small(self) -> usize {
+        self.header().small as usize
+    }
+
+    /// The header's big number; see the table.
+    #[inline(always)]
+    pub(crate) fn extra(self) -> u32 {
+        self.header().extra
+    }
+
+    /// A payload word.
+    #[inline(always)]
+    pub(crate) fn word(self, index: usize) -> u64 {
+        // SAFETY: the module's invariant; callers stay within their kind's payload.
+        unsafe { *self.pointer().add(1 + index) }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_word(self, index: usize, word: u64) {
+        // SAFETY: as above; nothing holds a reference to a payload word that changes.
+        unsafe { *self.pointer().add(1 + index) = word }
+    }
+
+    /// A payload word that is a value.
+    #[inline(always)]
+    pub(crate) fn value(self, index: usize) -> Value {
+        // SAFETY: callers read words that their kind's layout says are values, and
+        // `Value` has the layout of its word.
+        unsafe { *self.pointer().add(1 + index).cast::<Value>() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_value(self, index: usize, value: Value) {
+        self.set_word(index, value.bits());
+    }
+
+    /// A payload word that is an object.
+    #[inline(always)]
+    pub(crate) fn object(self, index: usize) -> Obj {
+        Obj::at(self.word(index))
+    }
+
+    /// Put one capture of a closure or thunk in.
+    #[inline(always)]
+    pub(crate) fn capture(self, index: usize, value: Value) {
+        debug_assert!(index < self.small());
+        self.set_value(index, value);
+    }
+
+    /// Payload words as values.
+    #[inline(always)]
+    pub(crate) fn values<'a>(self, start: usize, count: usize) -> &'a [Value] {
+        // SAFETY: as `value`; the slice is used between safepoints or while a root
+        // holds the object, and these words change only by replacing a forced thunk
+        // with its value, during a collection.
+        unsafe { std::slice::from_raw_parts(self.pointer().add(1 + start).cast(), count) }
+    }
+
+    /// A string's or path's bytes.
+    #[inline(always)]
+    pub(crate) fn bytes<'a>(self) -> &'a [u8] {
+        let header = self.header();
+        // SAFETY: the layout of Str and Path; their bytes never change.
+        unsafe {
+            let start = self.pointer().add(1 + header.small as usize).cast::<u8>();
+            std::slice::from_raw_parts(start, header.extra as usize)
+        }
+    }
+
+    pub(super) fn write_bytes(self, offset: usize, bytes: &[u8]) {
+        // SAFETY: called while a string is being made, within its cell.
+        unsafe {
+            let start = self.pointer().add(1 + self.small()).cast::<u8>().add(offset);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+        }
+    }
+
+    /// A list's elements.
+    #[inline(always)]
+    pub(crate) fn items<'a>(self) -> &'a [Value] {
+        let length = self.extra() as usize;
+        match self.kind() {
+            Kind::ListSlice => self.object(0).values(self.word(1) as usize, length),
+            _ => self.values(0, length),
+        }
+    }
+
+    /// A shape's names (`part` 0) or positions (`part` 1).
+    #[inline(always)]
+    pub(super) fn halves<'a>(self, part: usize) -> &'a [u32] {
+        let length = self.extra() as usize;
+        // SAFETY: the layout of Shape; its payload never changes.
+        unsafe {
+            let start = self.pointer().add(1).cast::<u32>().add(part * length);
+            std::slice::from_raw_parts(start, length)
+        }
+    }
+
+    pub(super) fn set_half(self, part: usize, index: usize, half: u32) {
+        let length = self.extra() as usize;
+        // SAFETY: called while a shape is being made, within its cell.
+        unsafe { *self.pointer().add(1).cast::<u32>().add(part * length + index) = half }
+    }
+
+    // Thunks.
+
+    /// A forced thunk's value.
+    #[inline(always)]
+    pub(crate) fn result(self) -> Option<Value> {
+        (self.kind() == Kind::Forced).then(|| self.value(0))
+    }
+
+    /// Mark the thunk as being evaluated; false if it already is.
+    #[inline(always)]
+    pub(crate) fn enter(self) -> bool {
+        let header = self.header();
+        if header.flags & BUSY != 0 {
+            return false;
+        }
+        self.set_header(Header { flags: header.flags | BUSY, ..header });
+        true
+    }
+
+    /// The evaluation failed: it may be tried again.
+    pub(crate) fn leave(self) {
+        let header = self.header();
+        self.set_header(Header { flags: header.flags & !BUSY, ..header });
+    }
+
+    /// The evaluation gave a value: keep it and let the captures go.
+    #[inline(always)]
+    pub(crate) fn resolve(self, value: Value) {
+        let header = self.header();
+        self.set_header(Header { kind: Kind::Forced, flags: header.flags & !BUSY, ..header });
+        self.set_value(0, value);
+    }
+
+    /// Whether this thunk still waits for its captures.
+    pub(crate) fn is_unfilled(self) -> bool {
+        let header = self.header();
+        header.kind == Kind::Thunk && header.flags & UNFILLED != 0
+    }
+
+    pub(super) fn set_unfilled(self) {
+        let header = self.header();
+        self.set_header(Header { flags: header.flags | UNFILLED, ..header });
+    }
+
+    /// The captures are there.
+    pub(crate) fn set_filled(self) {
+        let header = self.header();
+        self.set_header(Header { flags: header.flags & !UNFILLED, ..header });
+    }
+}

@@ -1,0 +1,69 @@
+//! Questions about values that only the machine's tables answer.
+
+use hb_model::DerivationId;
+
+use super::Machine;
+use crate::context::ContextElement;
+use crate::error::Eval;
+use crate::heap::Kind;
+use crate::source::Pos;
+use crate::symbol::{Symbol, well_known};
+use crate::value::Value;
+
+/// The named arguments that a function takes.
+pub struct NamedArguments {
+    /// Name, and whether it has a default, sorted by symbol.
+    pub fields: Vec<(Symbol, bool)>,
+    /// Where each field stands, in the same order.
+    pub positions: Vec<Pos>,
+    /// Whether others are allowed.
+    pub ellipsis: bool,
+}
+
+impl Machine {
+    /// The named arguments of an evaluated function, if it takes a set of such.
+    pub fn pattern_of(&self, function: Value) -> Option<NamedArguments> {
+        let object = function.as_object()?;
+        // Of a partly applied function: whether the next parameter is the pattern.
+        let (closure, given) = match object.kind() {
+            Kind::Partial => (object.value(0).of_kind(Kind::Closure)?, object.small()),
+            Kind::Closure => (object, 0),
+            _ => return None,
+        };
+        let number = closure.extra();
+        let prototype = self.program.prototype(number);
+        if given + 1 != prototype.arity as usize {
+            return None;
+        }
+        let pattern = &self.program.patterns[prototype.pattern? as usize];
+        let source = self.program.prototype_place(number).map(|place| place.source);
+        let pos = |start| source.map_or(Pos::NONE, |source| self.sources.pos(source, start));
+        Some(NamedArguments {
+            fields: pattern.fields.iter().map(|field| (field.name, field.has_default)).collect(),
+            positions: pattern.fields.iter().map(|field| pos(field.span.start)).collect(),
+            ellipsis: pattern.ellipsis,
+        })
+    }
+
+    /// Whether an evaluated value is a builtin with some of its arguments.
+    pub fn is_partial_builtin(&self, value: Value) -> bool {
+        let partial = value.of_kind(Kind::Partial);
+        partial.is_some_and(|partial| partial.value(0).as_builtin().is_some())
+    }
+
+    /// The derivation that a value is, if it is one. It is reachable from a root.
+    pub fn derivation_of(&mut self, value: Value) -> Eval<Option<DerivationId>> {
+        let value = self.force(value)?;
+        let Some(attrs) = value.as_attrs() else { return Ok(None) };
+        if !self.is_derivation(attrs)? {
+            return Ok(None);
+        }
+        let Some(path) = attrs.get(well_known::DRV_PATH) else { return Ok(None) };
+        let path = self.expect_string(path)?;
+        let context = self.contexts.get(self.context_of(path));
+        Ok(context.iter().find_map(|element| match element {
+            ContextElement::Derivation { id, .. } => Some(*id),
+            _ => None,
+        }))
+    }
+}

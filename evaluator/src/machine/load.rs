@@ -1,0 +1,179 @@
+//! Getting programs: globals, files, and texts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hb_lang::{Dialect, Severity, parse_program};
+use rustc_hash::FxHashMap;
+
+use super::Machine;
+use super::text::{bytes_to_path, text_of};
+use crate::builtins::GLOBAL;
+use crate::error::{Error, Eval, Fault};
+use crate::heap::{Attrs, Marker};
+use crate::program::{Op, Unit, compile};
+use crate::source::Pos;
+use crate::symbol::Symbol;
+use crate::value::Value;
+use crate::world::FileType;
+
+/// The variables that every file sees.
+#[derive(Default)]
+pub(crate) struct Globals {
+    variables: FxHashMap<Symbol, Value>,
+    builtins: Option<Attrs>,
+}
+
+impl Globals {
+    /// The value of a global variable.
+    pub(crate) fn get(&self, name: Symbol) -> Option<Value> {
+        self.variables.get(&name).copied()
+    }
+
+    /// Whether a value is the set of all builtins.
+    pub(crate) fn is_builtins(&self, value: Value) -> Option<Attrs> {
+        self.builtins.filter(|builtins| builtins.value() == value)
+    }
+
+    pub(super) fn mark(&mut self, marker: &mut Marker<'_>) {
+        // Not shortened: `builtins` must stay the same value.
+        for &value in self.variables.values() {
+            marker.value(value);
+        }
+    }
+
+    /// Every global's name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Symbol> {
+        self.variables.keys().copied()
+    }
+}
+
+impl Machine {
+    /// Make the builtins' set and the global variables.
+    pub(super) fn make_globals(&mut self) {
+        let mut all = Vec::new();
+        for number in 0..self.builtins.len() as u32 {
+            let builtin = self.builtin(number);
+            let value = match builtin.params.is_empty() {
+                false => Value::builtin(number),
+                true => {
+                    let code = [Op::CallBuiltin { count: 0, builtin: number }, Op::Update];
+                    let prototype = self.program.add_stub(&code, 0);
+                    Value::thunk(self.heap.thunk(prototype, 0))
+                }
+            };
+            all.push((builtin.name, value));
+        }
+        all.extend([("true", Value::TRUE), ("false", Value::FALSE), ("null", Value::NULL)]);
+        // The set contains itself.
+        let constant = self.program.constants.len() as u32;
+        let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Update], 0);
+        all.push(("builtins", Value::thunk(self.heap.thunk(prototype, 0))));
+        let attributes = all.iter().map(|&(name, value)| {
+            (self.symbols.intern(name.as_bytes()), Pos::NONE, value)
+        });
+        let attributes = attributes.collect();
+        let set = self.heap.attrs(attributes);
+        self.program.constants.push(set);
+        self.globals.builtins = set.as_attrs();
+        for (name, value) in all {
+            let value = if name == "builtins" { set } else { value };
+            let global = match GLOBAL.contains(&name) {
+                true => self.symbols.intern(name.as_bytes()),
+                false => self.symbols.intern(format!("__{name}").as_bytes()),
+            };
+            self.globals.variables.insert(global, value);
+        }
+    }
+
+    /// The value of a text, as a thunk.
+    pub(crate) fn load_text(
+        &mut self,
+        name: String,
+        is_file: bool,
+        text: Arc<str>,
+        folder: &Path,
+        dialect: Dialect,
+        scope: Option<Attrs>,
+    ) -> Eval<Value> {
+        let Some(source) = self.sources.add(name, is_file, text.clone()) else {
+            return Err(Fault::TextsTooLarge.into());
+        };
+        let parsed = parse_program(&text, dialect);
+        let mut problems = parsed.problems;
+        if problems.iter().all(|problem| problem.severity < Severity::Error) {
+            let unit = Unit { source, folder: folder.to_owned(), scope };
+            match compile(self, &parsed.ast, unit) {
+                Ok(prototype) => return Ok(Value::thunk(self.heap.thunk(prototype, 0))),
+                Err(more) => problems = more,
+            }
+        }
+        Err(Error::from(Fault::Syntax { source_id: source, problems }))
+    }
+
+    /// A file's value, as a thunk; each file is loaded once.
+    pub fn import(&mut self, path: &Path) -> Eval<Value> {
+        if let Some(&value) = self.imported.get(path) {
+            return Ok(value);
+        }
+        let file = self.find_file(path)?;
+        let value = match self.files.get(&file) {
+            Some(&value) => value,
+            None => {
+                let value = self.load_file(&file, None)?;
+                self.files.insert(file, value);
+                value
+            }
+        };
+        self.imported.insert(path.to_owned(), value);
+        Ok(value)
+    }
+
+    /// A file's value with more variables in scope; loaded each time.
+    pub fn import_with_scope(&mut self, path: &Path, scope: Attrs) -> Eval<Value> {
+        let file = self.find_file(path)?;
+        self.load_file(&file, Some(scope))
+    }
+
+    /// The file behind a path: links followed, and `default.nix` of a folder.
+    fn find_file(&mut self, path: &Path) -> Eval<PathBuf> {
+        let mut file = self.world.resolve(path)?;
+        if self.world.file_type(&file)? == Some(FileType::Directory) {
+            let name = match self.world.file_type(&file.join("default.hb"))? {
+                Some(_) => "default.hb",
+                None => "default.nix",
+            };
+            file = self.world.resolve(&file.join(name))?;
+        }
+        Ok(file)
+    }
+
+    fn load_file(&mut self, file: &Path, scope: Option<Attrs>) -> Eval<Value> {
+        let bytes = self.world.read_file(file)?;
+        let text: Arc<str> = text_of(&bytes)?.into();
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let dialect = match file.extension() {
+            Some(extension) if extension == "hb" => Dialect::Hb,
+            _ => Dialect::Nix,
+        };
+        self.load_text(file.display().to_string(), true, text, folder, dialect, scope)
+    }
+
+    /// A path value's path.
+    pub(crate) fn system_path(bytes: &[u8]) -> &Path {
+        bytes_to_path(bytes)
+    }
+
+    /// The variables that every file sees.
+    pub(crate) fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// The set of all builtins.
+    pub(crate) fn builtins_set(&self) -> Attrs {
+        match self.globals.builtins {
+            Some(builtins) => builtins,
+            None => unreachable!("made with the machine"),
+        }
+    }
+}

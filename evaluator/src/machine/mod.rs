@@ -1,0 +1,249 @@
+//! The machine: runs a program on an explicit stack.
+//!
+//! Calls, forcing and selection never recurse natively: values and frames lie in two
+//! vectors, so deep recursion ends in an error with a span, and the roots of the
+//! garbage collection are known. Builtins that need a value call back through one
+//! function, [`Machine::nested`], which grows the native stack and counts against the
+//! same limit as calls.
+//!
+//! The stack, of one frame, from its base: a function's arguments, its variables, then
+//! operands. Below a function call's base is the function. A thunk has only variables.
+
+mod access;
+mod apply;
+mod arithmetic;
+mod compare;
+mod inspect;
+mod load;
+mod position;
+mod run;
+mod select;
+mod text;
+mod unwind;
+
+use std::path::PathBuf;
+
+use hb_model::{Derivation, DerivationId};
+use rustc_hash::FxHashMap;
+
+pub(crate) use access::type_fault;
+pub(crate) use text::{bytes_to_path, canonical};
+pub use text::{Coercion, Text};
+
+use crate::builtins::{self, Builtin};
+use crate::context::Contexts;
+use crate::error::{Eval, Fault};
+use crate::evaluator::Options;
+use crate::heap::{Heap, Obj};
+use crate::program::{Op, Program};
+use crate::source::Sources;
+use crate::symbol::Symbols;
+use crate::value::Value;
+use crate::world::World;
+
+/// Frames, most of them of thunks, that may wait at once: 64 MB of them. A chain of
+/// delayed additions gets this deep before anything else gives.
+const MAX_FRAMES: usize = 4_000_000;
+
+/// Native stack that must be left when re-entering, and how much a new segment has.
+const RED_ZONE: usize = 256 * 1024;
+const STACK_SEGMENT: usize = 4 * 1024 * 1024;
+
+/// The instruction that every entry from native code returns to.
+const EXIT: u32 = 0;
+
+/// What to restore when a call or a thunk returns.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// The next instruction.
+    ip: u32,
+    /// Where the frame's values start on the stack.
+    base: u32,
+    /// The closure or thunk that runs; its captures are the upvalues.
+    env: Obj,
+}
+
+/// Everything that one evaluation owns.
+pub struct Machine {
+    pub(crate) heap: Heap,
+    pub(crate) symbols: Symbols,
+    pub(crate) contexts: Contexts,
+    pub(crate) sources: Sources,
+    pub(crate) program: Program,
+    pub(crate) world: Box<dyn World>,
+    pub(crate) derivations: std::collections::BTreeMap<DerivationId, Derivation>,
+    pub(crate) options: Options,
+    /// Values that callers hold by number.
+    pub(crate) held: Vec<Value>,
+    builtins: Box<[&'static Builtin]>,
+    globals: load::Globals,
+    files: FxHashMap<PathBuf, Value>,
+    imported: FxHashMap<PathBuf, Value>,
+    symbol_strings: Vec<Option<Value>>,
+    stack: Vec<Value>,
+    frames: Vec<Frame>,
+    /// Calls and re-entries that have not returned.
+    depth: usize,
+    // Of the frame that runs. The run loop keeps copies and stores them before anything
+    // that looks here.
+    ip: u32,
+    base: u32,
+    env: Obj,
+    // Numbers of the stubs' prototypes.
+    delayed_calls: [u32; 3],
+    call_rest: u32,
+}
+
+impl Machine {
+    /// A machine that has evaluated nothing yet.
+    pub(crate) fn new(world: Box<dyn World>, options: Options) -> Self {
+        let heap = Heap::new(options.collect_always);
+        let mut program = Program::default();
+        let exit = program.add_stub(&[Op::Exit], 0);
+        debug_assert_eq!(program.prototype(exit).entry, EXIT);
+        let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
+        let delayed_calls = [1, 2, 3].map(|count: u32| {
+            let mut code = vec![Op::ForceUpvalue(0)];
+            code.extend((1..=count).map(Op::Upvalue));
+            code.extend([Op::Call(count), Op::Update]);
+            program.add_stub(&code, count as u16 + 1)
+        });
+        let Some(env) = heap.empty_list().as_object() else { unreachable!("lists are objects") };
+        let mut machine = Self {
+            heap,
+            symbols: Symbols::new(),
+            contexts: Contexts::default(),
+            sources: Sources::default(),
+            call_rest: program.prototype(call_rest).entry,
+            program,
+            world,
+            derivations: Default::default(),
+            options,
+            held: Vec::new(),
+            builtins: builtins::all().collect(),
+            globals: load::Globals::default(),
+            files: FxHashMap::default(),
+            imported: FxHashMap::default(),
+            symbol_strings: Vec::new(),
+            stack: Vec::new(),
+            frames: Vec::new(),
+            depth: 0,
+            ip: EXIT,
+            base: 0,
+            env,
+            delayed_calls,
+        };
+        machine.make_globals();
+        machine
+    }
+
+    /// Evaluate a value to its outermost form.
+    #[inline(always)]
+    pub fn force(&mut self, value: Value) -> Eval<Value> {
+        match value.as_thunk() {
+            None => Ok(value),
+            Some(thunk) => match thunk.result() {
+                Some(result) => Ok(result),
+                None => self.force_thunk(thunk),
+            },
+        }
+    }
+
+    #[inline(never)]
+    fn force_thunk(&mut self, thunk: Obj) -> Eval<Value> {
+        self.nested(|machine| machine.enter_thunk(thunk))
+    }
+
+    /// Call a function (or functor) with arguments and evaluate the result.
+    pub fn call(&mut self, function: Value, arguments: &[Value]) -> Eval<Value> {
+        let floor = self.stack.len();
+        self.stack.push(function);
+        self.stack.extend_from_slice(arguments);
+        let function = match self.force(function) {
+            Ok(function) => function,
+            Err(error) => {
+                self.stack.truncate(floor);
+                return Err(error);
+            }
+        };
+        self.stack[floor] = function;
+        let count = arguments.len();
+        let result = self.nested(|machine| machine.apply(count));
+        self.stack.truncate(floor);
+        result
+    }
+
+    /// Re-enter the run loop from native code: `start` sets up what to run.
+    ///
+    /// Afterwards the stack and frames are as before, whether it worked or not.
+    fn nested(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
+        self.deeper(|machine| {
+            let depth = machine.depth;
+            let frames = machine.frames.len();
+            let stack = machine.stack.len();
+            let here = Frame { ip: machine.ip, base: machine.base, env: machine.env };
+            machine.frames.push(here);
+            machine.ip = EXIT;
+            let result = start(machine).and_then(|()| machine.run());
+            let result = match result {
+                Ok(value) => Ok(value),
+                Err(error) => Err(machine.unwind(error, frames)),
+            };
+            machine.frames.truncate(frames);
+            machine.stack.truncate(stack);
+            (machine.ip, machine.base, machine.env) = (here.ip, here.base, here.env);
+            machine.depth = depth;
+            result
+        })
+    }
+
+    /// Recurse natively by one level.
+    pub(crate) fn deeper<T>(&mut self, level: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
+        self.check_depth()?;
+        self.depth += 1;
+        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || level(self));
+        self.depth -= 1;
+        result
+    }
+
+    #[inline(always)]
+    fn check_depth(&self) -> Eval<()> {
+        if self.depth >= self.options.max_call_depth {
+            return Err(Fault::TooDeep { limit: self.options.max_call_depth }.into());
+        }
+        Ok(())
+    }
+
+    /// Free what nothing can reach any more.
+    #[cold]
+    #[inline(never)]
+    fn collect(&mut self) {
+        let Self {
+            heap, program, held, globals, files, imported, symbol_strings, stack, frames, env, ..
+        } = self;
+        heap.collect(|marker| {
+            marker.values(stack);
+            marker.values(held);
+            marker.object(*env);
+            for frame in frames.iter() {
+                marker.object(frame.env);
+            }
+            marker.values(&mut program.constants);
+            for &shape in &program.shapes {
+                marker.object(shape);
+            }
+            for value in files.values_mut().chain(imported.values_mut()) {
+                *value = marker.value(*value);
+            }
+            for value in symbol_strings.iter_mut().flatten() {
+                *value = marker.value(*value);
+            }
+            globals.mark(marker);
+        });
+    }
+
+    /// The table's entry for a builtin's number.
+    pub(crate) fn builtin(&self, number: u32) -> &'static Builtin {
+        self.builtins[number as usize]
+    }
+}

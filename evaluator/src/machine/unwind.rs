@@ -1,0 +1,113 @@
+//! The one place where faults get their source positions.
+//!
+//! Value operations raise bare faults. When the run loop stops with one, unwinding
+//! marks where it showed and lists the frames that wait; then it lets go of the
+//! thunks that were being evaluated, so that they may be tried again.
+
+use super::Machine;
+use crate::error::{CycleStep, Error, Fault, PlaceLabel, TraceFrame};
+use crate::heap::{Kind, Obj};
+use crate::source::{Place, Pos};
+use crate::symbol::Symbol;
+
+/// Frames listed in a trace; of deep recursion the innermost ones matter.
+const MAX_TRACE: usize = 200;
+
+impl Machine {
+    /// Leave all frames above `floor`, adding to the error what they know.
+    #[cold]
+    pub(super) fn unwind(&mut self, mut error: Error, floor: usize) -> Error {
+        let mut ip = self.ip;
+        let mut env = self.env;
+        self.mark(&mut error, ip);
+        while self.frames.len() > floor + 1 {
+            let Some(frame) = self.frames.pop() else { break };
+            let place = self.program.place(frame.ip.saturating_sub(1));
+            self.leave_frame(&mut error, env, ip, place);
+            self.mark(&mut error, frame.ip);
+            (ip, env) = (frame.ip, frame.env);
+        }
+        error
+    }
+
+    /// Mark where a fault showed, if that is not known yet.
+    fn mark(&self, error: &mut Error, ip: u32) {
+        if error.details().placed {
+            return;
+        }
+        if let Some(place) = self.program.place(ip.saturating_sub(1)) {
+            let details = error.details_mut();
+            details.placed = true;
+            details.labels.insert(0, PlaceLabel { place, text: String::new() });
+        }
+    }
+
+    fn leave_frame(&mut self, error: &mut Error, env: Obj, ip: u32, place: Option<Place>) {
+        let in_rest = ip == self.call_rest || ip == self.call_rest + 1;
+        let (is_thunk, is_closure) = (env.kind() == Kind::Thunk, env.kind() == Kind::Closure);
+        if is_thunk && !in_rest {
+            env.leave();
+        }
+        let full = error.details().trace.len() >= MAX_TRACE;
+        if full || in_rest || !(is_thunk || is_closure) {
+            return;
+        }
+        let name = self.program.prototype(env.extra()).name.map(|name| self.symbols.text(name));
+        let text = match (is_closure, name) {
+            (true, Some(name)) => format!("while calling ‘{name}’"),
+            (true, None) => "while calling a function".to_owned(),
+            (false, Some(name)) => format!("while evaluating ‘{name}’"),
+            // An argument without a name: its place says nothing that the fault's does not.
+            (false, None) => return,
+        };
+        error.details_mut().trace.push(TraceFrame { place, text });
+    }
+
+    /// Note the builtin that a fault came out of.
+    #[cold]
+    pub(super) fn in_builtin(&mut self, mut error: Error, name: &'static str) -> Error {
+        if error.details().trace.len() < MAX_TRACE && !self.is_at_exit() {
+            let place = self.program.place(self.ip.saturating_sub(1));
+            self.mark(&mut error, self.ip);
+            let text = format!("while calling the builtin ‘{name}’");
+            error.details_mut().trace.push(TraceFrame { place, text });
+        }
+        error
+    }
+
+    /// Note the attribute that a fault came out of.
+    #[cold]
+    pub(crate) fn in_attribute(&mut self, mut error: Error, name: Symbol, pos: Pos) -> Error {
+        if error.details().trace.len() < MAX_TRACE {
+            let text = format!("while evaluating the attribute ‘{}’", self.symbols.text(name));
+            let place = self.sources.word_at(pos);
+            error.details_mut().trace.push(TraceFrame { place, text });
+        }
+        error
+    }
+
+    /// A thunk needs its own value: name every definition on the way round.
+    #[cold]
+    pub(super) fn infinite_recursion(&self, thunk: Obj) -> Error {
+        let mut cycle = Vec::new();
+        let mut last = None;
+        let envs = std::iter::once(self.env).chain(self.frames.iter().rev().map(|f| f.env));
+        for env in envs {
+            if last != Some(env) && env.kind() == Kind::Thunk {
+                let number = env.extra();
+                let name = self.program.prototype(number).name;
+                let place = self.program.prototype_place(number);
+                if place.is_some() {
+                    let name = name.map(|name| self.symbols.text(name).into_owned());
+                    cycle.push(CycleStep { name, place });
+                }
+            }
+            last = Some(env);
+            if env == thunk {
+                break;
+            }
+        }
+        cycle.reverse();
+        Fault::InfiniteRecursion { cycle }.into()
+    }
+}

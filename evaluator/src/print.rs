@@ -1,0 +1,220 @@
+//! Values as text, to the byte as Nix prints them.
+
+use rustc_hash::FxHashSet;
+
+use crate::error::Eval;
+use crate::machine::Machine;
+use crate::symbol::well_known;
+use crate::value::{Type, Value};
+
+/// How much to evaluate while printing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Printing {
+    /// What is there: delayed values show as `«thunk»`.
+    AsIs,
+    /// Everything (`--strict`).
+    Strict,
+}
+
+/// Print a value, which is reachable from a root.
+pub(crate) fn print(machine: &mut Machine, value: Value, how: Printing) -> Eval<Vec<u8>> {
+    if how == Printing::Strict {
+        machine.force_deep(value)?;
+    }
+    let value = machine.force(value)?;
+    let mut printer = Printer { machine, out: Vec::new(), seen: FxHashSet::default() };
+    printer.value(value)?;
+    Ok(printer.out)
+}
+
+struct Printer<'a> {
+    machine: &'a mut Machine,
+    out: Vec<u8>,
+    /// Lists and sets printed already: a second occurrence shows as `«repeated»`.
+    seen: FxHashSet<u64>,
+}
+
+impl Printer<'_> {
+    fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn value(&mut self, value: Value) -> Eval<()> {
+        let Some(value) = value.evaluated() else {
+            self.text("«thunk»");
+            return Ok(());
+        };
+        match value.type_of() {
+            Some(Type::Int) => {
+                let int = value.as_int().unwrap_or_default();
+                self.text(&int.to_string());
+            }
+            Some(Type::Float) => {
+                let float = value.as_float().unwrap_or_default();
+                self.text(&float_text(float));
+            }
+            Some(Type::Bool) => self.text(if value == Value::TRUE { "true" } else { "false" }),
+            Some(Type::Null) => self.text("null"),
+            Some(Type::String) => quote(value.as_bytes().unwrap_or_default(), &mut self.out),
+            Some(Type::Path) => self.out.extend_from_slice(value.as_path().unwrap_or_default()),
+            Some(Type::List) => return self.list(value),
+            Some(Type::Set) => return self.set(value),
+            Some(Type::Lambda) | None => self.function(value),
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, value: Value) {
+        self.text(match (value.as_builtin(), self.machine.is_partial_builtin(value)) {
+            (Some(_), _) => "«primop»",
+            (None, true) => "«primop-app»",
+            (None, false) => "«lambda»",
+        });
+    }
+
+    fn list(&mut self, value: Value) -> Eval<()> {
+        let items = value.as_list().unwrap_or_default();
+        if !items.is_empty() && !self.seen.insert(value.bits()) {
+            self.text("«repeated»");
+            return Ok(());
+        }
+        self.text("[ ");
+        for &item in items {
+            self.nested(item)?;
+            self.text(" ");
+        }
+        self.text("]");
+        Ok(())
+    }
+
+    fn set(&mut self, value: Value) -> Eval<()> {
+        let Some(attrs) = value.as_attrs() else { return Ok(()) };
+        if !attrs.is_empty() && !self.seen.insert(value.bits()) {
+            self.text("«repeated»");
+            return Ok(());
+        }
+        if self.machine.is_derivation(attrs)? {
+            self.text("«derivation");
+            if let Some(path) = attrs.get(well_known::DRV_PATH) {
+                let path = self.machine.force(path)?;
+                self.text(" ");
+                self.out.extend_from_slice(path.as_bytes().unwrap_or_default());
+            }
+            self.text("»");
+            return Ok(());
+        }
+        self.text("{ ");
+        for (name, _, item) in self.machine.sorted_attrs(attrs) {
+            attribute_name(self.machine.symbols.bytes(name), &mut self.out);
+            self.text(" = ");
+            self.nested(item)?;
+            self.text("; ");
+        }
+        self.text("}");
+        Ok(())
+    }
+
+    fn nested(&mut self, value: Value) -> Eval<()> {
+        let Self { machine, out, seen } = self;
+        machine.deeper(|machine| {
+            let mut inner =
+                Printer { machine, out: std::mem::take(out), seen: std::mem::take(seen) };
+            let result = inner.value(value);
+            (*out, *seen) = (inner.out, inner.seen);
+            result
+        })
+    }
+}
+
+/// A string literal.
+pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for (i, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'$' if bytes.get(i + 1) == Some(&b'{') => out.extend_from_slice(b"\\$"),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+/// An attribute's name, in quotes if it is not an identifier.
+pub(crate) fn attribute_name(name: &[u8], out: &mut Vec<u8>) {
+    const KEYWORDS: [&[u8]; 9] =
+        [b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit"];
+    let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let rest = |byte: &u8| byte.is_ascii_alphanumeric() || b"_'-".contains(byte);
+    let plain = name.first().is_some_and(first) && name.iter().all(rest);
+    match plain && !KEYWORDS.contains(&name) {
+        true => out.extend_from_slice(name),
+        false => quote(name, out),
+    }
+}
+
+/// A float with six significant digits, as C's `%g` has it.
+pub fn float_text(float: f64) -> String {
+    if float.is_nan() {
+        return if float.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
+    }
+    if float.is_infinite() {
+        return if float < 0.0 { "-inf" } else { "inf" }.to_owned();
+    }
+    if float == 0.0 {
+        return if float.is_sign_negative() { "-0" } else { "0" }.to_owned();
+    }
+    let trim = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    // Rounded to six digits first: that decides the exponent.
+    let scientific = format!("{float:.5e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        let decimals = usize::try_from(5 - exponent).unwrap_or(0);
+        return trim(&format!("{float:.decimals$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trim(digits), exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_have_six_significant_digits() {
+        let cases = [
+            (0.1 + 0.2, "0.3"),
+            (1.0, "1"),
+            (1e6, "1e+06"),
+            (123456.7, "123457"),
+            (999999.5, "1e+06"),
+            (1.5e-7, "1.5e-07"),
+            (0.0001, "0.0001"),
+            (-2.5, "-2.5"),
+            (f64::INFINITY, "inf"),
+        ];
+        for (float, text) in cases {
+            assert_eq!(float_text(float), text);
+        }
+    }
+
+    #[test]
+    fn names_are_quoted_where_the_parser_needs_it() {
+        let print = |name: &str| {
+            let mut out = Vec::new();
+            attribute_name(name.as_bytes(), &mut out);
+            String::from_utf8(out).expect("ASCII")
+        };
+        assert_eq!(print("a-b'"), "a-b'");
+        assert_eq!(print("in"), "\"in\"");
+        assert_eq!(print("a b"), "\"a b\"");
+        assert_eq!(print(""), "\"\"");
+        assert_eq!(print("or"), "or");
+    }
+}

@@ -1,0 +1,333 @@
+//! `let`, sets, and patterns: names bound to slots.
+//!
+//! A binding's value is made in its slot, in source order. One that captures a later
+//! binding of its group is allocated empty and filled in when all are there.
+
+use hb_lang::Span;
+use hb_lang::ast::{BindingValue, Bindings, Expr, ExprId, Field, Name};
+
+use super::compile::{Compiler, Known};
+use super::function::Variable;
+use super::op::{Op, Source};
+use super::scope::Meaning;
+use crate::source::Pos;
+use crate::symbol::{Symbol, well_known};
+use crate::value::Value;
+
+/// How a binding's value is made.
+enum Maker {
+    /// Push something that depends on no binding of the group.
+    Constant(Value),
+    Outer(Variable),
+    /// A closure or thunk.
+    Closure(u32),
+    Thunk(u32),
+}
+
+/// Names to leave.
+pub(super) struct Scope(Vec<Name>);
+
+/// Where an attribute's value is while its set is made.
+#[derive(Clone, Copy)]
+enum Place {
+    Slot(u32),
+    Constant(Value),
+    Outer(Variable),
+}
+
+impl Compiler<'_> {
+    pub(super) fn leave_scope(&mut self, scope: Scope) {
+        for name in scope.0.into_iter().rev() {
+            self.scopes.leave(name);
+        }
+    }
+
+    pub(super) fn bind_let(&mut self, bindings: &Bindings) -> Scope {
+        for &(.., span) in &bindings.dynamic {
+            self.problems.push(
+                hb_lang::Diagnostic::error(
+                    "eval.dynamic-let",
+                    "a variable's name must be known before evaluating",
+                    span,
+                )
+                .help("make a set, and select from it"),
+            );
+        }
+        self.bind_group(bindings).0
+    }
+
+    /// Bind the names of a `let` or `rec` and make their values; says where each is.
+    fn bind_group(&mut self, bindings: &Bindings) -> (Scope, Vec<Place>) {
+        let level = self.level();
+        let start = self.height();
+        let sources = bindings.inherit_from.len() as u32;
+
+        // Meanings of inherited names are those outside.
+        let outer: Vec<Option<Known>> = bindings
+            .fixed
+            .iter()
+            .map(|binding| match binding.value {
+                BindingValue::Inherit => Some(self.lookup(binding.name)),
+                _ => None,
+            })
+            .collect();
+
+        // `inherit x` under a `with` evaluates the outer name: compile it out here.
+        let mut makers: Vec<Option<Maker>> = Vec::new();
+        for (binding, known) in bindings.fixed.iter().zip(outer) {
+            makers.push(match known {
+                None => None,
+                Some(Known::Variable(variable)) => Some(Maker::Outer(variable)),
+                Some(Known::Constant(value)) => Some(Maker::Constant(value)),
+                Some(Known::Dynamic | Known::Undefined) => {
+                    Some(Maker::Thunk(self.delayed_variable(binding.name, binding.span)))
+                }
+            });
+        }
+        for (binding, maker) in bindings.fixed.iter().zip(&mut makers) {
+            if let BindingValue::Expr(id) = binding.value
+                && let Some(value) = self.literal(id)
+            {
+                *maker = Some(Maker::Constant(value));
+            }
+        }
+
+        // Slots: the sources of `inherit (…)`, then whatever needs one.
+        let mut next = start + sources;
+        let mut places = Vec::new();
+        let mut names = Vec::new();
+        for (binding, maker) in bindings.fixed.iter().zip(&makers) {
+            let place = match maker {
+                Some(Maker::Constant(value)) => Place::Constant(*value),
+                Some(Maker::Outer(variable)) => Place::Outer(*variable),
+                _ => {
+                    next += 1;
+                    Place::Slot(next - 1)
+                }
+            };
+            places.push(place);
+            names.push(binding.name);
+        }
+        for (&name, &place) in names.iter().zip(&places) {
+            let meaning = match place {
+                Place::Constant(value) => Meaning::Constant(value),
+                Place::Outer(variable) => Meaning::Variable(variable),
+                Place::Slot(slot) => Meaning::Variable(Variable { level, slot }),
+            };
+            self.scopes.enter(name, meaning);
+        }
+
+        // Compile the values: what they capture says what must be there first.
+        let mut values = Vec::new();
+        for &id in &bindings.inherit_from {
+            values.push(Maker::Thunk(self.delayed(id, None)));
+        }
+        for (binding, maker) in bindings.fixed.iter().zip(makers) {
+            let symbol = self.symbol(binding.name);
+            let maker = match (maker, &binding.value) {
+                (Some(Maker::Constant(_) | Maker::Outer(_)), _) => continue,
+                (Some(maker), _) => maker,
+                (None, BindingValue::Expr(id)) => self.binding_maker(*id, symbol),
+                (None, BindingValue::InheritFrom(index)) => {
+                    let source = Variable { level, slot: start + index };
+                    Maker::Thunk(self.delayed_select(source, symbol, binding.span))
+                }
+                (None, BindingValue::Inherit) => unreachable!("made above"),
+            };
+            values.push(maker);
+        }
+
+        let end = start + values.len() as u32;
+        let mut late = Vec::new();
+        for (i, maker) in values.into_iter().enumerate() {
+            let slot = start + i as u32;
+            let (Maker::Closure(prototype) | Maker::Thunk(prototype)) = maker else {
+                unreachable!("the others have no slot")
+            };
+            let is_closure = matches!(maker, Maker::Closure(_));
+            let program = &self.machine.program;
+            let captures = program.captures_of(program.prototype(prototype));
+            let is_late = captures
+                .iter()
+                .any(|&source| matches!(source, Source::Local(s) if s > slot && s < end));
+            if is_late {
+                late.push(slot);
+            }
+            match (is_closure, is_late) {
+                (true, false) => self.push_closure(prototype),
+                (true, true) => self.emit(Op::AllocateClosure(prototype), 1),
+                (false, false) => self.emit(Op::Thunk(prototype), 1),
+                (false, true) => self.emit(Op::AllocateThunk(prototype), 1),
+            }
+        }
+        for slot in late {
+            self.emit(Op::Fill(slot), 0);
+        }
+        (Scope(names), places)
+    }
+
+    fn binding_maker(&mut self, id: ExprId, symbol: Symbol) -> Maker {
+        match self.ast.expr(id) {
+            Expr::Lambda { .. } => Maker::Closure(self.lambda_prototype(id, Some(symbol))),
+            _ => Maker::Thunk(self.delayed(id, Some(symbol))),
+        }
+    }
+
+    /// A thunk of a variable that only a `with` may have.
+    fn delayed_variable(&mut self, name: Name, span: Span) -> u32 {
+        let symbol = self.symbol(name);
+        self.nested(0, Some(symbol), None, span, |compiler| {
+            compiler.strict_variable(name, span);
+            compiler.emit(Op::Update, -1);
+        })
+    }
+
+    fn delayed_select(&mut self, source: Variable, name: Symbol, span: Span) -> u32 {
+        self.nested(0, Some(name), None, span, |compiler| {
+            compiler.push_variable(source, Some(span));
+            compiler.emit_at(Op::Select(name), 0, span);
+            compiler.emit(Op::Update, -1);
+        })
+    }
+
+    /// A set literal.
+    pub(super) fn attrs(&mut self, recursive: bool, bindings: &Bindings, _span: Span) {
+        let before = self.height();
+        match recursive {
+            true => {
+                let (scope, places) = self.bind_group(bindings);
+                self.set_of_places(bindings, &places);
+                self.dynamic_attrs(bindings);
+                self.leave_scope(scope);
+            }
+            false => {
+                let level = self.level();
+                for &id in &bindings.inherit_from {
+                    self.lazy(id, None);
+                }
+                let mut order: Vec<usize> = (0..bindings.fixed.len()).collect();
+                order.sort_by_key(|&i| self.symbol(bindings.fixed[i].name));
+                for i in order {
+                    let binding = &bindings.fixed[i];
+                    let symbol = self.symbol(binding.name);
+                    match binding.value {
+                        BindingValue::Expr(id) => self.lazy(id, Some(symbol)),
+                        BindingValue::Inherit => self.lazy_variable(binding.name, binding.span),
+                        BindingValue::InheritFrom(index) => {
+                            let source = Variable { level, slot: before + index };
+                            let thunk = self.delayed_select(source, symbol, binding.span);
+                            self.emit(Op::Thunk(thunk), 1);
+                        }
+                    }
+                }
+                self.make_set(bindings);
+                self.dynamic_attrs(bindings);
+            }
+        }
+        self.slide_to(before);
+    }
+
+    fn lazy_variable(&mut self, name: Name, span: Span) {
+        match self.lookup(name) {
+            Known::Variable(variable) => self.push_variable(variable, None),
+            Known::Constant(value) => self.push_constant(value),
+            Known::Dynamic => {
+                let thunk = self.delayed_variable(name, span);
+                self.emit(Op::Thunk(thunk), 1);
+            }
+            Known::Undefined => self.strict_variable(name, span),
+        }
+    }
+
+    /// Push the values of a recursive set in order, and make it.
+    fn set_of_places(&mut self, bindings: &Bindings, places: &[Place]) {
+        let level = self.level();
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|&i| self.symbol(bindings.fixed[i].name));
+        for i in order {
+            match places[i] {
+                Place::Slot(slot) => self.push_variable(Variable { level, slot }, None),
+                Place::Constant(value) => self.push_constant(value),
+                Place::Outer(variable) => self.push_variable(variable, None),
+            }
+        }
+        self.make_set(bindings);
+    }
+
+    /// Make a set of the values on top, sorted by symbol.
+    fn make_set(&mut self, bindings: &Bindings) {
+        let mut names: Vec<(Symbol, Pos)> = bindings
+            .fixed
+            .iter()
+            .map(|binding| {
+                let pos = self.machine.sources.pos(self.unit.source, binding.span.start);
+                (self.symbol(binding.name), pos)
+            })
+            .collect();
+        names.sort();
+        let shape = self.machine.heap.shape(&names, true);
+        let shapes = &mut self.machine.program.shapes;
+        shapes.push(shape);
+        let index = shapes.len() as u32 - 1;
+        self.emit(Op::Attrs(index), 1 - names.len() as i32);
+    }
+
+    fn dynamic_attrs(&mut self, bindings: &Bindings) {
+        for &(name, value, span) in &bindings.dynamic {
+            self.strict(name);
+            self.lazy(value, None);
+            self.emit_at(Op::AddAttr, -2, span);
+        }
+    }
+
+    /// `let { …; body = …; }`.
+    pub(super) fn legacy_let(&mut self, bindings: &Bindings, span: Span) {
+        self.attrs(true, bindings, span);
+        self.emit_at(Op::Select(well_known::BODY), 0, span);
+    }
+
+    /// Bind a pattern's names; the argument is in `slot`, and the fields go above it.
+    pub(super) fn bind_pattern(
+        &mut self,
+        slot: u32,
+        pattern: u32,
+        fields: &[Field],
+        alias: Option<Name>,
+        span: Span,
+    ) -> Vec<Name> {
+        let mut bound = Vec::new();
+        self.emit_at(Op::ForceLocal(slot), 1, span);
+        let start = self.height() - 1;
+        self.emit_at(Op::Match(pattern), fields.len() as i32 - 1, span);
+        let mut order: Vec<&Field> = fields.iter().collect();
+        order.sort_by_key(|field| self.symbol(field.name));
+        for (i, field) in order.iter().enumerate() {
+            self.bind_slot(field.name, start + i as u32);
+            bound.push(field.name);
+        }
+        if let Some(alias) = alias {
+            self.bind_slot(alias, slot);
+            bound.push(alias);
+        }
+        // Defaults may refer to each other: allocate all that are needed, then fill in.
+        let mut defaults = Vec::new();
+        for (i, field) in order.iter().enumerate() {
+            let Some(default) = field.default else { continue };
+            let slot = start + i as u32;
+            let symbol = self.symbol(field.name);
+            let prototype = self.delayed(default, Some(symbol));
+            if let Ok(slot) = u16::try_from(slot) {
+                self.emit(Op::AllocateDefault { slot, prototype }, 0);
+            } else {
+                let message = "the pattern has more than 65,535 fields";
+                let problem = hb_lang::Diagnostic::error("eval.pattern-size", message, span);
+                self.problems.push(problem);
+            }
+            defaults.push(slot);
+        }
+        for slot in defaults {
+            self.emit(Op::FillDefault(slot), 0);
+        }
+        bound
+    }
+}

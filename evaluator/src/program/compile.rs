@@ -1,0 +1,820 @@
+//! Tree to instructions.
+//!
+//! Two ways to compile an expression: `strict` code leaves its value, evaluated;
+//! `lazy` code leaves a value if there is nothing to do for it (a constant, a variable, a
+//! function, an operation on known numbers), or else a thunk.
+
+use std::path::PathBuf;
+
+use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, Param, UnaryOp};
+use hb_lang::{Diagnostic, Span};
+
+use super::function::{Function, Variable};
+use super::op::{Infix, Op, Source};
+use super::scope::{Meaning, Scopes, With};
+use super::{Eager, EagerSelect, Operand, Pattern, PatternField, Prototype};
+use crate::error::nearest;
+use crate::heap::Attrs;
+use crate::machine::Machine;
+use crate::source::SourceId;
+use crate::symbol::Symbol;
+use crate::value::Value;
+
+/// Native stack to leave, and to add, when expressions nest deeply.
+const RED_ZONE: usize = 128 * 1024;
+const STACK_SEGMENT: usize = 2 * 1024 * 1024;
+
+/// Literals with at most this many elements are made at once where a thunk would do,
+/// if every element is at hand.
+const SMALL_LITERAL: usize = 8;
+
+/// Patterns and calls that have more than this are an error of size.
+const MAX_ARITY: usize = 250;
+
+/// What is compiled.
+pub(crate) struct Unit {
+    pub(crate) source: SourceId,
+    /// What relative paths are relative to.
+    pub(crate) folder: PathBuf,
+    /// Variables beside the globals (`scopedImport`).
+    pub(crate) scope: Option<Attrs>,
+}
+
+/// Compile a file; the result is the prototype of its value's thunk.
+pub(crate) fn compile(
+    machine: &mut Machine,
+    ast: &Ast,
+    unit: Unit,
+) -> Result<u32, Vec<Diagnostic>> {
+    let symbols = ast.names.iter().map(|name| machine.symbols.intern(name.as_bytes())).collect();
+    let start = machine.program.code.len() as u32;
+    machine.program.texts.push((start, unit.source));
+    let mut compiler = Compiler {
+        ast,
+        symbols,
+        scopes: Scopes::new(ast.names.len()),
+        functions: Vec::new(),
+        problems: Vec::new(),
+        machine,
+        unit,
+    };
+    let Some(root) = ast.root else {
+        return Err(vec![Diagnostic::error("parse.empty", "there is no expression", Span::default())]);
+    };
+    let prototype = compiler.delayed(root, None);
+    match compiler.problems.is_empty() {
+        true => Ok(prototype),
+        false => Err(compiler.problems),
+    }
+}
+
+pub(super) struct Compiler<'a> {
+    pub(super) ast: &'a Ast,
+    symbols: Vec<Symbol>,
+    pub(super) scopes: Scopes,
+    /// The functions being compiled, the innermost last.
+    functions: Vec<Function>,
+    pub(super) problems: Vec<Diagnostic>,
+    pub(super) machine: &'a mut Machine,
+    pub(super) unit: Unit,
+}
+
+/// What a call's function or a name is known to be.
+pub(super) enum Known {
+    Variable(Variable),
+    Constant(Value),
+    Dynamic,
+    Undefined,
+}
+
+impl Compiler<'_> {
+    // Helpers.
+
+    pub(super) fn symbol(&self, name: Name) -> Symbol {
+        self.symbols[name.0 as usize]
+    }
+
+    pub(super) fn here(&mut self) -> &mut Function {
+        match self.functions.last_mut() {
+            Some(function) => function,
+            None => unreachable!("compiling happens inside a function"),
+        }
+    }
+
+    pub(super) fn level(&self) -> usize {
+        self.functions.len() - 1
+    }
+
+    pub(super) fn emit(&mut self, op: Op, delta: i32) {
+        self.here().emit(op, delta);
+    }
+
+    pub(super) fn emit_at(&mut self, op: Op, delta: i32, span: Span) {
+        self.here().emit_at(op, delta, span);
+    }
+
+    pub(super) fn height(&mut self) -> u32 {
+        self.here().height
+    }
+
+    pub(super) fn constant(&mut self, value: Value) -> u32 {
+        let constants = &mut self.machine.program.constants;
+        constants.push(value);
+        constants.len() as u32 - 1
+    }
+
+    pub(super) fn push_constant(&mut self, value: Value) {
+        let small = value.as_small_int().and_then(|int| i32::try_from(int).ok());
+        let op = match (small, value.as_bool()) {
+            (Some(int), _) => Op::Int(int),
+            (_, Some(truth)) => Op::Bool(truth),
+            _ => Op::Constant(self.constant(value)),
+        };
+        self.emit(op, 1);
+    }
+
+    /// Where the running code finds a variable.
+    pub(super) fn source(&mut self, variable: Variable) -> Source {
+        let level = self.level();
+        match variable.level == level {
+            true => Source::Local(variable.slot),
+            false => Source::Upvalue(self.capture(level, variable)),
+        }
+    }
+
+    fn capture(&mut self, level: usize, variable: Variable) -> u32 {
+        if let Some(&index) = self.functions[level].captured.get(&variable) {
+            return index;
+        }
+        let source = match variable.level + 1 == level {
+            true => Source::Local(variable.slot),
+            false => Source::Upvalue(self.capture(level - 1, variable)),
+        };
+        let function = &mut self.functions[level];
+        let index = function.captures.len() as u32;
+        function.captures.push(source);
+        function.captured.insert(variable, index);
+        index
+    }
+
+    /// Compile a prototype of its own.
+    pub(super) fn nested(
+        &mut self,
+        arity: usize,
+        name: Option<Symbol>,
+        pattern: Option<u32>,
+        span: Span,
+        body: impl FnOnce(&mut Self),
+    ) -> u32 {
+        self.functions.push(Function { height: arity as u32, ..Function::default() });
+        body(self);
+        let Some(function) = self.functions.pop() else { unreachable!("pushed above") };
+        let program = &mut self.machine.program;
+        let entry = program.code.len() as u32;
+        program.code.extend(function.code);
+        program.spans.extend(function.spans.into_iter().map(|(ip, span)| (entry + ip, span)));
+        let capture_start = program.captures.len() as u32;
+        let capture_count = function.captures.len();
+        program.captures.extend(function.captures);
+        if capture_count > usize::from(u16::MAX) {
+            let message = "the function uses more than 65,535 variables from outside";
+            self.problems.push(Diagnostic::error("eval.too-many-captures", message, span));
+        }
+        program.prototypes.push(Prototype {
+            entry,
+            arity: arity as u16,
+            capture_count: capture_count as u16,
+            capture_start,
+            name,
+            pattern,
+            span,
+        });
+        program.prototypes.len() as u32 - 1
+    }
+
+    /// The prototype of a thunk of an expression.
+    pub(super) fn delayed(&mut self, id: ExprId, name: Option<Symbol>) -> u32 {
+        let span = self.ast.span(id);
+        self.nested(0, name, None, span, |compiler| compiler.body(id, Op::Update))
+    }
+
+    // Variables.
+
+    /// What a name means here.
+    pub(super) fn lookup(&mut self, name: Name) -> Known {
+        match self.scopes.innermost(name) {
+            Some(Meaning::Variable(variable)) => return Known::Variable(variable),
+            Some(Meaning::Constant(value)) => return Known::Constant(value),
+            None => {}
+        }
+        let symbol = self.symbol(name);
+        if let Some(value) = self.unit.scope.and_then(|scope| scope.get(symbol)) {
+            return Known::Constant(value);
+        }
+        if let Some(value) = self.machine.globals().get(symbol) {
+            return Known::Constant(value);
+        }
+        match self.scopes.withs.last() {
+            None => Known::Undefined,
+            Some(With::Builtins) => match self.machine.builtins_set().get(symbol) {
+                Some(value) => Known::Constant(value),
+                None => Known::Dynamic,
+            },
+            Some(With::Variable(_)) => Known::Dynamic,
+        }
+    }
+
+    /// What an expression is known to be without running anything.
+    pub(super) fn known(&mut self, id: ExprId) -> Known {
+        match self.ast.expr(id) {
+            Expr::Var(name) => self.lookup(*name),
+            Expr::Select { base, path, default: None } => {
+                let [AttrName::Static { name, .. }] = path.as_slice() else {
+                    return Known::Dynamic;
+                };
+                let Known::Constant(set) = self.known(*base) else { return Known::Dynamic };
+                let builtins = self.machine.globals().is_builtins(set);
+                match builtins.and_then(|builtins| builtins.get(self.symbol(*name))) {
+                    Some(value) => Known::Constant(value),
+                    None => Known::Dynamic,
+                }
+            }
+            _ => self.literal(id).map_or(Known::Dynamic, Known::Constant),
+        }
+    }
+
+    /// The value of a constant expression.
+    pub(super) fn literal(&mut self, id: ExprId) -> Option<Value> {
+        match self.ast.expr(id) {
+            Expr::Int(number) => Some(self.machine.int(*number)),
+            Expr::Float(number) => Some(self.machine.float(*number)),
+            Expr::Str(parts) => self.constant_text(parts).map(|text| self.machine.string(text)),
+            Expr::List(items) if items.is_empty() => Some(self.machine.heap.empty_list()),
+            Expr::Attrs { bindings, .. }
+                if bindings.fixed.is_empty()
+                    && bindings.dynamic.is_empty()
+                    && bindings.inherit_from.is_empty() =>
+            {
+                Some(self.machine.heap.empty_attrs())
+            }
+            Expr::Unary { op: UnaryOp::Negate, operand } => {
+                let operand = self.literal(*operand)?.as_int()?;
+                Some(self.machine.int(operand.checked_neg()?))
+            }
+            Expr::Path(parts) => self.constant_path(parts),
+            _ => None,
+        }
+    }
+
+    /// Push a variable as it is, or evaluated.
+    pub(super) fn push_variable(&mut self, variable: Variable, force: Option<Span>) {
+        let op = match (self.source(variable), force) {
+            (Source::Local(slot), None) => Op::Local(slot),
+            (Source::Upvalue(index), None) => Op::Upvalue(index),
+            (Source::Local(slot), Some(_)) => Op::ForceLocal(slot),
+            (Source::Upvalue(index), Some(_)) => Op::ForceUpvalue(index),
+        };
+        match force {
+            Some(span) => self.emit_at(op, 1, span),
+            None => self.emit(op, 1),
+        }
+    }
+
+    pub(super) fn strict_variable(&mut self, name: Name, span: Span) {
+        match self.lookup(name) {
+            Known::Variable(variable) => self.push_variable(variable, Some(span)),
+            Known::Constant(value) => {
+                self.push_constant(value);
+                if value.is_thunk() {
+                    self.emit_at(Op::Force, 0, span);
+                }
+            }
+            Known::Dynamic => self.dynamic_variable(name, span),
+            Known::Undefined => self.undefined(name, span),
+        }
+    }
+
+    /// Look a name up in every `with` around, the innermost first.
+    fn dynamic_variable(&mut self, name: Name, span: Span) {
+        let symbol = self.symbol(name);
+        let height = self.height();
+        let mut found = Vec::new();
+        for with in self.scopes.withs.clone().into_iter().rev() {
+            match with {
+                With::Variable(variable) => self.push_variable(variable, Some(span)),
+                With::Builtins => {
+                    let builtins = self.machine.builtins_set().value();
+                    self.push_constant(builtins);
+                }
+            }
+            self.emit_at(Op::WithOrSkip(symbol), 0, span);
+            found.push(self.here().jump(Op::Jump, -1));
+        }
+        self.emit_at(Op::Undefined(symbol), 1, span);
+        for jump in found {
+            self.here().land(jump);
+        }
+        self.here().height = height + 1;
+        self.emit_at(Op::Force, 0, span);
+    }
+
+    fn undefined(&mut self, name: Name, span: Span) {
+        let text = self.ast.name(name);
+        let globals = self.machine.globals().names();
+        let globals: Vec<_> =
+            globals.map(|symbol| self.machine.symbols.text(symbol).into_owned()).collect();
+        let names = self.scopes.names().map(|name| self.ast.name(name));
+        let near = nearest(text, names)
+            .or_else(|| nearest(text, globals.iter().map(String::as_str).filter(|name| !name.starts_with("__"))));
+        let mut problem = Diagnostic::error(
+            "eval.undefined-variable",
+            format!("undefined variable ‘{text}’"),
+            span,
+        )
+        .here("nothing here has this name");
+        if let Some(near) = near {
+            problem = problem.help(format!("did you mean ‘{near}’?"));
+        }
+        self.problems.push(problem);
+        self.emit(Op::Bool(false), 1);
+    }
+
+    // Expressions.
+
+    /// Code whose last instruction is `end`, after which nothing of it runs.
+    pub(super) fn body(&mut self, id: ExprId, end: Op) {
+        let grow = |compiler: &mut Self| match compiler.ast.expr(id) {
+            Expr::Let { bindings, body } => {
+                let scope = compiler.bind_let(bindings);
+                compiler.body(*body, end);
+                compiler.leave_scope(scope);
+            }
+            Expr::With { scope, body } => {
+                compiler.enter_with(*scope);
+                compiler.body(*body, end);
+                compiler.scopes.withs.pop();
+            }
+            Expr::Assert { condition, body } => {
+                compiler.strict(*condition);
+                let span = compiler.ast.span(*condition);
+                compiler.emit_at(Op::Assert, -1, span);
+                compiler.body(*body, end);
+            }
+            Expr::If { condition, yes, no } => {
+                let otherwise = compiler.condition(*condition, Op::JumpIfFalse);
+                let height = compiler.height();
+                compiler.body(*yes, end);
+                compiler.here().land(otherwise);
+                compiler.here().height = height;
+                compiler.body(*no, end);
+            }
+            _ => {
+                compiler.strict(id);
+                compiler.emit(end, -1);
+            }
+        };
+        stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || grow(self));
+    }
+
+    fn condition(&mut self, id: ExprId, jump: fn(u32) -> Op) -> super::function::Jump {
+        self.strict(id);
+        let span = self.ast.span(id);
+        self.here().jump_at(jump, -1, span)
+    }
+
+    /// Code that leaves the value of an expression, evaluated.
+    pub(super) fn strict(&mut self, id: ExprId) {
+        stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || self.strict_here(id));
+    }
+
+    fn strict_here(&mut self, id: ExprId) {
+        if let Some(value) = self.literal(id) {
+            return self.push_constant(value);
+        }
+        let ast = self.ast;
+        let span = ast.span(id);
+        match ast.expr(id) {
+            Expr::Int(_) | Expr::Float(_) => unreachable!("literals are done"),
+            Expr::Error => {
+                // The problem is reported already; the code is never run.
+                self.emit(Op::Bool(false), 1);
+            }
+            Expr::Str(parts) => self.string(parts, span),
+            Expr::Path(parts) => self.path(parts, span),
+            Expr::SearchPath(name) => {
+                let name = self.machine.string(name.as_bytes());
+                let constant = self.constant(name);
+                self.emit_at(Op::FindInSearchPath(constant), 1, span);
+            }
+            Expr::CurPos => self.emit_at(Op::CurrentPosition, 1, span),
+            Expr::Var(name) => self.strict_variable(*name, span),
+            Expr::Select { base, path, default } => self.select(id, *base, path, *default),
+            Expr::HasAttr { base, path } => self.has_attr(*base, path),
+            Expr::Apply { .. } => self.apply(id),
+            Expr::Lambda { .. } => self.lambda(id, None),
+            Expr::Let { bindings, body } => {
+                let before = self.height();
+                let scope = self.bind_let(bindings);
+                self.strict(*body);
+                self.leave_scope(scope);
+                self.slide_to(before);
+            }
+            Expr::LegacyLet(bindings) => self.legacy_let(bindings, span),
+            Expr::With { scope, body } => {
+                let before = self.height();
+                self.enter_with(*scope);
+                self.strict(*body);
+                self.scopes.withs.pop();
+                self.slide_to(before);
+            }
+            Expr::Assert { condition, body } => {
+                self.strict(*condition);
+                let span = ast.span(*condition);
+                self.emit_at(Op::Assert, -1, span);
+                self.strict(*body);
+            }
+            Expr::If { condition, yes, no } => {
+                let otherwise = self.condition(*condition, Op::JumpIfFalse);
+                self.strict(*yes);
+                let end = self.here().jump(Op::Jump, -1);
+                self.here().land(otherwise);
+                self.strict(*no);
+                self.here().land(end);
+            }
+            Expr::List(items) => {
+                for &item in items {
+                    self.lazy(item, None);
+                }
+                let count = items.len() as i32;
+                self.emit(Op::List(count as u32), 1 - count);
+            }
+            Expr::Attrs { recursive, bindings } => self.attrs(*recursive, bindings, span),
+            Expr::Unary { op, operand } => {
+                self.strict(*operand);
+                let op = match op {
+                    UnaryOp::Not => Op::Not,
+                    UnaryOp::Negate => Op::Negate,
+                };
+                self.emit_at(op, 0, ast.span(*operand));
+            }
+            Expr::Binary { op, left, right } => self.binary(*op, *left, *right, span),
+        }
+    }
+
+    /// Drop what lies between a height and the top.
+    pub(super) fn slide_to(&mut self, height: u32) {
+        let count = self.height() - height - 1;
+        if count > 0 {
+            self.emit(Op::Slide(count), -(count as i32));
+        }
+    }
+
+    /// Code that leaves the value of an expression, perhaps as a thunk.
+    pub(super) fn lazy(&mut self, id: ExprId, name: Option<Symbol>) {
+        if let Some(value) = self.literal(id) {
+            return self.push_constant(value);
+        }
+        let ast = self.ast;
+        match ast.expr(id) {
+            Expr::Var(variable) => match self.lookup(*variable) {
+                Known::Variable(variable) => return self.push_variable(variable, None),
+                Known::Constant(value) => return self.push_constant(value),
+                Known::Undefined => return self.undefined(*variable, ast.span(id)),
+                Known::Dynamic => {}
+            },
+            Expr::Lambda { .. } => return self.lambda(id, name),
+            Expr::Select { base, path, default: None } => {
+                if let Known::Constant(value) = self.known(id) {
+                    return self.push_constant(value);
+                }
+                if let (Expr::Var(variable), [AttrName::Static { name: attribute, .. }]) =
+                    (ast.expr(*base), path.as_slice())
+                    && let Known::Variable(variable) = self.lookup(*variable)
+                {
+                    let thunk = self.delayed(id, name);
+                    let base = self.source(variable);
+                    let name = self.symbol(*attribute);
+                    let selects = &mut self.machine.program.eager_selects;
+                    selects.push(EagerSelect { base, name, thunk });
+                    let index = selects.len() as u32 - 1;
+                    return self.emit(Op::EagerSelect(index), 1);
+                }
+            }
+            Expr::Binary { op, left, right } => {
+                if let Some(infix) = arithmetic(*op)
+                    && let (Some(left), Some(right)) = (self.operand(*left), self.operand(*right))
+                {
+                    let thunk = self.delayed(id, name);
+                    let table = &mut self.machine.program.eager;
+                    table.push(Eager { infix, left, right, thunk });
+                    let index = table.len() as u32 - 1;
+                    return self.emit(Op::Eager(index), 1);
+                }
+            }
+            Expr::List(items)
+                if items.len() <= SMALL_LITERAL && items.iter().all(|&item| self.is_atom(item)) =>
+            {
+                return self.strict(id);
+            }
+            Expr::Attrs { recursive: false, bindings } if self.is_small_set(bindings) => {
+                return self.strict(id);
+            }
+            _ => {}
+        }
+        let prototype = self.delayed(id, name);
+        self.emit(Op::Thunk(prototype), 1);
+    }
+
+    /// Whether an expression's value is at hand without a thunk.
+    pub(super) fn is_atom(&mut self, id: ExprId) -> bool {
+        match self.ast.expr(id) {
+            Expr::Var(name) => !matches!(self.lookup(*name), Known::Dynamic),
+            Expr::Lambda { .. } => true,
+            _ => self.literal(id).is_some(),
+        }
+    }
+
+    fn is_small_set(&mut self, bindings: &hb_lang::ast::Bindings) -> bool {
+        use hb_lang::ast::BindingValue;
+        bindings.fixed.len() <= SMALL_LITERAL
+            && bindings.dynamic.is_empty()
+            && bindings.inherit_from.is_empty()
+            && bindings.fixed.iter().all(|binding| match binding.value {
+                BindingValue::Expr(id) => self.is_atom(id),
+                BindingValue::Inherit => !matches!(self.lookup(binding.name), Known::Dynamic),
+                BindingValue::InheritFrom(_) => false,
+            })
+    }
+
+    fn operand(&mut self, id: ExprId) -> Option<Operand> {
+        match self.known(id) {
+            Known::Variable(variable) => Some(Operand::Variable(self.source(variable))),
+            Known::Constant(value) if value.as_small_int().is_some() => {
+                Some(Operand::Constant(value))
+            }
+            _ => None,
+        }
+    }
+
+    fn enter_with(&mut self, scope: ExprId) {
+        if let Known::Constant(value) = self.known(scope)
+            && self.machine.globals().is_builtins(value).is_some()
+        {
+            self.scopes.withs.push(With::Builtins);
+            return;
+        }
+        self.lazy(scope, None);
+        let variable = Variable { level: self.level(), slot: self.height() - 1 };
+        self.scopes.withs.push(With::Variable(variable));
+    }
+
+    fn binary(&mut self, op: BinaryOp, left: ExprId, right: ExprId, span: Span) {
+        let short_cut: (fn(u32) -> Op, bool) = match op {
+            BinaryOp::And => (Op::JumpIfFalse, false),
+            BinaryOp::Or => (Op::JumpIfTrue, true),
+            BinaryOp::Implies => (Op::JumpIfFalse, true),
+            _ => {
+                self.strict(left);
+                self.strict(right);
+                return self.emit_at(Op::Infix(infix(op)), -1, span);
+            }
+        };
+        let (jump, result) = short_cut;
+        let decided = self.condition(left, jump);
+        self.strict(right);
+        let right_span = self.ast.span(right);
+        self.emit_at(Op::CheckBool, 0, right_span);
+        let end = self.here().jump(Op::Jump, -1);
+        self.here().land(decided);
+        self.emit(Op::Bool(result), 1);
+        self.here().land(end);
+    }
+
+    // Attributes.
+
+    fn select(&mut self, id: ExprId, base: ExprId, path: &[AttrName], default: Option<ExprId>) {
+        if let Known::Constant(value) = self.known(id) {
+            self.push_constant(value);
+            if value.is_thunk() {
+                let span = self.ast.span(id);
+                self.emit_at(Op::Force, 0, span);
+            }
+            return;
+        }
+        self.strict(base);
+        let Some(default) = default else {
+            for attribute in path {
+                match attribute {
+                    AttrName::Static { name, span } => {
+                        let symbol = self.symbol(*name);
+                        self.emit_at(Op::Select(symbol), 0, *span);
+                    }
+                    AttrName::Dynamic { value, span } => {
+                        self.strict(*value);
+                        self.emit_at(Op::SelectDynamic, -1, *span);
+                    }
+                }
+            }
+            return;
+        };
+        let missing = self.select_or_jump(path);
+        let end = self.here().jump(Op::Jump, -1);
+        for jump in missing {
+            self.here().land(jump);
+        }
+        self.strict(default);
+        self.here().land(end);
+    }
+
+    /// Replace the set on top by an attribute's value; the jumps are taken, with nothing
+    /// pushed, where there is none.
+    fn select_or_jump(&mut self, path: &[AttrName]) -> Vec<super::function::Jump> {
+        let mut missing = Vec::new();
+        for attribute in path {
+            let span = match attribute {
+                AttrName::Static { name, span } => {
+                    let symbol = self.symbol(*name);
+                    self.emit_at(Op::SelectOrNext(symbol), -1, *span);
+                    span
+                }
+                AttrName::Dynamic { value, span } => {
+                    self.strict(*value);
+                    self.emit_at(Op::SelectDynamicOrNext, -2, *span);
+                    span
+                }
+            };
+            missing.push(self.here().jump(Op::Jump, 1));
+            self.emit_at(Op::Force, 0, *span);
+        }
+        missing
+    }
+
+    fn has_attr(&mut self, base: ExprId, path: &[AttrName]) {
+        self.strict(base);
+        let Some((last, front)) = path.split_last() else { return };
+        let missing = self.select_or_jump(front);
+        match last {
+            AttrName::Static { name, .. } => {
+                let symbol = self.symbol(*name);
+                self.emit(Op::Has(symbol), 0);
+            }
+            AttrName::Dynamic { value, span } => {
+                self.strict(*value);
+                self.emit_at(Op::HasDynamic, -1, *span);
+            }
+        }
+        if missing.is_empty() {
+            return;
+        }
+        let end = self.here().jump(Op::Jump, -1);
+        for jump in missing {
+            self.here().land(jump);
+        }
+        self.emit(Op::Bool(false), 1);
+        self.here().land(end);
+    }
+
+    // Functions.
+
+    fn apply(&mut self, id: ExprId) {
+        let ast = self.ast;
+        let span = ast.span(id);
+        let mut arguments = Vec::new();
+        let mut function = id;
+        while let Expr::Apply { function: inner, argument } = ast.expr(function) {
+            arguments.push(*argument);
+            function = *inner;
+        }
+        arguments.reverse();
+        let mut rest = arguments.as_slice();
+        let builtin = match self.known(function) {
+            Known::Constant(value) => value.as_builtin(),
+            _ => None,
+        };
+        let direct = builtin.map(|number| (number, self.machine.builtin(number).params));
+        match direct {
+            Some((number, params)) if params.len() <= rest.len() => {
+                let (own, others) = rest.split_at(params.len());
+                for (param, &argument) in params.iter().zip(own) {
+                    match param.forced {
+                        true => self.strict(argument),
+                        false => self.lazy(argument, None),
+                    }
+                }
+                let count = params.len();
+                let op = Op::CallBuiltin { count: count as u8, builtin: number };
+                self.emit_at(op, 1 - count as i32, span);
+                rest = others;
+            }
+            _ => self.strict(function),
+        }
+        for chunk in rest.chunks(MAX_ARITY) {
+            for &argument in chunk {
+                self.lazy(argument, None);
+            }
+            let count = chunk.len();
+            self.emit_at(Op::Call(count as u32), -(count as i32), span);
+        }
+    }
+
+    /// The prototype of a function.
+    pub(super) fn lambda_prototype(&mut self, id: ExprId, name: Option<Symbol>) -> u32 {
+        let ast = self.ast;
+        // `a: b: …` is one function of two parameters, up to a pattern: that is checked
+        // as soon as its argument is there.
+        let mut params = Vec::new();
+        let mut body = id;
+        while let Expr::Lambda { param, body: inner } = ast.expr(body) {
+            params.push(param);
+            body = *inner;
+            if matches!(param, Param::Pattern { .. }) || params.len() == MAX_ARITY {
+                break;
+            }
+        }
+        let pattern = match params.last() {
+            Some(Param::Pattern { fields, ellipsis, .. }) => {
+                let mut sorted: Vec<_> = fields
+                    .iter()
+                    .map(|field| PatternField {
+                        name: self.symbol(field.name),
+                        span: field.span,
+                        has_default: field.default.is_some(),
+                    })
+                    .collect();
+                sorted.sort_by_key(|field| field.name);
+                let patterns = &mut self.machine.program.patterns;
+                patterns.push(Pattern { fields: sorted.into(), ellipsis: *ellipsis });
+                Some(patterns.len() as u32 - 1)
+            }
+            _ => None,
+        };
+        let span = ast.span(id);
+        self.nested(params.len(), name, pattern, span, |compiler| {
+            let mut bound = Vec::new();
+            for (slot, param) in params.iter().enumerate() {
+                if let Param::Name { name, .. } = param {
+                    compiler.bind_slot(*name, slot as u32);
+                    bound.push(*name);
+                }
+            }
+            if let (Some(pattern), Some(Param::Pattern { fields, alias, span, .. })) =
+                (pattern, params.last())
+            {
+                let slot = params.len() as u32 - 1;
+                bound.extend(compiler.bind_pattern(slot, pattern, fields, *alias, *span));
+            }
+            compiler.body(body, Op::Return);
+            for name in bound.into_iter().rev() {
+                compiler.scopes.leave(name);
+            }
+        })
+    }
+
+    pub(super) fn lambda(&mut self, id: ExprId, name: Option<Symbol>) {
+        let prototype = self.lambda_prototype(id, name);
+        self.push_closure(prototype);
+    }
+
+    /// Push a closure; one without captures is made once.
+    pub(super) fn push_closure(&mut self, prototype: u32) {
+        if self.machine.program.prototype(prototype).capture_count == 0 {
+            let closure = self.machine.heap.closure(prototype, 0);
+            return self.push_constant(Value::object(closure));
+        }
+        self.emit(Op::Closure(prototype), 1);
+    }
+
+    pub(super) fn bind_slot(&mut self, name: Name, slot: u32) {
+        let variable = Variable { level: self.level(), slot };
+        self.scopes.enter(name, Meaning::Variable(variable));
+    }
+}
+
+/// Operators on numbers that can be tried at once.
+fn arithmetic(op: BinaryOp) -> Option<Infix> {
+    match op {
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Implies => None,
+        BinaryOp::Concat | BinaryOp::Update => None,
+        _ => Some(infix(op)),
+    }
+}
+
+fn infix(op: BinaryOp) -> Infix {
+    match op {
+        BinaryOp::Concat => Infix::Concat,
+        BinaryOp::Update => Infix::Update,
+        BinaryOp::Add => Infix::Add,
+        BinaryOp::Sub => Infix::Sub,
+        BinaryOp::Mul => Infix::Mul,
+        BinaryOp::Div => Infix::Div,
+        BinaryOp::Less => Infix::Less,
+        BinaryOp::LessEq => Infix::LessEq,
+        BinaryOp::More => Infix::More,
+        BinaryOp::MoreEq => Infix::MoreEq,
+        BinaryOp::Eq => Infix::Equal,
+        BinaryOp::NotEq => Infix::NotEqual,
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Implies => {
+            unreachable!("these don't evaluate both sides")
+        }
+    }
+}

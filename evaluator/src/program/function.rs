@@ -1,0 +1,67 @@
+//! Code being made for one function or delayed expression.
+
+use hb_lang::Span;
+use rustc_hash::FxHashMap;
+
+use super::op::{Op, Slot, Source};
+
+/// A variable of some function that encloses the code being compiled, or of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Variable {
+    /// How many functions enclose the one that has it.
+    pub(super) level: usize,
+    pub(super) slot: Slot,
+}
+
+/// Code under construction.
+#[derive(Default)]
+pub(super) struct Function {
+    pub(super) code: Vec<Op>,
+    /// Where instructions come from, of those that can fail.
+    pub(super) spans: Vec<(u32, Span)>,
+    pub(super) captures: Vec<Source>,
+    pub(super) captured: FxHashMap<Variable, u32>,
+    /// How many values are on the stack above the base.
+    pub(super) height: Slot,
+}
+
+/// A jump whose target is not known yet.
+#[must_use]
+pub(super) struct Jump(usize);
+
+impl Function {
+    /// Add an instruction after which the stack is `delta` values higher.
+    pub(super) fn emit(&mut self, op: Op, delta: i32) {
+        self.code.push(op);
+        self.height = self.height.wrapping_add_signed(delta);
+    }
+
+    /// The same for one that can fail at a place.
+    pub(super) fn emit_at(&mut self, op: Op, delta: i32, span: Span) {
+        self.spans.push((self.code.len() as u32, span));
+        self.emit(op, delta);
+    }
+
+    /// Add a jump to be completed by [`Function::land`].
+    pub(super) fn jump(&mut self, op: fn(u32) -> Op, delta: i32) -> Jump {
+        self.emit(op(0), delta);
+        Jump(self.code.len() - 1)
+    }
+
+    /// The same for one that can fail at a place.
+    pub(super) fn jump_at(&mut self, op: fn(u32) -> Op, delta: i32, span: Span) -> Jump {
+        self.spans.push((self.code.len() as u32, span));
+        self.jump(op, delta)
+    }
+
+    /// Let a jump lead to the next instruction.
+    pub(super) fn land(&mut self, jump: Jump) {
+        let distance = (self.code.len() - jump.0 - 1) as u32;
+        match &mut self.code[jump.0] {
+            Op::Jump(target) | Op::JumpIfFalse(target) | Op::JumpIfTrue(target) => {
+                *target = distance;
+            }
+            _ => unreachable!("made by `jump`"),
+        }
+    }
+}

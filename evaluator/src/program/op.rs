@@ -1,0 +1,142 @@
+//! The instruction set.
+//!
+//! A stack machine: instructions take their operands from the top of the evaluation
+//! stack and leave one result there. An operand of a strict instruction is always
+//! evaluated; the compiler puts a forcing instruction before where it may not be.
+//! Each instruction is one 8-byte word; what does not fit is in the program's tables.
+
+use crate::symbol::Symbol;
+
+/// A stack slot, counted from the frame's base.
+pub(crate) type Slot = u32;
+
+/// Where a captured variable or an operand is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// In a slot of the running frame.
+    Local(Slot),
+    /// Among the captures of the running closure or thunk.
+    Upvalue(u32),
+}
+
+/// The infix operators that take two evaluated values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Infix {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Less,
+    LessEq,
+    More,
+    MoreEq,
+    Equal,
+    NotEqual,
+    Concat,
+    Update,
+}
+
+/// An instruction. "Push" means on the evaluation stack; jumps go forward, by a number
+/// of instructions after the next one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    /// Leave the run loop: what an entry from native code returns to.
+    Exit,
+    /// Return the top from a function call.
+    Return,
+    /// Return the top from a thunk, and keep it there.
+    Update,
+    /// Call the top (a function) with the arguments below it, down to the base.
+    CallRest,
+    /// Return the top from the frame that held such arguments.
+    ReturnRest,
+
+    /// Push a constant.
+    Constant(u32),
+    /// Push a small integer.
+    Int(i32),
+    /// Push a truth value.
+    Bool(bool),
+    /// Push a variable as it is.
+    Local(Slot),
+    Upvalue(u32),
+    /// Push a variable's value.
+    ForceLocal(Slot),
+    ForceUpvalue(u32),
+    /// Evaluate the top.
+    Force,
+    /// Drop this many values below the top.
+    Slide(u32),
+
+    /// Push a function or a delayed expression with its captures.
+    Closure(u32),
+    Thunk(u32),
+    /// Push one whose captures come later, for bindings that refer to later ones.
+    AllocateClosure(u32),
+    AllocateThunk(u32),
+    /// Fill in the captures of the object in a slot.
+    Fill(Slot),
+    /// Push the result of an operation of the program's table if it is known already
+    /// and cannot fail, or else a thunk.
+    Eager(u32),
+    EagerSelect(u32),
+
+    /// Call the function below this many arguments.
+    Call(u32),
+    /// Call a builtin with the `count` arguments on top.
+    CallBuiltin { count: u8, builtin: u32 },
+    /// Take a set, check it against a pattern, and push the pattern's fields.
+    Match(u32),
+    /// If the field in a slot was left out, put its default's thunk there.
+    AllocateDefault { slot: u16, prototype: u32 },
+    /// If the thunk in a slot is such a default, fill in its captures.
+    FillDefault(Slot),
+
+    Jump(u32),
+    /// Take a truth value, and jump if it is false or true.
+    JumpIfFalse(u32),
+    JumpIfTrue(u32),
+    /// Check that the top is a truth value.
+    CheckBool,
+    Not,
+    Negate,
+    Infix(Infix),
+    /// Take a truth value and fail if it is false.
+    Assert,
+
+    /// Take a set; push its attribute, evaluated.
+    Select(Symbol),
+    /// Take a value; push its attribute as it is and skip the next instruction, if it
+    /// is a set that has one.
+    SelectOrNext(Symbol),
+    /// The same with a computed name, on top of the set.
+    SelectDynamic,
+    SelectDynamicOrNext,
+    /// Take a value; push whether it is a set with the attribute.
+    Has(Symbol),
+    HasDynamic,
+    /// Take the set of a `with`; push its attribute if it has it, or else skip the next
+    /// instruction.
+    WithOrSkip(Symbol),
+    /// No scope has the variable.
+    Undefined(Symbol),
+
+    /// Push a list of the top values.
+    List(u32),
+    /// Push a set of a shape with the top values.
+    Attrs(u32),
+    /// Take a set, a name (null to add nothing) and a value; push the set with that
+    /// attribute, defined where this instruction is.
+    AddAttr,
+    /// Push the concatenation of the top values as a string, or as a path.
+    Interpolate(u32),
+    InterpolatePath(u32),
+    /// Push the position of the instruction as a set.
+    CurrentPosition,
+    /// Push the user's home folder, as a string.
+    HomeFolder,
+    /// Push the path of a constant's text in the search path.
+    FindInSearchPath(u32),
+}
+
+const _: () = assert!(size_of::<Op>() == 8, "an instruction is one word");

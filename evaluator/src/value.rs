@@ -1,0 +1,308 @@
+//! A value in one word.
+//!
+//! | low bits | meaning |
+//! | --- | --- |
+//! | `…1` | an integer of 63 bits |
+//! | `000` | a pointer to an evaluated heap object |
+//! | `010` | a pointer to a thunk, perhaps forced by now |
+//! | `100` | an immediate: null, a truth value, a builtin, or [`Value::UNSET`] |
+//!
+//! Values are plain copies without a count. What keeps an object alive is being
+//! reachable from a root when a collection runs; see `heap` for when that is.
+
+use std::num::NonZeroU64;
+
+use crate::heap::{Attrs, Kind, Obj};
+
+/// Any value of the language, or a thunk of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Value(NonZeroU64);
+
+const POINTER_MASK: u64 = 0b111;
+const TAG_THUNK: u64 = 0b010;
+const TAG_IMMEDIATE: u64 = 0b100;
+const BUILTIN: u64 = 0xF;
+
+/// Integers outside this range are boxed on the heap.
+const SMALL_MIN: i64 = -(1 << 62);
+const SMALL_MAX: i64 = (1 << 62) - 1;
+
+const fn immediate(payload: u64) -> Value {
+    match NonZeroU64::new(payload << 3 | TAG_IMMEDIATE) {
+        Some(word) => Value(word),
+        None => unreachable!(),
+    }
+}
+
+/// What a value is, once evaluated: the types of the language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A 64-bit integer.
+    Int,
+    /// A 64-bit float.
+    Float,
+    /// `true` or `false`.
+    Bool,
+    /// A string with its context.
+    String,
+    /// A path.
+    Path,
+    /// `null`.
+    Null,
+    /// An attribute set.
+    Set,
+    /// A list.
+    List,
+    /// A function: written, builtin, or partly applied.
+    Lambda,
+}
+
+impl Type {
+    /// The name that `typeOf` gives.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::Path => "path",
+            Self::Null => "null",
+            Self::Set => "set",
+            Self::List => "list",
+            Self::Lambda => "lambda",
+        }
+    }
+
+    /// The name with its article, for messages.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Int => "an integer",
+            Self::Float => "a float",
+            Self::Bool => "a Boolean",
+            Self::String => "a string",
+            Self::Path => "a path",
+            Self::Null => "null",
+            Self::Set => "a set",
+            Self::List => "a list",
+            Self::Lambda => "a function",
+        }
+    }
+}
+
+impl Value {
+    /// `null`.
+    pub const NULL: Self = immediate(0);
+    /// `false`.
+    pub const FALSE: Self = immediate(1);
+    /// `true`.
+    pub const TRUE: Self = immediate(2);
+    /// Not a value: a pattern's slot whose argument was left out.
+    pub(crate) const UNSET: Self = immediate(3);
+
+    /// A truth value.
+    #[inline(always)]
+    pub fn bool(truth: bool) -> Self {
+        if truth { Self::TRUE } else { Self::FALSE }
+    }
+
+    /// An integer, if it fits without a box.
+    #[inline(always)]
+    pub(crate) fn small_int(number: i64) -> Option<Self> {
+        (SMALL_MIN..=SMALL_MAX)
+            .contains(&number)
+            .then(|| Self(NonZeroU64::MIN | (number as u64) << 1))
+    }
+
+    /// The builtin of a table index.
+    pub(crate) const fn builtin(index: u32) -> Self {
+        immediate((index as u64) << 4 | BUILTIN)
+    }
+
+    /// An evaluated object.
+    #[inline(always)]
+    pub(crate) fn object(object: Obj) -> Self {
+        Self(object.address())
+    }
+
+    /// A thunk.
+    #[inline(always)]
+    pub(crate) fn thunk(object: Obj) -> Self {
+        Self(object.address() | TAG_THUNK)
+    }
+
+    /// The integer, if it is one without a box.
+    #[inline(always)]
+    pub(crate) fn as_small_int(self) -> Option<i64> {
+        (self.0.get() & 1 != 0).then_some(self.0.get() as i64 >> 1)
+    }
+
+    /// Whether this word points to a thunk, forced or not.
+    #[inline(always)]
+    pub(crate) fn is_thunk(self) -> bool {
+        self.0.get() & POINTER_MASK == TAG_THUNK
+    }
+
+    /// The thunk, if this is one, forced or not.
+    #[inline(always)]
+    pub(crate) fn as_thunk(self) -> Option<Obj> {
+        self.is_thunk().then(|| Obj::at(self.0.get() & !POINTER_MASK))
+    }
+
+    /// The evaluated object, if this is one.
+    #[inline(always)]
+    pub(crate) fn as_object(self) -> Option<Obj> {
+        (self.0.get() & POINTER_MASK == 0).then(|| Obj::at(self.0.get()))
+    }
+
+    /// The evaluated object, if it is of this kind.
+    #[inline(always)]
+    pub(crate) fn of_kind(self, kind: Kind) -> Option<Obj> {
+        self.as_object().filter(|object| object.kind() == kind)
+    }
+
+    /// Any heap object behind this word.
+    #[inline(always)]
+    pub(crate) fn as_any_object(self) -> Option<Obj> {
+        let word = self.0.get();
+        (word & 0b101 == 0).then(|| Obj::at(word & !POINTER_MASK))
+    }
+
+    /// The value without an indirection, if it is evaluated.
+    #[inline(always)]
+    pub(crate) fn evaluated(self) -> Option<Self> {
+        match self.as_thunk() {
+            None => Some(self),
+            Some(thunk) => thunk.result(),
+        }
+    }
+
+    /// The builtin's table index, if this is one.
+    #[inline(always)]
+    pub(crate) fn as_builtin(self) -> Option<u32> {
+        let word = self.0.get();
+        (word & (POINTER_MASK | BUILTIN << 3) == TAG_IMMEDIATE | BUILTIN << 3)
+            .then_some((word >> 7) as u32)
+    }
+
+    /// The truth value, if this is one.
+    #[inline(always)]
+    pub fn as_bool(self) -> Option<bool> {
+        match self {
+            Self::TRUE => Some(true),
+            Self::FALSE => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The integer, if this is an evaluated one.
+    #[inline(always)]
+    pub fn as_int(self) -> Option<i64> {
+        self.as_small_int().or_else(|| self.of_kind(Kind::Int).map(|o| o.word(0) as i64))
+    }
+
+    /// The float, if this is an evaluated one.
+    pub fn as_float(self) -> Option<f64> {
+        self.of_kind(Kind::Float).map(|object| f64::from_bits(object.word(0)))
+    }
+
+    /// A string's bytes, if this is an evaluated string.
+    ///
+    /// The bytes are borrowed from the value, not from the heap: they stay good for as
+    /// long as the value is reachable from a root (see `builtins`).
+    #[inline(always)]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.of_kind(Kind::Str).map(Obj::bytes)
+    }
+
+    /// A path's bytes, if this is an evaluated path.
+    pub fn as_path(&self) -> Option<&[u8]> {
+        self.of_kind(Kind::Path).map(Obj::bytes)
+    }
+
+    /// A list's elements, if this is an evaluated list.
+    #[inline(always)]
+    pub fn as_list(&self) -> Option<&[Value]> {
+        let object = self.as_object()?;
+        match object.kind() {
+            Kind::List | Kind::ListSlice => Some(object.items()),
+            _ => None,
+        }
+    }
+
+    /// The attribute set, if this is an evaluated one.
+    #[inline(always)]
+    pub(crate) fn as_attrs(self) -> Option<Attrs> {
+        let object = self.as_object()?;
+        matches!(object.kind(), Kind::Attrs | Kind::Layered).then(|| Attrs::new(object))
+    }
+
+    /// The type, if this is evaluated.
+    pub fn type_of(self) -> Option<Type> {
+        let value = self.evaluated()?;
+        if value.as_small_int().is_some() {
+            return Some(Type::Int);
+        }
+        if let Some(object) = value.as_object() {
+            return Some(match object.kind() {
+                Kind::Int => Type::Int,
+                Kind::Float => Type::Float,
+                Kind::Str => Type::String,
+                Kind::Path => Type::Path,
+                Kind::List | Kind::ListSlice => Type::List,
+                Kind::Attrs | Kind::Layered => Type::Set,
+                Kind::Closure | Kind::Partial => Type::Lambda,
+                Kind::Free | Kind::Shape | Kind::Thunk | Kind::Forced => {
+                    unreachable!("never the kind of an evaluated value")
+                }
+            });
+        }
+        Some(match value {
+            Self::NULL => Type::Null,
+            Self::TRUE | Self::FALSE => Type::Bool,
+            _ => Type::Lambda,
+        })
+    }
+
+    /// The word itself, to store in the heap.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.type_of() {
+            None => f.write_str("thunk"),
+            Some(Type::Int) => write!(f, "int {}", self.as_int().unwrap_or_default()),
+            Some(other) => f.write_str(other.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_holds_integers_of_63_bits() {
+        for number in [0, 1, -1, SMALL_MIN, SMALL_MAX] {
+            let value = Value::small_int(number).expect("fits");
+            assert_eq!(value.as_small_int(), Some(number));
+            assert!(!value.is_thunk());
+            assert_eq!(value.as_builtin(), None);
+        }
+        assert_eq!(Value::small_int(SMALL_MAX + 1), None);
+        assert_eq!(Value::small_int(SMALL_MIN - 1), None);
+    }
+
+    #[test]
+    fn immediates_differ() {
+        let all = [Value::NULL, Value::TRUE, Value::FALSE, Value::UNSET, Value::builtin(0)];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b));
+        }
+        assert_eq!(Value::builtin(77).as_builtin(), Some(77));
+        assert_eq!(Value::NULL.as_builtin(), None);
+    }
+}

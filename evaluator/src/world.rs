@@ -1,0 +1,160 @@
+//! The only way out of an evaluation.
+//!
+//! Whoever owns the evaluation implements [`World`]: where files are, what may be
+//! read, and where sources go. Purity is its decision: it answers
+//! [`WorldError::Impure`] for what a pure evaluation must not see.
+
+use std::path::{Path, PathBuf};
+
+use hb_model::{StoreName, StorePath};
+
+use crate::context::ContextElement;
+
+/// What a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileType {
+    /// An ordinary file.
+    Regular,
+    /// A folder.
+    Directory,
+    /// A symbolic link, not followed.
+    Symlink,
+    /// A socket, device, or pipe.
+    Unknown,
+}
+
+impl FileType {
+    /// The name that `readDir` and filters see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why the world refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WorldError {
+    /// There is nothing at the path.
+    #[error("‘{}’ does not exist", path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A pure evaluation must not see it.
+    #[error("access to {what} is not allowed in pure evaluation: {reason}")]
+    Impure {
+        /// What was asked for.
+        what: String,
+        /// Why it is not given.
+        reason: String,
+    },
+    /// The path is an output that is not built: evaluation never waits for a build.
+    #[error("‘{path}’ is the output of a derivation, which exists only once it is built")]
+    Unbuilt {
+        /// The placeholder.
+        path: String,
+    },
+    /// The system refused.
+    #[error("cannot {action} ‘{}’: {cause}", path.display())]
+    System {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's words.
+        cause: String,
+    },
+    /// The store refused.
+    #[error("cannot add ‘{name}’ to the store: {cause}")]
+    Store {
+        /// The object's name.
+        name: String,
+        /// The store's words.
+        cause: String,
+    },
+}
+
+/// Which entries of an imported folder to keep: the absolute path and its type.
+pub type Filter<'a> = &'a mut dyn FnMut(&Path, FileType) -> Result<bool, FilterStop>;
+
+/// The filter failed; the evaluator holds the reason, so the world just stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterStop;
+
+/// Why importing a path ended early.
+#[derive(Debug)]
+pub enum ImportError {
+    /// The filter failed.
+    Filter(FilterStop),
+    /// The world refused.
+    World(WorldError),
+}
+
+impl From<WorldError> for ImportError {
+    fn from(error: WorldError) -> Self {
+        Self::World(error)
+    }
+}
+
+impl From<FilterStop> for ImportError {
+    fn from(stop: FilterStop) -> Self {
+        Self::Filter(stop)
+    }
+}
+
+/// Files, the store and the environment, as one evaluation may see them.
+pub trait World {
+    /// A file's bytes.
+    fn read_file(&mut self, path: &Path) -> Result<Vec<u8>, WorldError>;
+
+    /// A folder's entries, in any order.
+    fn read_dir(&mut self, path: &Path) -> Result<Vec<(Vec<u8>, FileType)>, WorldError>;
+
+    /// What a path is, without following it; `None` if there is nothing.
+    fn file_type(&mut self, path: &Path) -> Result<Option<FileType>, WorldError>;
+
+    /// The path with every symbolic link in it followed.
+    fn resolve(&mut self, path: &Path) -> Result<PathBuf, WorldError>;
+
+    /// Put a path into the store under a name, without what `filter` refuses.
+    fn add_path(
+        &mut self,
+        path: &Path,
+        name: &StoreName,
+        filter: Option<Filter<'_>>,
+    ) -> Result<StorePath, ImportError>;
+
+    /// Put a text into the store (`toFile`).
+    fn add_text(
+        &mut self,
+        name: &StoreName,
+        text: &[u8],
+        references: &[ContextElement],
+    ) -> Result<StorePath, WorldError>;
+
+    /// The folder that store paths are below, as text.
+    fn store_dir(&self) -> &str {
+        hb_model::STORE_DIR
+    }
+
+    /// An environment variable; empty where there is none, as Nix has it.
+    fn env(&mut self, name: &str) -> Result<Vec<u8>, WorldError>;
+
+    /// Seconds since 1970.
+    fn current_time(&mut self) -> Result<i64, WorldError>;
+
+    /// The platform that evaluates, such as `x86_64-linux`.
+    fn current_system(&mut self) -> Result<String, WorldError>;
+
+    /// The folders behind `<…>`: prefix (perhaps empty) and path, in order.
+    fn search_path(&mut self) -> Vec<(String, PathBuf)> {
+        Vec::new()
+    }
+
+    /// A line of `trace` or `warn`.
+    fn trace(&mut self, line: &str);
+}
