@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hb_lang::Dialect;
+use hb_lang::suggest::nearest;
 use hb_model::{Derivation, DerivationId};
 
-use crate::error::{Eval, Fault, nearest};
+use crate::error::{Eval, Fault};
 use crate::machine::{Machine, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
@@ -130,7 +131,8 @@ impl Evaluator {
                     Some(near) => format!("‘{near}’ was given: did you mean ‘{wanted}’?"),
                     None => format!("give it with --arg {wanted} VALUE"),
                 };
-                let fault = Fault::MissingArgument { function: "the function".into(), name: wanted };
+                let fault =
+                    Fault::MissingArgument { function: "the function".into(), name: wanted };
                 return Err(crate::Error::from(fault).with_help(Some(help)));
             }
         }
@@ -150,7 +152,8 @@ impl Evaluator {
         let attributes = attributes
             .iter()
             .map(|&(name, held)| {
-                (self.machine.intern(name.as_bytes()), Pos::NONE, self.value(held))
+                let value = self.value(held);
+                (self.machine.intern(name.as_bytes()), Pos::NONE, value)
             })
             .collect();
         let value = self.machine.attrs(attributes);
@@ -187,7 +190,8 @@ impl Evaluator {
     /// The value as Nix prints it; what is not evaluated shows as `«thunk»` unless
     /// printing is strict.
     pub fn print(&mut self, held: Held, how: Printing) -> Eval<Vec<u8>> {
-        print::print(&mut self.machine, self.value(held), how)
+        let value = self.value(held);
+        print::print(&mut self.machine, value, how)
     }
 
     /// The value as a string, as interpolation has it (`--raw`).

@@ -23,7 +23,7 @@ mod value;
 mod world;
 
 pub use context::{ContextElement, ContextId, Contexts};
-pub use error::{CycleStep, Error, Eval, EvalError, Fault, PlaceLabel, TraceFrame, nearest};
+pub use error::{CycleStep, Error, Eval, EvalError, Fault, PlaceLabel, TraceFrame};
 pub use evaluator::{Evaluator, Held, Options};
 pub use heap::Attrs;
 pub use machine::{Coercion, Machine, Text};

@@ -77,7 +77,6 @@ pub(crate) mod well_known {
         OUT_PATH = "outPath",
         DRV_PATH = "drvPath",
         TYPE = "type",
-        NAME = "name",
         VALUE = "value",
         KEY = "key",
         OPERATOR = "operator",
@@ -87,9 +86,6 @@ pub(crate) mod well_known {
         LINE = "line",
         COLUMN = "column",
         BODY = "body",
-        OVERRIDES = "__overrides",
-        PREFIX = "prefix",
-        PATH = "path",
     }
 }
 
@@ -101,7 +97,7 @@ mod tests {
     fn well_known_names_have_their_fixed_numbers() {
         let symbols = Symbols::new();
         assert_eq!(symbols.find(b"__functor"), Some(well_known::FUNCTOR));
-        assert_eq!(symbols.find(b"path"), Some(well_known::PATH));
+        assert_eq!(symbols.find(b"body"), Some(well_known::BODY));
     }
 
     #[test]

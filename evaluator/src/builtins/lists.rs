@@ -20,6 +20,12 @@ pub(super) const TABLE: &[Builtin] = &[
         run: head,
     },
     Builtin {
+        name: "tail",
+        params: &[forced("list", "a list that is not empty")],
+        doc: "The list without its first element.",
+        run: tail,
+    },
+    Builtin {
         name: "elem",
         params: &[lazy("value", "any value"), forced("list", "a list")],
         doc: "Whether some element equals a value.",
@@ -93,6 +99,14 @@ fn head(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     match list.as_list().unwrap_or_default().first() {
         Some(&first) => Ok(first),
         None => Err(Fault::Argument { builtin: "head", reason: "the list is empty".into() }.into()),
+    }
+}
+
+fn tail(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[0])?;
+    match list.as_list().unwrap_or_default().len() {
+        0 => Err(Fault::Argument { builtin: "tail", reason: "the list is empty".into() }.into()),
+        length => Ok(m.slice(list, 1, length - 1)),
     }
 }
 

@@ -50,12 +50,12 @@
 //! - forcing what it looks at: `lists::elem`, `strings::concat_strings_sep`
 //! - calling back: `lists::filter`, `lists::foldl_strict`
 
+mod attrs;
 mod control;
 mod files;
 mod lists;
-mod attrs;
-mod strings;
 mod numbers;
+mod strings;
 mod types;
 
 use crate::error::Eval;

@@ -7,8 +7,8 @@
 //! a logarithm of them and many small updates do not copy the large set each time.
 //! What needs all attributes in order makes it flat once.
 
-use super::object::{Kind, Obj};
 use super::Heap;
+use super::object::{Kind, Obj};
 use crate::Value;
 use crate::source::Pos;
 use crate::symbol::Symbol;

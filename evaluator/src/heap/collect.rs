@@ -109,11 +109,7 @@ impl Heap {
                 let first = Obj::at(run.next.expose_provenance() as u64);
                 make_run(first, bytes / 8 / CELL_WORDS[class] as usize, 0);
             }
-            *run = super::Run {
-                next: std::ptr::null_mut(),
-                end: std::ptr::null_mut(),
-                waiting: 0,
-            };
+            *run = super::Run { next: std::ptr::null_mut(), end: std::ptr::null_mut(), waiting: 0 };
         }
         let mut blocks = std::mem::take(&mut self.blocks);
         blocks.retain(|block| {

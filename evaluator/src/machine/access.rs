@@ -117,6 +117,11 @@ impl Machine {
         self.heap.list(items)
     }
 
+    /// Part of an evaluated list, without copying it if it is a large part.
+    pub fn slice(&mut self, list: Value, start: usize, count: usize) -> Value {
+        self.heap.slice(list, start, count)
+    }
+
     /// A set of attributes in any order; of a name given twice, the last counts.
     pub fn attrs(&mut self, attributes: Vec<(Symbol, Pos, Value)>) -> Value {
         self.heap.attrs(attributes)

@@ -1,8 +1,10 @@
 //! Calling whatever can be called.
 
+use hb_lang::suggest::nearest;
+
 use super::{EXIT, Frame, Machine};
 use crate::builtins::MAX_PARAMS;
-use crate::error::{Error, Eval, Fault, nearest};
+use crate::error::{Error, Eval, Fault};
 use crate::heap::Kind;
 use crate::program::Pattern;
 use crate::source::Place;
@@ -181,7 +183,8 @@ impl Machine {
             given.iter().filter(|&&g| field(g).is_none()).map(|&g| text(g)).collect();
         let help = nearest(&wanted, others.iter().map(String::as_str))
             .map(|near| format!("‘{near}’ was given: did you mean ‘{wanted}’?"));
-        let place = place.zip(field(name)).map(|(place, field)| Place { span: field.span, ..place });
+        let place =
+            place.zip(field(name)).map(|(place, field)| Place { span: field.span, ..place });
         Error::from(Fault::MissingArgument { function, name: wanted.clone() })
             .with_label(place, format!("‘{wanted}’ has no default"))
             .with_help(help)

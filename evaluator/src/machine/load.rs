@@ -7,7 +7,7 @@ use hb_lang::{Dialect, Severity, parse_program};
 use rustc_hash::FxHashMap;
 
 use super::Machine;
-use super::text::{bytes_to_path, text_of};
+use super::text::text_of;
 use crate::builtins::GLOBAL;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Marker};
@@ -69,9 +69,9 @@ impl Machine {
         let constant = self.program.constants.len() as u32;
         let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Update], 0);
         all.push(("builtins", Value::thunk(self.heap.thunk(prototype, 0))));
-        let attributes = all.iter().map(|&(name, value)| {
-            (self.symbols.intern(name.as_bytes()), Pos::NONE, value)
-        });
+        let attributes = all
+            .iter()
+            .map(|&(name, value)| (self.symbols.intern(name.as_bytes()), Pos::NONE, value));
         let attributes = attributes.collect();
         let set = self.heap.attrs(attributes);
         self.program.constants.push(set);
@@ -157,11 +157,6 @@ impl Machine {
             _ => Dialect::Nix,
         };
         self.load_text(file.display().to_string(), true, text, folder, dialect, scope)
-    }
-
-    /// A path value's path.
-    pub(crate) fn system_path(bytes: &[u8]) -> &Path {
-        bytes_to_path(bytes)
     }
 
     /// The variables that every file sees.

@@ -27,8 +27,8 @@ use hb_model::{Derivation, DerivationId};
 use rustc_hash::FxHashMap;
 
 pub(crate) use access::type_fault;
-pub(crate) use text::{bytes_to_path, canonical};
 pub use text::{Coercion, Text};
+pub(crate) use text::{bytes_to_path, canonical};
 
 use crate::builtins::{self, Builtin};
 use crate::context::Contexts;
@@ -219,7 +219,17 @@ impl Machine {
     #[inline(never)]
     fn collect(&mut self) {
         let Self {
-            heap, program, held, globals, files, imported, symbol_strings, stack, frames, env, ..
+            heap,
+            program,
+            held,
+            globals,
+            files,
+            imported,
+            symbol_strings,
+            stack,
+            frames,
+            env,
+            ..
         } = self;
         heap.collect(|marker| {
             marker.values(stack);

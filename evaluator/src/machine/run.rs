@@ -352,9 +352,7 @@ impl Machine {
                 }
                 Op::WithOrSkip(name) => {
                     let scope = pop!();
-                    let Some(attrs) = scope.as_attrs() else {
-                        fail!(type_fault("a set", scope))
-                    };
+                    let Some(attrs) = scope.as_attrs() else { fail!(type_fault("a set", scope)) };
                     match attrs.get(name) {
                         Some(value) => push!(value),
                         None => ip += 1,
@@ -482,4 +480,3 @@ fn quick_infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
         Infix::Div | Infix::Concat | Infix::Update => None,
     }
 }
-

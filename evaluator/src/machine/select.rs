@@ -1,8 +1,10 @@
 //! Attributes by computed name, and what to say of missing ones.
 
+use hb_lang::suggest::nearest;
+
 use super::Machine;
 use super::access::type_fault;
-use crate::error::{Error, Eval, Fault, nearest};
+use crate::error::{Error, Eval, Fault};
 use crate::source::{Place, Pos};
 use crate::symbol::Symbol;
 use crate::value::Value;

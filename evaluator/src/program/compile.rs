@@ -7,13 +7,13 @@
 use std::path::PathBuf;
 
 use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, Param, UnaryOp};
+use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Span};
 
 use super::function::{Function, Variable};
 use super::op::{Infix, Op, Source};
 use super::scope::{Meaning, Scopes, With};
 use super::{Eager, EagerSelect, Operand, Pattern, PatternField, Prototype};
-use crate::error::nearest;
 use crate::heap::Attrs;
 use crate::machine::Machine;
 use crate::source::SourceId;
@@ -59,7 +59,11 @@ pub(crate) fn compile(
         unit,
     };
     let Some(root) = ast.root else {
-        return Err(vec![Diagnostic::error("parse.empty", "there is no expression", Span::default())]);
+        return Err(vec![Diagnostic::error(
+            "parse.empty",
+            "there is no expression",
+            Span::default(),
+        )]);
     };
     let prototype = compiler.delayed(root, None);
     match compiler.problems.is_empty() {
@@ -321,11 +325,14 @@ impl Compiler<'_> {
     fn undefined(&mut self, name: Name, span: Span) {
         let text = self.ast.name(name);
         let globals = self.machine.globals().names();
-        let globals: Vec<_> =
-            globals.map(|symbol| self.machine.symbols.text(symbol).into_owned()).collect();
+        let mut globals: Vec<String> = globals
+            .map(|symbol| self.machine.symbols.text(symbol).into_owned())
+            .filter(|name| !name.starts_with("__"))
+            .collect();
+        globals.sort();
         let names = self.scopes.names().map(|name| self.ast.name(name));
-        let near = nearest(text, names)
-            .or_else(|| nearest(text, globals.iter().map(String::as_str).filter(|name| !name.starts_with("__"))));
+        let near =
+            nearest(text, names).or_else(|| nearest(text, globals.iter().map(String::as_str)));
         let mut problem = Diagnostic::error(
             "eval.undefined-variable",
             format!("undefined variable ‘{text}’"),

@@ -12,7 +12,7 @@ mod scope;
 mod strings;
 
 pub(crate) use compile::{Unit, compile};
-pub(crate) use op::{Infix, Op, Slot, Source};
+pub(crate) use op::{Infix, Op, Source};
 
 use hb_lang::Span;
 

@@ -84,11 +84,17 @@ pub(crate) enum Op {
     /// Call the function below this many arguments.
     Call(u32),
     /// Call a builtin with the `count` arguments on top.
-    CallBuiltin { count: u8, builtin: u32 },
+    CallBuiltin {
+        count: u8,
+        builtin: u32,
+    },
     /// Take a set, check it against a pattern, and push the pattern's fields.
     Match(u32),
     /// If the field in a slot was left out, put its default's thunk there.
-    AllocateDefault { slot: u16, prototype: u32 },
+    AllocateDefault {
+        slot: u16,
+        prototype: u32,
+    },
     /// If the thunk in a slot is such a default, fill in its captures.
     FillDefault(Slot),
 

@@ -51,9 +51,8 @@ impl Scopes {
 
     /// Names that mean something here.
     pub(super) fn names(&self) -> impl Iterator<Item = Name> {
-        let bound = |(i, stack): (usize, &Vec<Meaning>)| {
-            (!stack.is_empty()).then_some(Name(i as u32))
-        };
+        let bound =
+            |(i, stack): (usize, &Vec<Meaning>)| (!stack.is_empty()).then_some(Name(i as u32));
         self.meanings.iter().enumerate().filter_map(bound)
     }
 }

@@ -10,21 +10,21 @@ use crate::value::Value;
 
 impl Compiler<'_> {
     /// A string's text, if it has no interpolation.
-    pub(super) fn constant_text<'a>(&self, parts: &'a [StrPart]) -> Option<&'a str> {
-        match parts {
-            [] => Some(""),
-            [StrPart::Text(text)] => Some(text),
-            _ => None,
-        }
+    pub(super) fn constant_text(&self, parts: &[StrPart]) -> Option<String> {
+        let text = |part: &StrPart| match part {
+            StrPart::Text(text) => Some(text.clone()),
+            StrPart::Interpolation(_) => None,
+        };
+        parts.iter().map(text).collect()
     }
 
     /// A path's value, if it has no interpolation and does not depend on the home folder.
     pub(super) fn constant_path(&mut self, parts: &[StrPart]) -> Option<Value> {
-        let [StrPart::Text(text)] = parts else { return None };
+        let text = self.constant_text(parts)?;
         if text.starts_with('~') {
             return None;
         }
-        let path = canonical(&self.absolute(text));
+        let path = canonical(&self.absolute(&text));
         Some(self.machine.heap.path(&path))
     }
 

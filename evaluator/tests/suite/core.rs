@@ -1,0 +1,120 @@
+//! The core language, each construct by name.
+
+use crate::support::{check_error, check_eval};
+
+#[test]
+fn numbers() {
+    check_eval("1 + 1", "2");
+    check_eval("7 / 2 - 1", "2");
+    check_eval("1 + 1.5", "2.5");
+    check_eval("9223372036854775807", "9223372036854775807");
+    check_eval("-9223372036854775807 - 1", "-9223372036854775808");
+    check_eval("4611686018427387904 - 1", "4611686018427387903");
+    check_error("9223372036854775807 + 1", &["eval.overflow", "integer overflow in adding"]);
+    check_error("1 / 0", &["eval.division-by-zero"]);
+}
+
+#[test]
+fn variables_and_functions() {
+    check_eval("let a = 1; b = a + c; c = 3; in b", "4");
+    check_eval("(x: y: x - y) 5 3", "2");
+    check_eval("let f = x: y: z: x + y + z; g = f 1; in g 2 3 + g 4 5", "16");
+    check_eval("let fib = n: if n < 2 then n else fib (n - 1) + fib (n - 2); in fib 15", "610");
+    check_eval("({ a, b ? a + 1, ... }@all: [ a b (all.c or 0) ]) { a = 1; c = 9; }", "[ 1 2 9 ]");
+    check_eval("({ a ? b, b ? 2 }: a) { }", "2");
+    check_eval("let id = x: x; in id id id 1", "1");
+    check_eval("({ __functor = self: x: x + self.n; n = 2; }) 3", "5");
+}
+
+#[test]
+fn attributes() {
+    check_eval("{ a = 1; b.c = 2; }.b.c", "2");
+    check_eval("rec { a = b; b = 1; }", "{ a = 1; b = 1; }");
+    check_eval("{ a.b = 1; } ? a.b", "true");
+    check_eval("{ a = 1; } ? a.b", "false");
+    check_eval("{ }.a.b or 3", "3");
+    check_eval(
+        "let x = { a = 1; }; in { inherit (x) a; inherit x; }",
+        "{ a = 1; x = { a = 1; }; }",
+    );
+    check_eval("let n = \"k\"; in { ${n} = 1; ${null} = 2; }", "{ k = 1; }");
+    check_eval("{ a = 1; b = 2; } // { b = 3; c = 4; }", "{ a = 1; b = 3; c = 4; }");
+    check_error("let n = \"a\"; in { a = 1; ${n} = 2; }", &["eval.duplicate-attribute"]);
+}
+
+#[test]
+fn with_looks_names_up_last() {
+    check_eval("with { a = 1; }; a", "1");
+    check_eval("let a = 2; in with { a = 1; }; a", "2");
+    check_eval("with { a = 1; b = 2; }; with { a = 3; }; [ a b ]", "[ 3 2 ]");
+    check_eval("with builtins; length [ 1 2 ]", "2");
+    check_error("with { a = 1; }; b", &["undefined variable ‘b’"]);
+}
+
+#[test]
+fn strings_and_paths() {
+    check_eval(r#""a${"b"}c" + "d""#, r#""abcd""#);
+    check_eval(r#""${{ __toString = self: "x" + self.y; y = "z"; }}""#, r#""xz""#);
+    check_eval("/a/b + \"/../c\"", "/a/c");
+    check_eval("toString [ 1 true null [ \"a\" 1.5 ] ]", "\"1 1  a 1.500000\"");
+    check_eval("/a/${\"b\"}/c", "/a/b/c");
+}
+
+#[test]
+fn conditions() {
+    check_eval("if true && !false || (true -> false) then 1 else 2", "1");
+    check_eval("false && throw \"no\"", "false");
+    check_eval("assert 1 < 2; \"yes\"", "\"yes\"");
+    check_error("assert 1 > 2; 1", &["eval.assertion"]);
+    check_error("if 1 then 2 else 3", &["eval.type", "expected a Boolean"]);
+}
+
+#[test]
+fn laziness() {
+    check_eval("let x = throw \"no\"; in { a = 1; b = x; }.a", "1");
+    check_eval("builtins.length [ (throw \"no\") ]", "1");
+    check_eval("(x: 1) (throw \"no\")", "1");
+    check_eval("builtins.head (map (x: x + 1) [ 1 (throw \"no\") ])", "2");
+}
+
+#[test]
+fn equality_and_order() {
+    check_eval("{ a = [ 1 2 ]; } == { a = [ 1 2.0 ]; }", "true");
+    check_eval("(x: x) == (x: x)", "false");
+    check_eval("[ 1 2 ] < [ 1 3 ]", "true");
+    check_eval("\"a\" <= \"a\"", "true");
+    check_error("1 < \"a\"", &["eval.operands"]);
+}
+
+#[test]
+fn builtins_call_back() {
+    check_eval("builtins.foldl' (a: b: a + b) 0 [ 1 2 3 ]", "6");
+    check_eval("builtins.filter (x: x > 1) [ 1 2 3 ]", "[ 2 3 ]");
+    check_eval(
+        "builtins.sort (a: b: a < b) [ 3 1 2 9 8 7 6 5 4 0 11 10 ]",
+        "[ 0 1 2 3 4 5 6 7 8 9 10 11 ]",
+    );
+    check_eval("builtins.genList (i: i * i) 4", "[ 0 1 4 9 ]");
+    check_eval(
+        "builtins.mapAttrs (n: v: n + v) { a = \"1\"; b = \"2\"; }",
+        "{ a = \"a1\"; b = \"b2\"; }",
+    );
+    check_eval(
+        "map (x: x.key) (builtins.genericClosure { startSet = [ { key = 1; } ]; \
+         operator = x: if x.key > 4 then [ ] else [ { key = x.key * 2; } { key = x.key + 1; } ]; })",
+        "[ 1 2 4 3 8 5 6 ]",
+    );
+    check_eval("builtins.tryEval (throw \"x\")", "{ success = false; value = false; }");
+    check_eval("builtins.tryEval (assert false; 1)", "{ success = false; value = false; }");
+    check_error("builtins.tryEval (abort \"x\")", &["eval.abort"]);
+}
+
+#[test]
+fn recursion_ends_in_an_error() {
+    check_error("let f = x: f (x + 1) + 1; in f 0", &["eval.too-deep"]);
+    check_error("let f = x: f x; in f 0", &["eval.too-deep"]);
+    check_error(
+        "let a = b; b = c + 1; c = a; in a",
+        &["eval.infinite-recursion", "‘a’ needs ‘b’", "‘b’ needs ‘c’", "‘c’ needs ‘a’"],
+    );
+}

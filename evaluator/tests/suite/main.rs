@@ -1,0 +1,4 @@
+//! The evaluator's tests through its public entry: one module for each area.
+
+mod core;
+mod support;

@@ -1,0 +1,153 @@
+//! Helpers of the evaluator's tests: one per kind of test.
+
+use std::path::{Path, PathBuf};
+
+use hb_evaluator::{
+    ContextElement, Evaluator, FileType, Filter, ImportError, Options, Printing, Report, World,
+    WorldError,
+};
+use hb_lang::Dialect;
+use hb_model::{ContentDigest, NodeDigest, StoreName, StorePath};
+
+/// A world of real files, an empty store and no environment.
+pub(crate) struct Files;
+
+fn system(action: &'static str, path: &Path, error: std::io::Error) -> WorldError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => WorldError::Missing { path: path.to_owned() },
+        _ => WorldError::System { action, path: path.to_owned(), cause: error.to_string() },
+    }
+}
+
+fn file_type(kind: std::fs::FileType) -> FileType {
+    match kind {
+        kind if kind.is_file() => FileType::Regular,
+        kind if kind.is_dir() => FileType::Directory,
+        kind if kind.is_symlink() => FileType::Symlink,
+        _ => FileType::Unknown,
+    }
+}
+
+impl World for Files {
+    fn read_file(&mut self, path: &Path) -> Result<Vec<u8>, WorldError> {
+        std::fs::read(path).map_err(|error| system("read", path, error))
+    }
+
+    fn read_dir(&mut self, path: &Path) -> Result<Vec<(Vec<u8>, FileType)>, WorldError> {
+        let entries = std::fs::read_dir(path).map_err(|error| system("list", path, error))?;
+        entries
+            .map(|entry| {
+                let entry = entry.map_err(|error| system("list", path, error))?;
+                let kind = entry.file_type().map_err(|error| system("list", path, error))?;
+                Ok((entry.file_name().into_encoded_bytes(), file_type(kind)))
+            })
+            .collect()
+    }
+
+    fn file_type(&mut self, path: &Path) -> Result<Option<FileType>, WorldError> {
+        match std::fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(Some(file_type(metadata.file_type()))),
+            Err(error) => match system("look at", path, error) {
+                WorldError::Missing { .. } => Ok(None),
+                other => Err(other),
+            },
+        }
+    }
+
+    fn resolve(&mut self, path: &Path) -> Result<PathBuf, WorldError> {
+        std::fs::canonicalize(path).map_err(|error| system("resolve", path, error))
+    }
+
+    fn add_path(
+        &mut self,
+        path: &Path,
+        name: &StoreName,
+        _filter: Option<Filter<'_>>,
+    ) -> Result<StorePath, ImportError> {
+        let content = self.read_file(path)?;
+        Ok(stored(name, &content))
+    }
+
+    fn add_text(
+        &mut self,
+        name: &StoreName,
+        text: &[u8],
+        _references: &[ContextElement],
+    ) -> Result<StorePath, WorldError> {
+        Ok(stored(name, text))
+    }
+
+    fn env(&mut self, _name: &str) -> Result<Vec<u8>, WorldError> {
+        Ok(Vec::new())
+    }
+
+    fn current_time(&mut self) -> Result<i64, WorldError> {
+        Err(WorldError::Impure { what: "the time".into(), reason: "it changes".into() })
+    }
+
+    fn current_system(&mut self) -> Result<String, WorldError> {
+        Ok("x86_64-linux".to_owned())
+    }
+
+    fn trace(&mut self, _line: &str) {}
+}
+
+fn stored(name: &StoreName, content: &[u8]) -> StorePath {
+    let digest = NodeDigest::of_file(false, &ContentDigest::of(content));
+    StorePath::of_content(name.clone(), digest, &Default::default(), false)
+}
+
+/// An evaluator; `collect_always` also when `HB_TEST_COLLECT_ALWAYS` is set.
+pub(crate) fn evaluator(collect_always: bool) -> Evaluator {
+    let collect_always = collect_always || std::env::var_os("HB_TEST_COLLECT_ALWAYS").is_some();
+    Evaluator::new(Box::new(Files), Options { collect_always, ..Options::default() })
+}
+
+/// Evaluate an expression and print its whole value, or its error.
+pub(crate) fn eval_in(
+    evaluator: &mut Evaluator,
+    text: &str,
+    folder: &Path,
+) -> Result<String, String> {
+    let result = evaluator
+        .eval_text(text, folder, Dialect::Nix)
+        .and_then(|value| evaluator.print(value, Printing::Strict));
+    match result {
+        Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
+        Err(error) => {
+            let report = Report::new(&error, evaluator.sources(), false);
+            let mut out = String::new();
+            miette::NarratableReportHandler::new()
+                .render_report(&mut out, &report)
+                .map_err(|error| error.to_string())?;
+            Err(out)
+        }
+    }
+}
+
+/// The expression's value prints like this, with and without collecting all the time.
+#[track_caller]
+pub(crate) fn check_eval(text: &str, expected: &str) {
+    for collect_always in [false, true] {
+        match eval_in(&mut evaluator(collect_always), text, Path::new("/")) {
+            Ok(printed) => assert_eq!(printed, expected, "of {text}"),
+            Err(report) => panic!("{text}\n{report}"),
+        }
+    }
+}
+
+/// The expression fails, and the report says all of this.
+#[track_caller]
+pub(crate) fn check_error(text: &str, expected: &[&str]) {
+    match eval_in(&mut evaluator(false), text, Path::new("/")) {
+        Ok(printed) => panic!("{text} gave {printed}"),
+        Err(report) => {
+            for part in expected {
+                assert!(
+                    report.contains(part),
+                    "‘{part}’ is not in the report of {text}:\n{report}"
+                );
+            }
+        }
+    }
+}
