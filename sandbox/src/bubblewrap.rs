@@ -123,3 +123,90 @@ impl Arguments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Limits, StoreEntry, User};
+    use std::path::PathBuf;
+
+    /// The arguments of `spec` as text: one option with its words a line.
+    fn render(spec: &SandboxSpec, staged: &Staged, filtered: bool) -> String {
+        let mut lines = String::new();
+        for word in arguments(spec, staged, filtered) {
+            let word = word.to_string_lossy();
+            let separator = if word.starts_with("--") { "\n" } else { " " };
+            lines.push_str(&format!("{separator}{word}"));
+        }
+        lines.trim_start().to_owned()
+    }
+
+    fn node(source: &str, target: &str) -> Shown {
+        Shown { source: source.into(), target: target.into(), kind: Kind::Node }
+    }
+
+    fn link(to: &str, target: &str) -> Shown {
+        Shown { source: PathBuf::new(), target: target.into(), kind: Kind::Link(to.into()) }
+    }
+
+    fn build() -> SandboxSpec {
+        let root = Root::Tree("/phys/root".into());
+        let mut spec = SandboxSpec::build(root, "/phys/work".into(), "/phys/out".into(), vec![]);
+        spec.env = [("A".into(), "1".into())].into();
+        spec
+    }
+
+    #[test]
+    fn a_build_with_few_inputs() {
+        let staged = Staged {
+            root: vec![link("usr/bin", "/bin"), node("/phys/root/usr", "/usr")],
+            store: StoreMounts::Each(vec![node("/phys/store/abc-in", "/hb/store/abc-in")]),
+        };
+        insta::assert_snapshot!(render(&build(), &staged, true));
+    }
+
+    #[test]
+    fn a_build_with_many_inputs_leaves_them_to_the_folder_of_the_outputs() {
+        let mut spec = build();
+        spec.root = Root::Empty;
+        spec.user = User { uid: 1234, gid: 5678 };
+        let mounts = vec![("/phys/store/abc-in".into(), "/phys/out/abc-in".into())];
+        let staged = Staged { root: vec![], store: StoreMounts::Together(mounts) };
+        insta::assert_snapshot!(render(&spec, &staged, false));
+    }
+
+    #[test]
+    fn a_view_of_the_host() {
+        let user = User { uid: 501, gid: 501 };
+        let mut spec = SandboxSpec::host_view(user, "/home/u/p".into(), [].into(), vec![]);
+        let home = PathBuf::from("/home/u");
+        spec.binds = vec![Bind { source: home.clone(), target: home, access: Access::Writable }];
+        let staged = Staged {
+            root: vec![node("/home", "/home"), node("/usr", "/usr")],
+            store: StoreMounts::Each(vec![
+                node("/phys/store/abc-go", "/hb/store/abc-go"),
+                link("abc-go", "/hb/store/def-link"),
+            ]),
+        };
+        insta::assert_snapshot!(render(&spec, &staged, false));
+    }
+
+    #[test]
+    fn a_look_inside_a_failed_build_keeps_the_walls_and_the_terminal() {
+        let staged = Staged { root: vec![], store: StoreMounts::Each(vec![]) };
+        let spec = build();
+        let shell = spec.clone().interactive(vec!["/bin/sh".into()]);
+        let without_session = render(&spec, &staged, true).replace("\n--new-session", "");
+        assert_eq!(render(&shell, &staged, true), without_session);
+    }
+
+    #[test]
+    fn limits_and_inputs_outside_the_arguments_do_not_change_them() {
+        let staged = Staged { root: vec![], store: StoreMounts::Each(vec![]) };
+        let mut other = build();
+        other.limits = Limits { processes: Some(1), ..Limits::default() };
+        let entry = StoreEntry { path: "/hb/store/x".into(), physical: "/x".into() };
+        other.store.closure.push(entry);
+        assert_eq!(render(&build(), &staged, true), render(&other, &staged, true));
+    }
+}

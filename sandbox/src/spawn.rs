@@ -267,7 +267,7 @@ struct Child {
 impl Child {
     /// Creates the child and waits until it has executed bubblewrap or failed.
     fn start(&self) -> Result<Process, SpawnError> {
-        let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
+        let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
         let mut flags = libc::CLONE_VM
             | libc::CLONE_VFORK
             | libc::CLONE_PIDFD
@@ -286,7 +286,7 @@ impl Child {
         // calls on what `this` points to, and every signal is blocked until it has
         // reset all handlers, so none of hb's runs on hb's memory in the child.
         let pid = unsafe {
-            let top = stack.as_mut_ptr().add(stack.len()).cast::<c_void>();
+            let top = stack.as_mut_ptr().add(stack.capacity()).cast::<c_void>();
             libc::clone(enter, top, flags, this, ptr::from_mut(&mut handle))
         };
         let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or_default();

@@ -225,9 +225,10 @@ impl SandboxSpec {
     }
 
     /// The same sandbox with another program and the user's terminal, to look
-    /// inside a failed build.
+    /// inside a failed build: its files are as the build left them, not placed anew.
     pub fn interactive(mut self, argv: Vec<OsString>) -> Self {
         self.argv = argv;
+        self.files.clear();
         self.stdio = Stdio::Inherited;
         self.limits = Limits { time: None, silence: None, ..self.limits };
         self
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_inside_a_build_changes_only_program_stdio_and_time_limits() {
+    fn looking_inside_a_build_keeps_its_walls_and_its_other_limits() {
         let mut build =
             SandboxSpec::build(Root::Empty, "/w".into(), "/o".into(), vec!["/b".into()]);
         build.limits =

@@ -16,7 +16,7 @@ use crate::spec::{Root, SOURCE_DATE_EPOCH, STORE_DIR, SandboxSpec, StoreEntry, W
 /// From this many inputs on they are mounted together, outside bubblewrap, whose
 /// own mounts take quadratic time: it reads the whole mount table for each. The
 /// extra namespace costs as much as about this many mounts of its own.
-pub(crate) const MANY_INPUTS: usize = 24;
+pub(crate) const MANY_INPUTS: usize = 12;
 
 /// A specification does not fit the disk, or the disk refused.
 #[derive(Debug, thiserror::Error)]
@@ -120,33 +120,47 @@ fn root_entries(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {
 fn store_mounts(spec: &SandboxSpec) -> Result<StoreMounts, StageError> {
     let closure = &spec.store.closure;
     closure.iter().try_for_each(check_store_path)?;
-    let entries = closure
+    let mut entries = closure
         .iter()
         .map(|entry| shown(entry.physical.clone(), PathBuf::from(&entry.path)))
         .collect::<Result<Vec<_>, _>>()?;
-    match &spec.store.outputs {
-        Some(outputs) if entries.len() >= MANY_INPUTS => stubs(outputs, entries),
-        _ => Ok(StoreMounts::Each(entries)),
-    }
-}
-
-/// Makes a mount point for each entry, and the links themselves.
-fn stubs(outputs: &Path, entries: Vec<Shown>) -> Result<StoreMounts, StageError> {
-    let mut mounts = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Some(name) = entry.target.file_name() else { continue };
-        let stub = outputs.join(name);
-        let made = match &entry.kind {
-            Kind::Link(to) => symlink(to, &stub),
-            Kind::Node if entry.source.is_dir() => fs::create_dir(&stub),
-            Kind::Node => File::create_new(&stub).map(drop),
-        };
-        made.map_err(write_error(&stub))?;
-        if entry.kind == Kind::Node {
-            mounts.push((entry.source, stub));
+    let Some(outputs) = &spec.store.outputs else { return Ok(StoreMounts::Each(entries)) };
+    for entry in &entries {
+        if let Kind::Link(to) = &entry.kind {
+            let link = beside_outputs(outputs, entry);
+            made_or_there(symlink(to, &link)).map_err(write_error(&link))?;
         }
     }
+    entries.retain(|entry| entry.kind == Kind::Node);
+    if entries.len() < MANY_INPUTS {
+        return Ok(StoreMounts::Each(entries));
+    }
+    let mut mounts = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let stub = beside_outputs(outputs, &entry);
+        let made = if entry.source.is_dir() {
+            fs::create_dir(&stub)
+        } else {
+            File::create_new(&stub).map(drop)
+        };
+        made_or_there(made).map_err(write_error(&stub))?;
+        mounts.push((entry.source, stub));
+    }
     Ok(StoreMounts::Together(mounts))
+}
+
+/// Where the folder of the outputs holds an input's stub. Store paths have been
+/// checked to be one name below the store.
+fn beside_outputs(outputs: &Path, entry: &Shown) -> PathBuf {
+    outputs.join(entry.target.file_name().unwrap_or_default())
+}
+
+/// Stubs and links are there already when a person looks inside a failed build.
+fn made_or_there(made: io::Result<()>) -> io::Result<()> {
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 fn check_store_path(entry: &StoreEntry) -> Result<(), StageError> {

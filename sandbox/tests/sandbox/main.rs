@@ -1,6 +1,8 @@
 //! Sandboxes for real: what a build sees, what it is kept from, how it ends.
 
+mod calls;
 mod ends;
 mod harness;
+mod overhead;
 mod sees;
 mod walls;
