@@ -187,7 +187,7 @@ impl Evaluator {
         self.machine.expect_bool(self.value(held))
     }
 
-    /// The value as Nix prints it; what is not evaluated shows as `«thunk»` unless
+    /// The value as Nix prints it; what is not evaluated shows as `<CODE>` unless
     /// printing is strict.
     pub fn print(&mut self, held: Held, how: Printing) -> Eval<Vec<u8>> {
         let value = self.value(held);

@@ -4,13 +4,12 @@ use rustc_hash::FxHashSet;
 
 use crate::error::Eval;
 use crate::machine::Machine;
-use crate::symbol::well_known;
 use crate::value::{Type, Value};
 
 /// How much to evaluate while printing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Printing {
-    /// What is there: delayed values show as `«thunk»`.
+    /// What is there: delayed values show as `<CODE>`.
     AsIs,
     /// Everything (`--strict`).
     Strict,
@@ -41,7 +40,7 @@ impl Printer<'_> {
 
     fn value(&mut self, value: Value) -> Eval<()> {
         let Some(value) = value.evaluated() else {
-            self.text("«thunk»");
+            self.text("<CODE>");
             return Ok(());
         };
         match value.type_of() {
@@ -66,9 +65,9 @@ impl Printer<'_> {
 
     fn function(&mut self, value: Value) {
         self.text(match (value.as_builtin(), self.machine.is_partial_builtin(value)) {
-            (Some(_), _) => "«primop»",
-            (None, true) => "«primop-app»",
-            (None, false) => "«lambda»",
+            (Some(_), _) => "<PRIMOP>",
+            (None, true) => "<PRIMOP-APP>",
+            (None, false) => "<LAMBDA>",
         });
     }
 
@@ -91,16 +90,6 @@ impl Printer<'_> {
         let Some(attrs) = value.as_attrs() else { return Ok(()) };
         if !attrs.is_empty() && !self.seen.insert(value.bits()) {
             self.text("«repeated»");
-            return Ok(());
-        }
-        if self.machine.is_derivation(attrs)? {
-            self.text("«derivation");
-            if let Some(path) = attrs.get(well_known::DRV_PATH) {
-                let path = self.machine.force(path)?;
-                self.text(" ");
-                self.out.extend_from_slice(path.as_bytes().unwrap_or_default());
-            }
-            self.text("»");
             return Ok(());
         }
         self.text("{ ");

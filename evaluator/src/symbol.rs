@@ -86,6 +86,7 @@ pub(crate) mod well_known {
         LINE = "line",
         COLUMN = "column",
         BODY = "body",
+        OVERRIDES = "__overrides",
     }
 }
 

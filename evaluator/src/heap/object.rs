@@ -247,6 +247,14 @@ impl Obj {
         self.set_value(0, value);
     }
 
+    /// Make the thunk's value that of another: `alias` is the prototype that forces its
+    /// only capture.
+    pub(crate) fn redirect(self, alias: u32, value: Value) {
+        debug_assert!(self.kind() == Kind::Thunk);
+        self.set_header(Header { kind: Kind::Thunk, flags: 0, small: 1, extra: alias });
+        self.set_value(0, value);
+    }
+
     /// Whether this thunk still waits for its captures.
     pub(crate) fn is_unfilled(self) -> bool {
         let header = self.header();

@@ -92,6 +92,7 @@ pub struct Machine {
     // Numbers of the stubs' prototypes.
     delayed_calls: [u32; 3],
     call_rest: u32,
+    alias: u32,
 }
 
 impl Machine {
@@ -102,6 +103,7 @@ impl Machine {
         let exit = program.add_stub(&[Op::Exit], 0);
         debug_assert_eq!(program.prototype(exit).entry, EXIT);
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
+        let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Update], 1);
         let delayed_calls = [1, 2, 3].map(|count: u32| {
             let mut code = vec![Op::ForceUpvalue(0)];
             code.extend((1..=count).map(Op::Upvalue));
@@ -132,6 +134,7 @@ impl Machine {
             base: 0,
             env,
             delayed_calls,
+            alias,
         };
         machine.make_globals();
         machine

@@ -377,6 +377,11 @@ impl Machine {
                     push!(attrs);
                 }
                 Op::AddAttr => run!(self.add_attribute()),
+                Op::Override(list) => {
+                    let set = pop!();
+                    let Some(overrides) = set.as_attrs() else { fail!(type_fault("a set", set)) };
+                    self.override_variables(list, overrides, base);
+                }
                 Op::Interpolate(count) => {
                     run!(self.interpolate(count as usize));
                 }

@@ -5,6 +5,7 @@ use hb_lang::suggest::nearest;
 use super::Machine;
 use super::access::type_fault;
 use crate::error::{Error, Eval, Fault};
+use crate::heap::Attrs;
 use crate::source::{Place, Pos};
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -40,6 +41,19 @@ impl Machine {
         self.stack.truncate(top - 3);
         self.stack.push(result);
         Ok(())
+    }
+
+    /// `Op::Override`: thunks captured already are led to the values that replace them.
+    pub(super) fn override_variables(&mut self, list: u32, overrides: Attrs, base: usize) {
+        for &(name, slot) in &self.program.overrides[list as usize] {
+            if let Some(value) = overrides.get(name)
+                && let Some(thunk) = self.stack[base + slot as usize].as_thunk()
+            {
+                if thunk.result().is_none() {
+                    thunk.redirect(self.alias, value);
+                }
+            }
+        }
     }
 
     /// The fault of a selection that found nothing.

@@ -8,7 +8,7 @@ use hb_lang::ast::{BindingValue, Bindings, Expr, ExprId, Field, Name};
 
 use super::compile::{Compiler, Known};
 use super::function::Variable;
-use super::op::{Op, Source};
+use super::op::{Infix, Op, Source};
 use super::scope::Meaning;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
@@ -53,11 +53,12 @@ impl Compiler<'_> {
                 .help("make a set, and select from it"),
             );
         }
-        self.bind_group(bindings).0
+        self.bind_group(bindings, false).0
     }
 
-    /// Bind the names of a `let` or `rec` and make their values; says where each is.
-    fn bind_group(&mut self, bindings: &Bindings) -> (Scope, Vec<Place>) {
+    /// Bind the names of a `let` or `rec` and make their values; says where each is. Where
+    /// they may be `overridable`, each is a thunk.
+    fn bind_group(&mut self, bindings: &Bindings, overridable: bool) -> (Scope, Vec<Place>) {
         let level = self.level();
         let start = self.height();
         let sources = bindings.inherit_from.len() as u32;
@@ -77,6 +78,9 @@ impl Compiler<'_> {
         for (binding, known) in bindings.fixed.iter().zip(outer) {
             makers.push(match known {
                 None => None,
+                Some(_) if overridable => {
+                    Some(Maker::Thunk(self.delayed_variable(binding.name, binding.span)))
+                }
                 Some(Known::Variable(variable)) => Some(Maker::Outer(variable)),
                 Some(Known::Constant(value)) => Some(Maker::Constant(value)),
                 Some(Known::Dynamic | Known::Undefined) => {
@@ -86,6 +90,7 @@ impl Compiler<'_> {
         }
         for (binding, maker) in bindings.fixed.iter().zip(&mut makers) {
             if let BindingValue::Expr(id) = binding.value
+                && !overridable
                 && let Some(value) = self.literal(id)
             {
                 *maker = Some(Maker::Constant(value));
@@ -127,6 +132,9 @@ impl Compiler<'_> {
             let maker = match (maker, &binding.value) {
                 (Some(Maker::Constant(_) | Maker::Outer(_)), _) => continue,
                 (Some(maker), _) => maker,
+                (None, BindingValue::Expr(id)) if overridable => {
+                    Maker::Thunk(self.delayed(*id, Some(symbol)))
+                }
                 (None, BindingValue::Expr(id)) => self.binding_maker(*id, symbol),
                 (None, BindingValue::InheritFrom(index)) => {
                     let source = Variable { level, slot: start + index };
@@ -195,8 +203,19 @@ impl Compiler<'_> {
         let before = self.height();
         match recursive {
             true => {
-                let (scope, places) = self.bind_group(bindings);
+                let overrides = bindings
+                    .fixed
+                    .iter()
+                    .position(|binding| self.symbol(binding.name) == well_known::OVERRIDES);
+                let (scope, places) = self.bind_group(bindings, overrides.is_some());
+                if let Some(index) = overrides {
+                    self.override_group(bindings, &places, index);
+                }
                 self.set_of_places(bindings, &places);
+                if let Some(index) = overrides {
+                    self.push_overrides(bindings, &places, index);
+                    self.emit_at(Op::Infix(Infix::Update), -1, bindings.fixed[index].span);
+                }
                 self.dynamic_attrs(bindings);
                 self.leave_scope(scope);
             }
@@ -225,6 +244,29 @@ impl Compiler<'_> {
             }
         }
         self.slide_to(before);
+    }
+
+    /// Push the value of a group's `__overrides`, its binding number `index`.
+    fn push_overrides(&mut self, bindings: &Bindings, places: &[Place], index: usize) {
+        let Place::Slot(slot) = places[index] else {
+            unreachable!("bindings that may be overridden are in slots")
+        };
+        let variable = Variable { level: self.level(), slot };
+        self.push_variable(variable, Some(bindings.fixed[index].span));
+    }
+
+    fn override_group(&mut self, bindings: &Bindings, places: &[Place], index: usize) {
+        self.push_overrides(bindings, places, index);
+        let variables =
+            bindings.fixed.iter().zip(places).filter_map(|(binding, place)| match place {
+                Place::Slot(slot) => Some((self.symbol(binding.name), *slot)),
+                Place::Constant(_) | Place::Outer(_) => None,
+            });
+        let list = variables.collect();
+        let overrides = &mut self.machine.program.overrides;
+        overrides.push(list);
+        let list = overrides.len() as u32 - 1;
+        self.emit_at(Op::Override(list), -1, bindings.fixed[index].span);
     }
 
     fn lazy_variable(&mut self, name: Name, span: Span) {

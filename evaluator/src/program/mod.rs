@@ -12,7 +12,7 @@ mod scope;
 mod strings;
 
 pub(crate) use compile::{Unit, compile};
-pub(crate) use op::{Infix, Op, Source};
+pub(crate) use op::{Infix, Op, Slot, Source};
 
 use hb_lang::Span;
 
@@ -94,6 +94,8 @@ pub(crate) struct Program {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) eager: Vec<Eager>,
     pub(crate) eager_selects: Vec<EagerSelect>,
+    /// The variables of recursive sets with `__overrides`, and their slots.
+    pub(crate) overrides: Vec<Box<[(Symbol, Slot)]>>,
     /// Where instructions that can fail come from, sorted by instruction.
     spans: Vec<(u32, Span)>,
     /// Which text the code from an instruction on comes from.

@@ -134,6 +134,9 @@ pub(crate) enum Op {
     /// Take a set, a name (null to add nothing) and a value; push the set with that
     /// attribute, defined where this instruction is.
     AddAttr,
+    /// Take the `__overrides` of a recursive set: let the variables of the program's list
+    /// mean what it says.
+    Override(u32),
     /// Push the concatenation of the top values as a string, or as a path.
     Interpolate(u32),
     InterpolatePath(u32),

@@ -1,4 +1,5 @@
 //! The evaluator's tests through its public entry: one module for each area.
 
+mod cases;
 mod core;
 mod support;
