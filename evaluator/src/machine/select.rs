@@ -48,10 +48,9 @@ impl Machine {
         for &(name, slot) in &self.program.overrides[list as usize] {
             if let Some(value) = overrides.get(name)
                 && let Some(thunk) = self.stack[base + slot as usize].as_thunk()
+                && thunk.result().is_none()
             {
-                if thunk.result().is_none() {
-                    thunk.redirect(self.alias, value);
-                }
+                thunk.redirect(self.alias, value);
             }
         }
     }
