@@ -46,7 +46,10 @@ const SYSTEM_PATHS: &[&str] = &[
     "/var/lib/dpkg",
 ];
 
-/// The same below the user's home.
+/// Where programs are, if `PATH` does not say.
+const SYSTEM_SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// What else is shown, below the user's home.
 const HOME_PATHS: &[&str] = &[
     ".config/pip",
     ".pip",
@@ -85,6 +88,7 @@ pub struct ClientHost {
 pub fn fetch_client(host: &ClientHost, work: PathBuf, argv: Vec<OsString>) -> SandboxSpec {
     let mut env = fixed_environment();
     env.insert("HOME".into(), WORK_DIR.into());
+    env.insert("PATH".into(), SYSTEM_SEARCH_PATH.into());
     env.extend(host.env.iter().filter(|(name, _)| configures_client(name)).map(own));
     let mut binds: Vec<Bind> = SYSTEM_PATHS.iter().map(read_only).collect();
     if let Some(home) = &host.home {

@@ -4,5 +4,7 @@ mod calls;
 mod ends;
 mod harness;
 mod overhead;
+mod people;
 mod sees;
+mod terminal;
 mod walls;
