@@ -11,6 +11,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+
 use crate::spec::{Root, SOURCE_DATE_EPOCH, STORE_DIR, SandboxSpec, StoreEntry, WORK_DIR};
 
 /// From this many inputs on they are mounted together, outside bubblewrap, whose
@@ -185,25 +187,46 @@ fn shown(source: PathBuf, target: PathBuf) -> Result<Shown, StageError> {
 }
 
 fn place_files(spec: &SandboxSpec) -> Result<(), StageError> {
-    let store_time = SystemTime::UNIX_EPOCH + Duration::from_secs(SOURCE_DATE_EPOCH as u64);
     for (name, contents) in &spec.files {
-        let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        let (Some(work), true) = (&spec.work, plain && !name.is_empty()) else {
+        let (Some(work), Some(parts)) = (&spec.work, plain_parts(name)) else {
             return Err(StageError::FileName(name.clone()));
         };
-        let path = work.join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(write_error(parent))?;
-        }
-        let place = || {
-            let mut file = File::create_new(&path)?;
-            file.write_all(contents)?;
-            file.set_permissions(Permissions::from_mode(0o644))?;
-            file.set_times(FileTimes::new().set_accessed(store_time).set_modified(store_time))
-        };
-        place().map_err(write_error(&path))?;
+        place_file(work, &parts, contents).map_err(write_error(&work.join(name)))?;
     }
     Ok(())
+}
+
+/// The parts of a relative name that only descends.
+fn plain_parts(name: &str) -> Option<Vec<&OsStr>> {
+    let plain = |part| match part {
+        Component::Normal(part) => Some(part),
+        _ => None,
+    };
+    Path::new(name)
+        .components()
+        .map(plain)
+        .collect::<Option<Vec<_>>>()
+        .filter(|all| !all.is_empty())
+}
+
+/// Goes down by handles and follows no link: what lies in `work` already may come
+/// from anyone's archive.
+fn place_file(work: &Path, parts: &[&OsStr], contents: &[u8]) -> io::Result<()> {
+    let folder_flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Some((name, folders)) = parts.split_last() else { return Ok(()) };
+    let mut folder = open(work, folder_flags, Mode::empty())?;
+    for part in folders {
+        made_or_there(
+            mkdirat(&folder, *part, Mode::from_raw_mode(0o755)).map_err(io::Error::from),
+        )?;
+        folder = openat(&folder, *part, folder_flags, Mode::empty())?;
+    }
+    let file_flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mut file = File::from(openat(&folder, *name, file_flags, Mode::from_raw_mode(0o644))?);
+    file.write_all(contents)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(SOURCE_DATE_EPOCH as u64);
+    file.set_times(FileTimes::new().set_accessed(time).set_modified(time))
 }
 
 fn look_error(path: &Path) -> impl FnOnce(io::Error) -> StageError {

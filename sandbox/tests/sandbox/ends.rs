@@ -94,6 +94,15 @@ fn names_that_leave_their_folder_are_refused() {
 }
 
 #[test]
+fn files_are_not_placed_through_a_link() {
+    let mut build = build("");
+    std::os::unix::fs::symlink(build.folder.path(), build.path("work/out")).expect("a link");
+    build.spec.files.insert("out/file".to_owned(), Vec::new());
+    assert!(matches!(build.run(), Err(RunError::Stage(StageError::Write { .. }))));
+    assert!(!build.path("file").exists());
+}
+
+#[test]
 fn a_build_ends_with_its_first_process_and_leaves_none() {
     // Another session, a double fork, and no open stream to hb.
     let script = "(setsid sh -c 'sleep 7001 </dev/null >/dev/null 2>&1 &') ; sleep 0.05; echo done";
@@ -149,6 +158,15 @@ fn files_cannot_grow_beyond_their_limit() {
     build.spec.limits.file_size = Some(10_000);
     let ran = build.run().expect("the sandbox starts");
     assert!(ran.output.ends_with("10000\n"), "{}", ran.output);
+}
+
+#[test]
+fn the_number_of_processes_can_be_limited_for_an_ordinary_user() {
+    let mut build = build("for i in $(seq 40); do sleep 1 & done; echo all");
+    build.spec.limits.processes = Some(20);
+    let ran = build.run().expect("the sandbox starts");
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(ran.output.contains("all"), root, "{}", ran.output);
 }
 
 #[test]

@@ -83,6 +83,13 @@ fn the_root_is_read_only() {
 }
 
 #[test]
+fn inputs_cannot_be_linked_into_outputs() {
+    let mut build = build("");
+    build.add_input("abc-input", "input");
+    check_refused(&mut build, &["ln /hb/store/abc-input /hb/store/s-out", "ln /bin/sh /build/sh"]);
+}
+
+#[test]
 fn set_id_bits_are_refused() {
     let mut build = build("");
     check_refused(
