@@ -113,6 +113,14 @@ pub enum Fault {
     World(#[from] WorldError),
     #[error("invalid argument to ‘{builtin}’: {reason}")]
     Argument { builtin: &'static str, reason: String },
+    #[error("‘{primitive}’ takes no ‘{name}’")]
+    UnknownKey { primitive: &'static str, name: String },
+    #[error("‘{primitive}’ needs ‘{name}’")]
+    MissingKey { primitive: &'static str, name: &'static str },
+    #[error("‘{key}’ of ‘{primitive}’ must be {expected}, but is {}", found.described())]
+    KeyType { primitive: &'static str, key: String, expected: &'static str, found: Type },
+    #[error("‘{key}’ of ‘{primitive}’ is no good: {reason}")]
+    KeyValue { primitive: &'static str, key: String, reason: String },
     #[error("‘{builtin}’ is not available: {reason}")]
     Refused { builtin: &'static str, reason: &'static str },
 }
@@ -150,6 +158,10 @@ impl Fault {
             Self::World(WorldError::System { .. }) => "eval.system",
             Self::World(WorldError::Store { .. }) => "eval.store",
             Self::Argument { .. } => "eval.argument",
+            Self::UnknownKey { .. } => "eval.unknown-key",
+            Self::MissingKey { .. } => "eval.missing-key",
+            Self::KeyType { .. } => "eval.key-type",
+            Self::KeyValue { .. } => "eval.key-value",
             Self::Refused { .. } => "eval.refused",
         }
     }
@@ -187,6 +199,15 @@ impl Error {
     /// With another step of the trace, without a place.
     pub(crate) fn in_context(mut self, text: String) -> Self {
         self.0.trace.push(TraceFrame { place: None, text });
+        self
+    }
+
+    /// With the place where the fault shows, if code other than what runs is at fault.
+    pub(crate) fn at(mut self, place: Option<Place>, text: impl Into<String>) -> Self {
+        if let Some(place) = place {
+            self.0.placed = true;
+            self.0.labels.insert(0, PlaceLabel { place, text: text.into() });
+        }
         self
     }
 

@@ -53,10 +53,15 @@
 mod attrs;
 mod control;
 mod files;
+mod hb;
+mod instantiate;
+mod json;
 mod lists;
 mod numbers;
 mod strings;
 mod types;
+
+pub(crate) use hb::PREFIX as HB_PREFIX;
 
 use crate::error::Eval;
 use crate::machine::Machine;
@@ -111,6 +116,8 @@ const TABLES: &[&[Builtin]] = &[
     strings::TABLE,
     numbers::TABLE,
     types::TABLE,
+    json::TABLE,
+    hb::TABLE,
 ];
 
 /// Every builtin, in the order of the tables: an index is a builtin's number.

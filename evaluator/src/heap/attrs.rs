@@ -93,6 +93,14 @@ impl Attrs {
         }
     }
 
+    /// Put a value into a set that nobody has seen yet and that has the name: how sets
+    /// that hold each other are made.
+    pub(crate) fn complete(self, name: Symbol, value: Value) {
+        if let Some(index) = self.index_of(name) {
+            self.0.set_value(index + 1, value);
+        }
+    }
+
     /// Names in the order of their numbers; of a flat set.
     #[inline(always)]
     pub(crate) fn names(self) -> &'static [u32] {

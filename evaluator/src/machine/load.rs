@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::Machine;
 use super::text::text_of;
-use crate::builtins::GLOBAL;
+use crate::builtins::{GLOBAL, HB_PREFIX};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Marker};
 use crate::program::{Op, Unit, compile};
@@ -22,12 +22,15 @@ use crate::world::FileType;
 pub(crate) struct Globals {
     variables: FxHashMap<Symbol, Value>,
     builtins: Option<Attrs>,
+    /// The name and value of the typed primitives, which `.hb` files see.
+    hb: Option<(Symbol, Value)>,
 }
 
 impl Globals {
-    /// The value of a global variable.
-    pub(crate) fn get(&self, name: Symbol) -> Option<Value> {
-        self.variables.get(&name).copied()
+    /// The value of a global variable of a file.
+    pub(crate) fn get(&self, name: Symbol, dialect: Dialect) -> Option<Value> {
+        let only_in_hb = || self.hb.filter(|hb| hb.0 == name && dialect == Dialect::Hb);
+        self.variables.get(&name).copied().or_else(|| only_in_hb().map(|hb| hb.1))
     }
 
     /// Whether a value is the set of all builtins.
@@ -37,14 +40,15 @@ impl Globals {
 
     pub(super) fn mark(&mut self, marker: &mut Marker<'_>) {
         // Not shortened: `builtins` must stay the same value.
-        for &value in self.variables.values() {
+        for value in self.variables.values().copied().chain(self.hb.map(|hb| hb.1)) {
             marker.value(value);
         }
     }
 
-    /// Every global's name.
-    pub(crate) fn names(&self) -> impl Iterator<Item = Symbol> {
-        self.variables.keys().copied()
+    /// The name of every global of a file.
+    pub(crate) fn names(&self, dialect: Dialect) -> impl Iterator<Item = Symbol> {
+        let only_in_hb = self.hb.filter(|_| dialect == Dialect::Hb).map(|hb| hb.0);
+        self.variables.keys().copied().chain(only_in_hb)
     }
 }
 
@@ -52,6 +56,7 @@ impl Machine {
     /// Make the builtins' set and the global variables.
     pub(super) fn make_globals(&mut self) {
         let mut all = Vec::new();
+        let mut hb = Vec::new();
         for number in 0..self.builtins.len() as u32 {
             let builtin = self.builtin(number);
             let value = match builtin.params.is_empty() {
@@ -62,8 +67,12 @@ impl Machine {
                     Value::thunk(self.heap.thunk(prototype, 0))
                 }
             };
-            all.push((builtin.name, value));
+            match builtin.name.strip_prefix(HB_PREFIX) {
+                Some(name) => hb.push((self.symbols.intern(name.as_bytes()), Pos::NONE, value)),
+                None => all.push((builtin.name, value)),
+            }
         }
+        self.globals.hb = Some((self.symbols.intern(b"hb"), self.heap.attrs(hb)));
         all.extend([("true", Value::TRUE), ("false", Value::FALSE), ("null", Value::NULL)]);
         // The set contains itself.
         let constant = self.program.constants.len() as u32;
@@ -102,7 +111,7 @@ impl Machine {
         let parsed = parse_program(&text, dialect);
         let mut problems = parsed.problems;
         if problems.iter().all(|problem| problem.severity < Severity::Error) {
-            let unit = Unit { source, folder: folder.to_owned(), scope };
+            let unit = Unit { source, folder: folder.to_owned(), dialect, scope };
             match compile(self, &parsed.ast, unit) {
                 Ok(prototype) => return Ok(Value::thunk(self.heap.thunk(prototype, 0))),
                 Err(more) => problems = more,

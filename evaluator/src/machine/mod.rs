@@ -23,7 +23,7 @@ mod unwind;
 
 use std::path::PathBuf;
 
-use hb_model::{Derivation, DerivationId};
+use hb_model::{Derivation, DerivationId, StorePath};
 use rustc_hash::FxHashMap;
 
 pub(crate) use access::type_fault;
@@ -72,6 +72,8 @@ pub struct Machine {
     pub(crate) program: Program,
     pub(crate) world: Box<dyn World>,
     pub(crate) derivations: std::collections::BTreeMap<DerivationId, Derivation>,
+    /// The store objects that the derivations will be.
+    pub(crate) derivation_paths: FxHashMap<DerivationId, StorePath>,
     pub(crate) options: Options,
     /// Values that callers hold by number.
     pub(crate) held: Vec<Value>,
@@ -120,6 +122,7 @@ impl Machine {
             program,
             world,
             derivations: Default::default(),
+            derivation_paths: FxHashMap::default(),
             options,
             held: Vec::new(),
             builtins: builtins::all().collect(),

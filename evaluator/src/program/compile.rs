@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, Param, UnaryOp};
 use hb_lang::suggest::nearest;
-use hb_lang::{Diagnostic, Span};
+use hb_lang::{Diagnostic, Dialect, Span};
 
 use super::function::{Function, Variable};
 use super::op::{Infix, Op, Source};
@@ -36,6 +36,8 @@ pub(crate) struct Unit {
     pub(crate) source: SourceId,
     /// What relative paths are relative to.
     pub(crate) folder: PathBuf,
+    /// Which globals it sees.
+    pub(crate) dialect: Dialect,
     /// Variables beside the globals (`scopedImport`).
     pub(crate) scope: Option<Attrs>,
 }
@@ -215,7 +217,7 @@ impl Compiler<'_> {
         if let Some(value) = self.unit.scope.and_then(|scope| scope.get(symbol)) {
             return Known::Constant(value);
         }
-        if let Some(value) = self.machine.globals().get(symbol) {
+        if let Some(value) = self.machine.globals().get(symbol, self.unit.dialect) {
             return Known::Constant(value);
         }
         match self.scopes.withs.last() {
@@ -324,7 +326,7 @@ impl Compiler<'_> {
 
     fn undefined(&mut self, name: Name, span: Span) {
         let text = self.ast.name(name);
-        let globals = self.machine.globals().names();
+        let globals = self.machine.globals().names(self.unit.dialect);
         let mut globals: Vec<String> = globals
             .map(|symbol| self.machine.symbols.text(symbol).into_owned())
             .filter(|name| !name.starts_with("__"))

@@ -7,6 +7,8 @@
 
 use std::path::Path;
 
+use hb_lang::Dialect;
+
 use crate::support::{eval_in, evaluator};
 
 enum Expected {
@@ -42,7 +44,8 @@ fn problem(expression: &str, expected: &Expected) -> Option<String> {
         if collect_always && is_deep {
             continue;
         }
-        let result = eval_in(&mut evaluator(collect_always), expression, Path::new("/"));
+        let result =
+            eval_in(&mut evaluator(collect_always), expression, Path::new("/"), Dialect::Nix);
         let matches = match (&result, expected) {
             (Ok(printed), Expected::Value(value)) => printed == value,
             (Err(report), Expected::Code(code)) => {

@@ -2,4 +2,5 @@
 
 mod cases;
 mod core;
+mod primitives;
 mod support;

@@ -108,9 +108,10 @@ pub(crate) fn eval_in(
     evaluator: &mut Evaluator,
     text: &str,
     folder: &Path,
+    dialect: Dialect,
 ) -> Result<String, String> {
     let result = evaluator
-        .eval_text(text, folder, Dialect::Nix)
+        .eval_text(text, folder, dialect)
         .and_then(|value| evaluator.print(value, Printing::Strict));
     match result {
         Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
@@ -128,8 +129,14 @@ pub(crate) fn eval_in(
 /// The expression's value prints like this, with and without collecting all the time.
 #[track_caller]
 pub(crate) fn check_eval(text: &str, expected: &str) {
+    check_eval_in(Dialect::Nix, text, expected);
+}
+
+/// The same of an expression of one kind of file.
+#[track_caller]
+pub(crate) fn check_eval_in(dialect: Dialect, text: &str, expected: &str) {
     for collect_always in [false, true] {
-        match eval_in(&mut evaluator(collect_always), text, Path::new("/")) {
+        match eval_in(&mut evaluator(collect_always), text, Path::new("/"), dialect) {
             Ok(printed) => assert_eq!(printed, expected, "of {text}"),
             Err(report) => panic!("{text}\n{report}"),
         }
@@ -139,7 +146,13 @@ pub(crate) fn check_eval(text: &str, expected: &str) {
 /// The expression fails, and the report says all of this.
 #[track_caller]
 pub(crate) fn check_error(text: &str, expected: &[&str]) {
-    match eval_in(&mut evaluator(false), text, Path::new("/")) {
+    check_error_in(Dialect::Nix, text, expected);
+}
+
+/// The same of an expression of one kind of file.
+#[track_caller]
+pub(crate) fn check_error_in(dialect: Dialect, text: &str, expected: &[&str]) {
+    match eval_in(&mut evaluator(false), text, Path::new("/"), dialect) {
         Ok(printed) => panic!("{text} gave {printed}"),
         Err(report) => {
             for part in expected {

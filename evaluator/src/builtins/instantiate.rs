@@ -1,0 +1,152 @@
+//! From what a recipe says to a recorded derivation and the value that stands for it.
+//!
+//! Contexts hold ids; here they become a derivation's inputs, and a derivation becomes
+//! strings that carry it in their contexts.
+
+use std::collections::BTreeSet;
+
+use hb_model::{Derivation, DerivationId, Input, OutputName, StorePath};
+
+use crate::context::{ContextElement, ContextId};
+use crate::error::{Error, Eval, Fault};
+use crate::machine::Machine;
+use crate::source::Pos;
+use crate::symbol::{Symbol, well_known};
+use crate::value::Value;
+
+/// Attributes of a derivation set that no output may take the name of.
+pub(super) const RESERVED: &[&str] =
+    &["all", "drvAttrs", "drvPath", "name", "outPath", "outputName", "outputs", "system", "type"];
+
+/// What a string's context asks to be there when building.
+pub(super) fn inputs(m: &Machine, context: ContextId) -> Eval<BTreeSet<Input>> {
+    let mut inputs = BTreeSet::new();
+    for element in m.contexts.get(context) {
+        match element {
+            ContextElement::Source(path) => {
+                inputs.insert(Input::Path(path.clone()));
+            }
+            ContextElement::Output { derivation, output } => {
+                let (derivation, output) = (*derivation, output.clone());
+                inputs.insert(Input::Output { derivation, output });
+            }
+            ContextElement::Derivation { id, deep } => {
+                inputs.insert(Input::Path(derivation_path(m, id)));
+                if *deep {
+                    add_closure(m, id, &mut inputs);
+                }
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// All outputs of a derivation, and of every derivation that it needs.
+fn add_closure(m: &Machine, id: &DerivationId, inputs: &mut BTreeSet<Input>) {
+    let mut pending = vec![*id];
+    let mut seen = BTreeSet::new();
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let derivation = &m.derivations[&id];
+        inputs.insert(Input::Path(derivation_path(m, &id)));
+        inputs.extend(
+            derivation.output_names().map(|output| Input::Output { derivation: id, output }),
+        );
+        for input in &derivation.inputs {
+            match input {
+                Input::Path(path) => drop(inputs.insert(Input::Path(path.clone()))),
+                Input::Output { derivation, .. } => pending.push(*derivation),
+            }
+        }
+    }
+}
+
+/// The store object of a recorded derivation.
+pub(super) fn derivation_path(m: &Machine, id: &DerivationId) -> StorePath {
+    m.derivation_paths[id].clone()
+}
+
+/// A recorded derivation, as texts with contexts.
+pub(super) struct Recorded {
+    /// The path of the derivation itself.
+    pub(super) path: Value,
+    /// Each output's path or placeholder.
+    pub(super) outputs: Vec<(OutputName, Value)>,
+}
+
+/// Record a derivation.
+pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> {
+    let names: Vec<OutputName> = derivation.output_names().collect();
+    for output in &names {
+        output.object_name(&derivation.name).map_err(bad_name)?;
+    }
+    let references = derivation.inputs.iter().map(|input| match input {
+        Input::Path(path) => path.clone(),
+        Input::Output { derivation, .. } => derivation_path(m, derivation),
+    });
+    let references = BTreeSet::from_iter(references);
+    let path = derivation.store_path(&references).map_err(bad_name)?;
+    let id = derivation.id();
+    let context = m.contexts.single(ContextElement::Derivation { id, deep: true });
+    let text = format!("{}/{}", m.world.store_dir(), path.base_name());
+    let path_value = m.string_with_context(text.as_bytes(), context);
+    let outputs = names.into_iter().map(|output| {
+        let element = ContextElement::Output { derivation: id, output: output.clone() };
+        let context = m.contexts.single(element);
+        let text = derivation.output_text(&output);
+        let value = m.string_with_context(text.as_bytes(), context);
+        (output, value)
+    });
+    let outputs = outputs.collect();
+    m.derivation_paths.insert(id, path);
+    m.derivations.insert(id, derivation);
+    Ok(Recorded { path: path_value, outputs })
+}
+
+fn bad_name(error: hb_model::NameError) -> Error {
+    Fault::Argument { builtin: "derivation", reason: error.to_string() }.into()
+}
+
+/// Record a derivation and make the set that stands for it: that of its first output
+/// (`out`, if there is one), with every output's set as an attribute.
+pub(super) fn derivation_set(m: &mut Machine, derivation: Derivation) -> Eval<Value> {
+    let (name, system) = (m.string(derivation.name.as_str()), m.string(&derivation.system));
+    let recorded = record(m, derivation)?;
+    let kind = m.string("derivation");
+    let names: Vec<Value> =
+        recorded.outputs.iter().map(|(output, _)| m.string(output.as_str())).collect();
+    let outputs = m.list(&names);
+    let symbols: Vec<Symbol> =
+        recorded.outputs.iter().map(|(output, _)| m.intern(output.as_str().as_bytes())).collect();
+    let all_symbol = m.intern(b"all");
+    let common = [
+        (well_known::TYPE, kind),
+        (m.intern(b"name"), name),
+        (m.intern(b"system"), system),
+        (m.intern(b"outputs"), outputs),
+        (well_known::DRV_PATH, recorded.path),
+        (all_symbol, Value::NULL),
+    ];
+    let output_name = m.intern(b"outputName");
+    let mut sets = Vec::with_capacity(symbols.len());
+    for ((_, path), &name) in recorded.outputs.iter().zip(&names) {
+        let own = [(output_name, name), (well_known::OUT_PATH, *path)];
+        let each = symbols.iter().map(|&symbol| (symbol, Value::NULL));
+        let attributes = common.into_iter().chain(own).chain(each);
+        sets.push(m.attrs(attributes.map(|(name, value)| (name, Pos::NONE, value)).collect()));
+    }
+    // Every output's set holds all of them, itself included: now that they are made, put
+    // them in.
+    let all = m.list(&sets);
+    for set in &sets {
+        let Some(attrs) = set.as_attrs() else { unreachable!("it was just made") };
+        attrs.complete(all_symbol, all);
+        for (&symbol, &other) in symbols.iter().zip(&sets) {
+            attrs.complete(symbol, other);
+        }
+    }
+    let first = recorded.outputs.iter().position(|(output, _)| *output == OutputName::out());
+    Ok(sets[first.unwrap_or(0)])
+}
