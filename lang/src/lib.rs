@@ -6,8 +6,10 @@
 
 pub mod ast;
 mod diagnostic;
+mod format;
 mod kind;
 mod lexer;
+mod lint;
 mod parser;
 pub mod print;
 mod program;
@@ -17,7 +19,9 @@ pub mod suggest;
 pub mod syntax;
 
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
+pub use format::format;
 pub use kind::SyntaxKind;
+pub use lint::check;
 pub use parser::{MAX_NESTING_DEPTH, MAX_TREE_HEIGHT};
 pub use program::{MAX_TEXT_LENGTH, parse_program};
 pub use span::Span;

@@ -99,11 +99,11 @@ impl Builder<'_> {
 }
 
 impl Sink for Builder<'_> {
-    type Mark = Checkpoint;
+    type Mark = (Checkpoint, u32);
 
-    fn mark(&mut self, next: u32) -> Checkpoint {
+    fn mark(&mut self, next: u32) -> Self::Mark {
         self.trivia_until(next);
-        self.tree.checkpoint()
+        (self.tree.checkpoint(), self.at)
     }
 
     fn token(&mut self, kind: SyntaxKind, span: Span) {
@@ -112,8 +112,11 @@ impl Sink for Builder<'_> {
         self.at = span.end;
     }
 
-    fn node(&mut self, mark: Checkpoint, kind: SyntaxKind, _span: Span) {
-        self.tree.start_node_at(mark, raw(kind));
-        self.tree.finish_node();
+    fn node(&mut self, (mark, from): Self::Mark, kind: SyntaxKind, _span: Span) {
+        // What is missing has no node: an empty one would be in every walk's way.
+        if self.at > from || kind == SyntaxKind::Root {
+            self.tree.start_node_at(mark, raw(kind));
+            self.tree.finish_node();
+        }
     }
 }

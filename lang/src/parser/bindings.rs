@@ -79,9 +79,16 @@ impl<S: Sink> Parser<'_, S> {
             }
         }
         let value = self.expression();
-        self.expect_semicolon();
+        self.end_definition();
         self.node(mark, Binding);
         path.max(value)
+    }
+
+    /// `;`. At the end of the file the bracket is what is missing, and is reported.
+    fn end_definition(&mut self) {
+        if !self.at(End) {
+            self.expect_semicolon();
+        }
     }
 
     /// `inherit a b;` and `inherit (c) a b;`
@@ -106,7 +113,7 @@ impl<S: Sink> Parser<'_, S> {
                 self.token_node(Error);
             }
         }
-        self.expect_semicolon();
+        self.end_definition();
         self.node(mark, InheritBinding);
         height
     }

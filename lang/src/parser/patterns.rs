@@ -5,14 +5,16 @@ use crate::kind::SyntaxKind::*;
 use crate::sink::Sink;
 
 impl<S: Sink> Parser<'_, S> {
-    /// Whether the `{` here begins a function's arguments and not a set. Two tokens
-    /// decide, three for `{ }`.
+    /// Whether the `{` here begins a function's arguments and not a set. A few
+    /// tokens decide.
     pub(super) fn at_pattern(&self) -> bool {
         match self.nth(1) {
             Ellipsis | Comma => true,
             Ident => match self.nth(2) {
                 Comma | Question => true,
                 BraceClose => matches!(self.nth(3), Colon | At),
+                // No set goes on like that, so a comma is missing.
+                Ident => matches!(self.nth(3), Comma | Question | BraceClose),
                 _ => false,
             },
             BraceClose => matches!(self.nth(2), Colon | At),

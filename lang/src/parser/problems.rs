@@ -71,6 +71,8 @@ impl<S: Sink> Parser<'_, S> {
             _ => return false,
         };
         self.report(problem);
+        // The comment is all the rest.
+        self.gave_up |= self.at(UnclosedComment);
         true
     }
 
@@ -347,11 +349,15 @@ impl<S: Sink> Parser<'_, S> {
         let place = if self.line_ends_here() { self.after_last() } else { self.span() };
         let mut problem = Diagnostic::error("parse.expected-attribute", message, place)
             .here("expected a name here");
-        if matches!(self.kind(), If | Then | Else | Assert | With | Let | In | Rec | Inherit) {
-            let word = self.text_of(self.span());
-            problem = problem.help(format!("a keyword is a name only in quotes: `\"{word}\"`"));
-        }
+        problem.help = self.quoted_keyword();
         self.report(problem);
+    }
+
+    /// How to use the keyword that stands here as a name.
+    fn quoted_keyword(&self) -> Option<String> {
+        let word = self.text_of(self.span());
+        matches!(self.kind(), If | Then | Else | Assert | With | Let | In | Rec | Inherit)
+            .then(|| format!("a keyword is a name only in quotes: `\"{word}\"`"))
     }
 
     pub(super) fn separator_in_inherit(&mut self) {
@@ -385,9 +391,10 @@ impl<S: Sink> Parser<'_, S> {
             Closing::Brace { .. } => "in this set",
             Closing::In => "in this `let`",
         };
-        let problem = Diagnostic::error("parse.expected-definition", message, self.span())
+        let mut problem = Diagnostic::error("parse.expected-definition", message, self.span())
             .here("expected `name = value;` or `inherit …;`")
             .label(opening, place);
+        problem.help = self.quoted_keyword();
         self.report(problem);
     }
 
