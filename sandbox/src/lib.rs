@@ -11,17 +11,20 @@
 mod bubblewrap;
 mod fetch;
 mod locate;
+mod outcome;
 mod probe;
 mod run;
 mod seccomp;
 mod spawn;
 mod spec;
 mod stage;
+mod start;
 
 pub use fetch::{ClientHost, fetch_client};
 pub use locate::{Bubblewrap, LocateError, MIN_VERSION, Version};
+pub use outcome::{Ended, Exit, Isolation};
 pub use probe::{Finding, Health, diagnose};
-pub use run::{Ended, Exit, Isolation, RunError, Runner};
+pub use run::{RunError, Runner, RunnerError};
 pub use seccomp::FilterError;
 pub use spawn::SpawnError;
 pub use spec::*;

@@ -4,105 +4,29 @@
 //! also when its future is dropped or hb itself is killed; whether bubblewrap
 //! failed or the program did is never guessed from an exit status.
 
-use std::ffi::OsString;
-use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::geteuid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::bubblewrap::{ARGS_FD, arguments};
 use crate::locate::{Bubblewrap, LocateError};
-use crate::seccomp::{Filter, FilterError};
-use crate::spawn::{Process, SpawnError, spawn};
-use crate::spec::{Network, Root, SandboxSpec, Stdio, SyscallPolicy};
-use crate::stage::{StageError, stage};
-
-/// How a program in a sandbox ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// By itself, with this status.
-    Code(u8),
-    /// By this signal, or with the status 128 and its number: bubblewrap passes
-    /// both on as one, as shells do.
-    Signal(u8),
-    /// Stopped because it ran longer than this.
-    TimedOut(Duration),
-    /// Stopped because it wrote nothing for this long.
-    Silent(Duration),
-    /// Stopped because hb was asked to.
-    Cancelled,
-}
-
-impl Exit {
-    /// Whether the program ended by itself with status 0.
-    pub fn is_success(self) -> bool {
-        self == Exit::Code(0)
-    }
-
-    fn from_status(status: u8) -> Self {
-        match status {
-            129..=192 => Exit::Signal(status - 128),
-            _ => Exit::Code(status),
-        }
-    }
-}
-
-/// How strongly a sandbox was walled off, from weak to strong. Recorded with
-/// what was built in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Isolation {
-    /// It sees the host, or its network.
-    View,
-    /// Namespaces, but system calls are not filtered.
-    Namespaces,
-    /// Namespaces and a system call filter.
-    Filtered,
-}
-
-impl Isolation {
-    /// The name under which it is recorded.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Isolation::View => "view",
-            Isolation::Namespaces => "namespaces",
-            Isolation::Filtered => "filtered",
-        }
-    }
-}
-
-impl fmt::Display for Isolation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A sandbox that ran to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
-    /// How its program ended.
-    pub exit: Exit,
-    /// How strongly it was walled off.
-    pub isolation: Isolation,
-    /// From start to end.
-    pub duration: Duration,
-}
+use crate::outcome::{Ended, Exit};
+use crate::seccomp::FilterError;
+use crate::spawn::SpawnError;
+use crate::spec::{Limits, SandboxSpec};
+use crate::stage::StageError;
+use crate::start::{Start, Started, Starter};
 
 /// A program could not be run in a sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +59,7 @@ pub enum RunError {
     },
 }
 
-/// The thread that starts sandboxes is gone, or could not be made.
+/// Sandboxes cannot be run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// No usable bubblewrap.
@@ -158,28 +82,10 @@ pub struct Runner {
     spawner: mpsc::Sender<Start>,
 }
 
-/// What the spawner thread is asked.
-struct Start {
-    spec: SandboxSpec,
-    reply: oneshot::Sender<Result<Started, RunError>>,
-}
-
-/// A sandbox that has been started.
-struct Started {
-    process: Process,
-    status: File,
-    output: Option<OwnedFd>,
-    isolation: Isolation,
-}
-
 impl Runner {
     /// A runner that uses the given bubblewrap.
     pub fn new(bubblewrap: Bubblewrap) -> Result<Self, RunnerError> {
-        let starter = Starter {
-            bubblewrap: bubblewrap.path,
-            build: compile(SyscallPolicy::Build)?,
-            fetch: compile(SyscallPolicy::Fetch)?,
-        };
+        let starter = Starter::new(bubblewrap)?;
         let (spawner, requests) = mpsc::channel::<Start>();
         thread::Builder::new()
             .name("hb-spawner".to_owned())
@@ -231,7 +137,7 @@ impl Runner {
 async fn watch(
     started: &mut Started,
     begun: Instant,
-    limits: &crate::spec::Limits,
+    limits: &Limits,
     cancel: impl Future<Output = ()>,
     output: &mut impl FnMut(&[u8]),
 ) -> Result<Option<Exit>, RunError> {
@@ -344,99 +250,6 @@ impl Head {
     }
 }
 
-/// What the spawner thread works with.
-struct Starter {
-    bubblewrap: PathBuf,
-    build: Option<Filter>,
-    fetch: Option<Filter>,
-}
-
-impl Starter {
-    fn serve(self, requests: mpsc::Receiver<Start>) {
-        if geteuid().is_root() {
-            // Groups belong to a thread. Root's would show in builds; others may not
-            // drop theirs. Should it fail, a build sees a few more numbers.
-            let _ = rustix::thread::set_thread_groups(&[]);
-        }
-        for Start { spec, reply } in requests {
-            // Nobody waits any more: dropping what was started ends it.
-            let _ = reply.send(self.start(&spec));
-        }
-    }
-
-    fn start(&self, spec: &SandboxSpec) -> Result<Started, RunError> {
-        let staged = stage(spec)?;
-        let filter = match spec.syscalls {
-            SyscallPolicy::Build => self.build.as_ref(),
-            SyscallPolicy::Fetch => self.fetch.as_ref(),
-            SyscallPolicy::Unfiltered => None,
-        };
-        let (status, status_end) = pipe_with(PipeFlags::CLOEXEC).map_err(descriptor_error)?;
-        let mut descriptors = Vec::with_capacity(6);
-        let mut output = None;
-        if spec.stdio == Stdio::Captured {
-            let (read_end, write_end) = pipe_with(PipeFlags::CLOEXEC).map_err(descriptor_error)?;
-            descriptors.push(File::open("/dev/null").map_err(RunError::Descriptor)?.into());
-            descriptors.push(write_end.try_clone().map_err(RunError::Descriptor)?);
-            descriptors.push(write_end);
-            output = Some(read_end);
-        }
-        // In the order of STATUS_FD, ARGS_FD and FILTER_FD.
-        descriptors.push(status_end);
-        descriptors.push(argument_file(&arguments(spec, &staged, filter.is_some()))?);
-        if let Some(filter) = filter {
-            descriptors.push(filter.open().map_err(RunError::Descriptor)?);
-        }
-        let mut argv: Vec<OsString> =
-            vec!["bwrap".into(), "--args".into(), ARGS_FD.to_string().into(), "--".into()];
-        argv.extend_from_slice(&spec.argv);
-        let process = spawn(&self.bubblewrap, &argv, descriptors, spec, &staged)?;
-        let isolation = isolation(spec, filter.is_some());
-        Ok(Started { process, status: status.into(), output, isolation })
-    }
-}
-
-fn isolation(spec: &SandboxSpec, filtered: bool) -> Isolation {
-    if spec.root == Root::Host || spec.network == Network::Host {
-        Isolation::View
-    } else if filtered {
-        Isolation::Filtered
-    } else {
-        Isolation::Namespaces
-    }
-}
-
-/// The filter of `policy`, or none where the processor or the kernel has none.
-fn compile(policy: SyscallPolicy) -> Result<Option<Filter>, FilterError> {
-    if !crate::seccomp::kernel_filters() {
-        return Ok(None);
-    }
-    match Filter::compile(policy) {
-        Err(FilterError::Processor(_)) => Ok(None),
-        filter => filter.map(Some),
-    }
-}
-
-/// The arguments, each ended by a zero byte, in memory and at the first byte.
-fn argument_file(arguments: &[OsString]) -> Result<OwnedFd, RunError> {
-    let mut bytes = Vec::with_capacity(4096);
-    for argument in arguments {
-        if argument.as_bytes().contains(&0) {
-            return Err(SpawnError::ZeroByte.into());
-        }
-        bytes.extend_from_slice(argument.as_bytes());
-        bytes.push(0);
-    }
-    let memory = memfd_create("hb-arguments", MemfdFlags::CLOEXEC).map_err(descriptor_error)?;
-    let mut memory = File::from(memory);
-    memory.write_all(&bytes).and_then(|()| memory.rewind()).map_err(RunError::Descriptor)?;
-    Ok(memory.into())
-}
-
-fn descriptor_error(errno: rustix::io::Errno) -> RunError {
-    RunError::Descriptor(errno.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,13 +258,6 @@ mod tests {
     fn the_status_is_read_from_bubblewraps_report() {
         assert_eq!(exit_code(r#"{ "exit-code": 42 }"#), Some(42));
         assert_eq!(exit_code(r#"{ "child-pid": 42, "net-namespace": 7 }"#), None);
-    }
-
-    #[test]
-    fn a_status_above_128_is_a_signal() {
-        assert_eq!(Exit::from_status(137), Exit::Signal(9));
-        assert_eq!(Exit::from_status(128), Exit::Code(128));
-        assert_eq!(Exit::from_status(255), Exit::Code(255));
     }
 
     #[test]
