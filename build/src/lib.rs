@@ -1,1 +1,4 @@
 //! Plan, schedule, fetch, realise, audit.
+
+pub mod builders;
+pub mod fetch;
