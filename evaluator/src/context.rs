@@ -94,6 +94,7 @@ impl Contexts {
     }
 
     /// Both sets' elements.
+    #[inline(always)]
     pub fn union(&mut self, a: ContextId, b: ContextId) -> ContextId {
         if a == b || b.is_empty() {
             return a;
@@ -101,6 +102,10 @@ impl Contexts {
         if a.is_empty() {
             return b;
         }
+        self.union_of_distinct(a, b)
+    }
+
+    fn union_of_distinct(&mut self, a: ContextId, b: ContextId) -> ContextId {
         let key = if a.0 < b.0 { (a, b) } else { (b, a) };
         if let Some(&id) = self.unions.get(&key) {
             return id;

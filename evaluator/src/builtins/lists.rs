@@ -202,6 +202,10 @@ fn merge_sort(
             }
             items[j] = item;
         }
+        // The comparisons evaluated them: spare the later ones the indirection.
+        for item in items {
+            *item = item.evaluated().unwrap_or(*item);
+        }
         return Ok(());
     }
     let middle = items.len() / 2;

@@ -38,7 +38,7 @@ const CELL_WORDS: [u16; 30] = [
 
 /// A collection is due after this many bytes, or as many as were alive after the last
 /// one if that is more: collecting then costs a bounded share of allocating.
-const MIN_BYTES_BETWEEN_COLLECTIONS: usize = 24 * 1024 * 1024;
+const MIN_BYTES_BETWEEN_COLLECTIONS: usize = 8 * 1024 * 1024;
 
 /// Cells of one size, in a block.
 struct Block {

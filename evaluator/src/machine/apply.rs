@@ -162,14 +162,15 @@ impl Machine {
         Ok(())
     }
 
-    /// What to call the function that runs.
+    /// What to call the function that runs, and where its pattern is.
     fn running_function(&self) -> (String, Option<Place>) {
         let number = self.env.extra();
         let name = match self.program.prototype(number).name {
             Some(name) => format!("function ‘{}’", self.symbols.text(name)),
             None => "anonymous function".to_owned(),
         };
-        (name, self.program.prototype_place(number))
+        // The instruction that runs is the pattern's.
+        (name, self.program.place(self.ip - 1))
     }
 
     #[cold]
@@ -203,14 +204,28 @@ impl Machine {
             .unwrap_or_default();
         let help = nearest(&name, taken.iter().map(String::as_str))
             .map(|near| format!("did you mean ‘{near}’?"));
-        Error::from(Fault::UnexpectedArgument { function, name })
-            .with_label(place, "the function is defined here")
+        self.at_call(Fault::UnexpectedArgument { function, name })
+            .with_label(place, format!("it takes {}", listed(&taken)))
             .with_help(help)
+    }
+
+    /// A fault that shows where the function that runs was called.
+    fn at_call(&self, fault: Fault) -> Error {
+        let site = self.frames.last().and_then(|frame| self.program.place(frame.ip - 1));
+        Error::from(fault).at(site, "")
     }
 
     /// Whether the machine is about to leave its run loop.
     pub(super) fn is_at_exit(&self) -> bool {
         self.ip == EXIT
+    }
+}
+
+/// Names for a sentence.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "no arguments".to_owned(),
+        names => names.iter().map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(", "),
     }
 }
 

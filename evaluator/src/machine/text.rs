@@ -88,7 +88,7 @@ impl Machine {
                 _ => {}
             }
             if let Some(int) = value.as_int() {
-                to.bytes.extend_from_slice(int.to_string().as_bytes());
+                to.bytes.extend_from_slice(Digits::of(int).as_bytes());
                 return Ok(());
             }
             if let Some(float) = value.as_float() {
@@ -120,6 +120,9 @@ impl Machine {
         let value = self.force(value)?;
         if value.as_bytes().is_some() {
             return Ok(value);
+        }
+        if let (Some(int), true) = (value.as_int(), how.any_type) {
+            return Ok(self.string(Digits::of(int).as_bytes()));
         }
         let mut text = Text::default();
         self.coerce(value, how, &mut text)?;
@@ -280,6 +283,39 @@ impl Machine {
     }
 }
 
+/// An integer's decimal digits, without an allocation.
+struct Digits {
+    buffer: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    fn of(int: i64) -> Self {
+        let mut digits = Self { buffer: [0; 20], start: 20 };
+        let mut rest = int.unsigned_abs();
+        loop {
+            digits.push(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if int < 0 {
+            digits.push(b'-');
+        }
+        digits
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.start -= 1;
+        self.buffer[self.start] = byte;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+}
+
 /// The name of an imported path: sources don't carry their folder's name, so that where
 /// a project lies does not change what is built from it.
 fn source_name() -> StoreName {
@@ -320,7 +356,14 @@ pub(crate) fn text_of(bytes: &[u8]) -> Eval<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::canonical;
+    use super::{Digits, canonical};
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for int in [0, 7, -1, 1234567890, i64::MAX, i64::MIN] {
+            assert_eq!(Digits::of(int).as_bytes(), int.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn canonical_paths_have_no_detours() {

@@ -5,7 +5,7 @@
 //! thunks that were being evaluated, so that they may be tried again.
 
 use super::Machine;
-use crate::error::{CycleStep, Error, Fault, PlaceLabel, TraceFrame};
+use crate::error::{CycleStep, Error, Fault, TraceFrame};
 use crate::heap::{Kind, Obj};
 use crate::source::{Place, Pos};
 use crate::symbol::Symbol;
@@ -19,27 +19,24 @@ impl Machine {
     pub(super) fn unwind(&mut self, mut error: Error, floor: usize) -> Error {
         let mut ip = self.ip;
         let mut env = self.env;
-        self.mark(&mut error, ip);
+        error = self.mark(error, ip);
         while self.frames.len() > floor + 1 {
             let Some(frame) = self.frames.pop() else { break };
             let place = self.program.place(frame.ip.saturating_sub(1));
             self.leave_frame(&mut error, env, ip, place);
-            self.mark(&mut error, frame.ip);
+            error = self.mark(error, frame.ip);
             (ip, env) = (frame.ip, frame.env);
         }
         error
     }
 
     /// Mark where a fault showed, if that is not known yet.
-    fn mark(&self, error: &mut Error, ip: u32) {
+    fn mark(&self, error: Error, ip: u32) -> Error {
         if error.details().placed {
-            return;
+            return error;
         }
-        if let Some(place) = self.program.place(ip.saturating_sub(1)) {
-            let details = error.details_mut();
-            details.placed = true;
-            details.labels.insert(0, PlaceLabel { place, text: String::new() });
-        }
+        let place = self.program.place(ip.saturating_sub(1));
+        error.at(place, "")
     }
 
     fn leave_frame(&mut self, error: &mut Error, env: Obj, ip: u32, place: Option<Place>) {
@@ -66,9 +63,10 @@ impl Machine {
     /// Note the builtin that a fault came out of.
     #[cold]
     pub(super) fn in_builtin(&mut self, mut error: Error, name: &'static str) -> Error {
-        if error.details().trace.len() < MAX_TRACE && !self.is_at_exit() {
+        let says_it_itself = matches!(error.fault(), Fault::Throw { .. } | Fault::Abort { .. });
+        if error.details().trace.len() < MAX_TRACE && !self.is_at_exit() && !says_it_itself {
             let place = self.program.place(self.ip.saturating_sub(1));
-            self.mark(&mut error, self.ip);
+            error = self.mark(error, self.ip);
             let text = format!("while calling the builtin ‘{name}’");
             error.details_mut().trace.push(TraceFrame { place, text });
         }
