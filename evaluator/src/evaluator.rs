@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hb_lang::Dialect;
+use hb_lang::{Diagnostic, Dialect, Severity};
 use hb_lang::suggest::nearest;
 use hb_model::{Derivation, DerivationId};
 
@@ -209,6 +209,34 @@ impl Evaluator {
     /// Every derivation that was made so far.
     pub fn derivations(&self) -> &BTreeMap<DerivationId, Derivation> {
         &self.machine.derivations
+    }
+
+    /// Where each derivation was made, as `file:line:column`.
+    pub fn derivation_places(&self) -> BTreeMap<DerivationId, String> {
+        let sources = &self.machine.sources;
+        let place = |(id, pos): (&DerivationId, &Pos)| {
+            let (source, offset) = sources.locate(*pos)?;
+            let (line, column) = sources.line_column(source, offset);
+            Some((*id, format!("{}:{line}:{column}", sources.get(source).name)))
+        };
+        self.machine.derivation_places.iter().filter_map(place).collect()
+    }
+
+    /// Every problem of a text that can be found without evaluating it: in its syntax, in
+    /// its names, and what lints have to say.
+    pub fn check(&mut self, text: &str, dialect: Dialect) -> Vec<Diagnostic> {
+        let mut problems = hb_lang::check(text, dialect);
+        if problems.iter().all(|problem| problem.severity != Severity::Error) {
+            let name = "«check»".to_owned();
+            let loaded =
+                self.machine.load_text(name, false, text.into(), Path::new("/"), dialect, None);
+            if let Err(error) = loaded
+                && let Fault::Syntax { problems: found, .. } = error.fault()
+            {
+                problems.extend(found.iter().cloned());
+            }
+        }
+        problems
     }
 
     /// The texts that errors point into.

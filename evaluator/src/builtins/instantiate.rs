@@ -101,6 +101,7 @@ pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> 
     });
     let outputs = outputs.collect();
     m.derivation_paths.insert(id, path);
+    m.derivation_places.insert(id, m.running_pos());
     m.derivations.insert(id, derivation);
     Ok(Recorded { path: path_value, outputs })
 }

@@ -36,7 +36,7 @@ use crate::error::{Eval, Fault};
 use crate::evaluator::Options;
 use crate::heap::{Heap, Obj};
 use crate::program::{Op, Program};
-use crate::source::Sources;
+use crate::source::{Pos, Sources};
 use crate::symbol::Symbols;
 use crate::value::Value;
 use crate::world::World;
@@ -72,6 +72,8 @@ pub struct Machine {
     pub(crate) program: Program,
     pub(crate) world: Box<dyn World>,
     pub(crate) derivations: std::collections::BTreeMap<DerivationId, Derivation>,
+    /// Where each was made.
+    pub(crate) derivation_places: std::collections::BTreeMap<DerivationId, Pos>,
     /// The store objects that the derivations will be.
     pub(crate) derivation_paths: FxHashMap<DerivationId, StorePath>,
     pub(crate) options: Options,
@@ -122,6 +124,7 @@ impl Machine {
             program,
             world,
             derivations: Default::default(),
+            derivation_places: Default::default(),
             derivation_paths: FxHashMap::default(),
             options,
             held: Vec::new(),

@@ -7,7 +7,7 @@ use crate::value::Value;
 
 impl Machine {
     /// Where the instruction that runs comes from.
-    pub(super) fn running_pos(&self) -> Pos {
+    pub(crate) fn running_pos(&self) -> Pos {
         match self.program.place(self.ip.saturating_sub(1)) {
             Some(place) => self.sources.pos(place.source, place.span.start),
             None => Pos::NONE,
