@@ -56,7 +56,10 @@ enum Item {
 struct Builder<'t> {
     text: &'t str,
     ast: Ast,
+    /// Names as they stand in the text.
     names: FxHashMap<&'t str, Name>,
+    /// Names that strings gave and that were not in `names` then.
+    decoded: FxHashMap<Box<str>, Name>,
     items: Vec<Item>,
     /// The arguments of functions whose bodies are not complete yet.
     params: Vec<Param>,
@@ -156,6 +159,7 @@ impl<'t> Builder<'t> {
             text,
             ast,
             names: FxHashMap::default(),
+            decoded: FxHashMap::default(),
             items: Vec::with_capacity(256),
             params: Vec::new(),
             problems: Vec::new(),
@@ -178,27 +182,26 @@ impl<'t> Builder<'t> {
     }
 
     fn intern(&mut self, text: &'t str) -> Name {
-        let names = &mut self.ast.names;
-        *self.names.entry(text).or_insert_with(|| {
-            names.push(text.into());
-            Name(names.len() as u32 - 1)
+        let (names, decoded) = (&mut self.ast.names, &self.decoded);
+        *self.names.entry(text).or_insert_with(|| match decoded.get(text) {
+            Some(&name) => name,
+            None => {
+                names.push(text.into());
+                Name(names.len() as u32 - 1)
+            }
         })
     }
 
-    /// Intern a text that the source does not have as it is: a decoded string.
-    fn intern_decoded(&mut self, text: &str) -> Name {
-        match self.names.get(text) {
-            Some(&name) => name,
-            None => {
-                // Such names are rare: a search is cheaper than owning every key.
-                let names = &mut self.ast.names;
-                let known = names.iter().position(|known| &**known == text);
-                Name(known.unwrap_or_else(|| {
-                    names.push(text.into());
-                    names.len() - 1
-                }) as u32)
-            }
+    /// Intern a text that the source may not have as it is: a decoded string.
+    fn intern_decoded(&mut self, text: Box<str>) -> Name {
+        if let Some(&name) = self.names.get(&*text) {
+            return name;
         }
+        let names = &mut self.ast.names;
+        *self.decoded.entry(text).or_insert_with_key(|text| {
+            names.push(text.clone());
+            Name(names.len() as u32 - 1)
+        })
     }
 
     /// The expressions since a mark, tokens and names left out.
@@ -341,7 +344,7 @@ impl<'t> Builder<'t> {
             self.ast.exprs.pop();
             self.ast.spans.pop();
         }
-        Item::Name(self.intern_decoded(&text), span)
+        Item::Name(self.intern_decoded(text), span)
     }
 
     fn attr_names(&self, mark: usize) -> Vec<AttrName> {

@@ -59,6 +59,10 @@ pub(super) fn name(input: &[u8]) -> Scan<'_> {
 
 /// A name's kind: a keyword or [`SyntaxKind::Ident`].
 pub(super) fn keyword(name: &[u8]) -> SyntaxKind {
+    // Most names are no keyword, and most of those are told apart here.
+    if name.len() > "inherit".len() || !b"aeilortw".contains(&name[0]) {
+        return SyntaxKind::Ident;
+    }
     match name {
         b"if" => SyntaxKind::If,
         b"then" => SyntaxKind::Then,

@@ -63,3 +63,11 @@ fn a_broken_text_still_gives_a_program() {
         assert!(program.ast.root.is_some(), "{text}");
     }
 }
+
+#[test]
+fn a_name_in_quotes_is_the_name_without_them() {
+    for text in [r#"{ "a" = b.a; c = b."a"; }"#, r#"{ a = b."a"; c = b."a"; }"#] {
+        let ast = program(text).ast;
+        assert_eq!(ast.names.iter().filter(|name| &***name == "a").count(), 1, "{text}");
+    }
+}
