@@ -1,0 +1,211 @@
+//! Adding what comes from outside of any build: sources, texts, derivations.
+
+use std::{collections::BTreeSet, io::Write as _, path::Path};
+
+use hb_model::{ContentDigest, Derivation, NodeDigest, StoreName, StorePath};
+use rusqlite::{OptionalExtension as _, params};
+use rustix::fs::Stat;
+
+use crate::{
+    clock::now_nanoseconds,
+    copy::{Contents, copy, create, digests, finish_file, seal, total_size},
+    error::{Context as _, Result},
+    install::Finished,
+    objects::{parse, registered},
+    scan::Scanner,
+    store::Store,
+    tree::{Filter, Kind, Node, Place, Reading, Tree},
+};
+
+/// A file written this shortly before it was looked at may be written again without
+/// getting another time: file systems take it from a clock that ticks this slowly.
+const TICK: i128 = 20_000_000;
+
+/// The same where a file system keeps no fractions of seconds.
+const COARSE_TICK: i128 = 2_000_000_000;
+
+impl Store {
+    /// Add the file, link or folder at `source` as an object called `name`, without what
+    /// `filter` refuses; it is held.
+    ///
+    /// Each file is read once, so that the object is what was hashed even if somebody
+    /// writes meanwhile. A tree of which nothing has changed since it was last added is
+    /// not read at all; that is told from the entries' device, inode, size and times.
+    pub fn add_tree(
+        &self,
+        source: &Path,
+        name: &StoreName,
+        filter: Option<Filter<'_>>,
+    ) -> Result<StorePath> {
+        let place = Place::of(source)?;
+        let looked_at = LookedAt::new(&place, name, filter)?;
+        if let Some(path) = self.known_source(&looked_at)?
+            && self.hold(std::slice::from_ref(&path))?.is_empty()
+        {
+            return Ok(path);
+        }
+        let scratch = self.scratch_dir()?;
+        let staged =
+            Place { around: scratch.folder.open_below(Path::new("."))?, name: b"source".to_vec() };
+        let tree = &looked_at.tree;
+        let contents = copy(tree, &place, Some(&staged), &Scanner::default())?;
+        seal(tree, &staged)?;
+        let object = finished(staged, tree, &contents, name);
+        let path = object.path.clone();
+        self.install(&[object], |transaction| {
+            let database = &self.inner.database;
+            let remember = || {
+                if let Some((id, _)) = registered(transaction, &path)?
+                    && !looked_at.too_recent
+                {
+                    let sql = "INSERT OR REPLACE INTO sources VALUES (?1, ?2)";
+                    transaction
+                        .prepare_cached(sql)?
+                        .execute(params![looked_at.fingerprint.as_slice(), id])?;
+                }
+                Ok(())
+            };
+            remember().map_err(|error| database.error(error))
+        })?;
+        Ok(path)
+    }
+
+    /// The path that [`Store::add_tree`] would give; nothing is written.
+    pub fn hash_tree(
+        &self,
+        source: &Path,
+        name: &StoreName,
+        filter: Option<Filter<'_>>,
+    ) -> Result<StorePath> {
+        let place = Place::of(source)?;
+        let looked_at = LookedAt::new(&place, name, filter)?;
+        if let Some(path) = self.known_source(&looked_at)? {
+            return Ok(path);
+        }
+        let contents = copy(&looked_at.tree, &place, None, &Scanner::default())?;
+        let digest = looked_at.tree.digest(&digests(&contents));
+        Ok(StorePath::of_content(name.clone(), digest, &BTreeSet::new(), false))
+    }
+
+    /// Add a file with these bytes, which refers to these objects; it is held.
+    pub fn add_file(
+        &self,
+        name: &StoreName,
+        bytes: &[u8],
+        executable: bool,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<StorePath> {
+        let digest = NodeDigest::of_file(executable, &ContentDigest::of(bytes));
+        let path = StorePath::of_content(name.clone(), digest, references, false);
+        if self.hold(std::slice::from_ref(&path))?.is_empty() {
+            return Ok(path);
+        }
+        let scratch = self.scratch_dir()?;
+        let around = scratch.folder.open_below(Path::new("."))?;
+        let mut file = create(&around, b"file")?;
+        let place = around.path_of(b"file");
+        file.write_all(bytes).at("write", &place)?;
+        finish_file(&file, executable).at("finish", &place)?;
+        let object = Finished {
+            staged: Place { around, name: b"file".to_vec() },
+            is_folder: false,
+            path: path.clone(),
+            digest,
+            size: bytes.len() as u64,
+            references: references.clone(),
+            self_reference: false,
+            derivation: None,
+        };
+        self.install(&[object], |_| Ok(()))?;
+        Ok(path)
+    }
+
+    /// Add the encoding of a derivation, so that gc, export and bundles carry it.
+    /// `references` are the objects of its inputs' derivations and its sources.
+    pub fn add_derivation(
+        &self,
+        derivation: &Derivation,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<StorePath> {
+        let path = derivation.store_path(references)?;
+        self.add_file(path.name(), &derivation.encode(), false, references)
+    }
+
+    fn known_source(&self, looked_at: &LookedAt) -> Result<Option<StorePath>> {
+        let database = &self.inner.database;
+        let name: Option<String> = database.read(|connection| {
+            let sql = "SELECT name FROM sources JOIN objects ON id = object WHERE fingerprint = ?1";
+            connection
+                .prepare_cached(sql)?
+                .query_row([looked_at.fingerprint.as_slice()], |row| row.get(0))
+                .optional()
+        })?;
+        name.map(|name| parse(database, &name)).transpose()
+    }
+}
+
+fn finished(staged: Place, tree: &Tree, contents: &Contents, name: &StoreName) -> Finished {
+    let digest = tree.digest(&digests(contents));
+    let references = BTreeSet::new();
+    Finished {
+        staged,
+        is_folder: matches!(tree.nodes[0].kind, Kind::Directory { .. }),
+        path: StorePath::of_content(name.clone(), digest, &references, false),
+        digest,
+        size: total_size(tree, contents),
+        references,
+        self_reference: false,
+        derivation: None,
+    }
+}
+
+/// A source's entries, and a digest of all that tells whether one of them has changed.
+struct LookedAt {
+    tree: Tree,
+    fingerprint: [u8; 32],
+    /// Something is so new that it could change without showing.
+    too_recent: bool,
+}
+
+impl LookedAt {
+    fn new(place: &Place, name: &StoreName, filter: Option<Filter<'_>>) -> Result<Self> {
+        let now = now_nanoseconds();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"hb-source-1\0");
+        hasher.update(name.as_str().as_bytes());
+        let mut too_recent = false;
+        let mut visit = |node: &Node, stat: &Stat| {
+            fingerprint(&mut hasher, node, stat);
+            too_recent |= is_too_recent(stat, now);
+        };
+        let reading = Reading { filter, visit: &mut visit, ours: false };
+        let tree = Tree::read(place, reading)?.ok_or(rustix::io::Errno::NOENT);
+        let tree = tree.at("look at", place.path())?;
+        Ok(Self { tree, fingerprint: *hasher.finalize().as_bytes(), too_recent })
+    }
+}
+
+fn fingerprint(hasher: &mut blake3::Hasher, node: &Node, stat: &Stat) {
+    let numbers = [
+        node.name.len() as u64,
+        node.parent as u64,
+        u64::from(stat.st_mode),
+        stat.st_dev,
+        stat.st_ino,
+        stat.st_size as u64,
+        stat.st_mtime as u64,
+        stat.st_mtime_nsec,
+        stat.st_ctime as u64,
+        stat.st_ctime_nsec,
+    ];
+    hasher.update(&node.name);
+    for number in numbers {
+        hasher.update(&number.to_le_bytes());
+    }
+}
+
+fn is_too_recent(stat: &Stat, now: i128) -> bool {
+    let tick = if stat.st_ctime_nsec == 0 { COARSE_TICK } else { TICK };
+    let changed = i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec);
+    changed + tick >= now
+}

@@ -1,0 +1,211 @@
+//! The database of metadata: opening it, its format, and transactions.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rustix::fs::Access;
+
+use crate::{
+    error::{Result, StoreError, database},
+    store::{Durability, OpenMode},
+};
+
+/// The format written here, in SQLite's `user_version`.
+const FORMAT: u32 = 1;
+
+/// `hbst`, in SQLite's `application_id`: this database is one of ours.
+const APPLICATION: u32 = 0x6862_7374;
+
+/// How long to wait for another process's transaction: they last milliseconds, except
+/// where a disk flushes slowly or gc removes very much.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Enough for the statements of one build at a time.
+const STATEMENT_CACHE: usize = 64;
+
+const SCHEMA: &str = "
+CREATE TABLE objects (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    digest BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    self_reference INTEGER NOT NULL,
+    derivation TEXT,
+    registered INTEGER NOT NULL
+) STRICT;
+CREATE TABLE refs (
+    referrer INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
+    reference INTEGER NOT NULL REFERENCES objects (id) DEFERRABLE INITIALLY DEFERRED,
+    PRIMARY KEY (referrer, reference)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refs_by_reference ON refs (reference);
+CREATE TABLE realisations (
+    resolved BLOB NOT NULL,
+    output TEXT NOT NULL,
+    object INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
+    derivation TEXT,
+    isolation TEXT NOT NULL,
+    builder TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    PRIMARY KEY (resolved, output)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX realisations_by_object ON realisations (object);
+CREATE INDEX realisations_by_derivation ON realisations (derivation);
+CREATE TABLE sources (
+    fingerprint BLOB NOT NULL PRIMARY KEY,
+    object INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sources_by_object ON sources (object);
+";
+
+/// One connection, used by one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+impl Database {
+    /// Open the database; in writing mode it is made if it is missing. The caller
+    /// sees to it that only one process at a time does that.
+    pub(crate) fn open(path: &Path, mode: OpenMode, durability: Durability) -> Result<Self> {
+        let connection = match mode {
+            OpenMode::Write => open_for_writing(path, durability),
+            OpenMode::Read => open_for_reading(path),
+        };
+        let connection = connection.map_err(|error| database(path, error))?;
+        let opened = Self { connection: Mutex::new(connection), path: path.to_owned() };
+        opened.check_format(mode)?;
+        Ok(opened)
+    }
+
+    fn check_format(&self, mode: OpenMode) -> Result<()> {
+        let (application, format, tables) = self.read(|connection| {
+            let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+            let count = "SELECT count(*) FROM sqlite_schema";
+            let tables: u32 = connection.query_row(count, [], |row| row.get(0))?;
+            let application: u32 = pragma("application_id")?;
+            Ok((application, pragma("user_version")?, tables))
+        })?;
+        let path = || self.path.clone();
+        match (application, format) {
+            (APPLICATION, FORMAT) => Ok(()),
+            (APPLICATION, found) if found > FORMAT => {
+                Err(StoreError::NewerFormat { path: path(), found, known: FORMAT })
+            }
+            (0, 0) if tables == 0 && mode == OpenMode::Write => self.create(),
+            (0, 0) if tables == 0 => {
+                Err(StoreError::DamagedDatabase { path: path(), detail: "it is empty".into() })
+            }
+            (APPLICATION, found) => Err(StoreError::DamagedDatabase {
+                path: path(),
+                detail: format!("no hb wrote the format {found}"),
+            }),
+            _ => Err(StoreError::ForeignDatabase { path: path() }),
+        }
+    }
+
+    fn create(&self) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", FORMAT)
+        })
+    }
+
+    /// Ask something.
+    pub(crate) fn read<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        ask(&self.connection()).map_err(|error| self.error(error))
+    }
+
+    /// Change something under the write lock; all of it or nothing.
+    pub(crate) fn write<T>(
+        &self,
+        change: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.transact(|transaction| change(transaction).map_err(|error| self.error(error)))
+    }
+
+    /// The same for a change that can fail in other ways than the database's.
+    pub(crate) fn transact<T>(&self, change: impl FnOnce(&Transaction) -> Result<T>) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| self.error(error))?;
+        let outcome = change(&transaction)?;
+        transaction.commit().map_err(|error| self.error(error))?;
+        Ok(outcome)
+    }
+
+    pub(crate) fn error(&self, error: rusqlite::Error) -> StoreError {
+        database(&self.path, error)
+    }
+
+    /// A row holds what no hb would have written.
+    pub(crate) fn damaged(&self, detail: impl Into<String>) -> StoreError {
+        StoreError::DamagedDatabase { path: self.path.clone(), detail: detail.into() }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_for_writing(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    debug_assert_eq!(mode, "wal");
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Relaxed => "OFF",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// Where the folder cannot be written, SQLite cannot make the file through which readers
+/// and writers of a write-ahead log agree. Unless a writer has left one, the file is
+/// complete by itself, and is read as one that nobody changes.
+fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let writable = rustix::fs::access(folder, Access::WRITE_OK).is_ok();
+    let has_log = fs::metadata(path.with_extension("sqlite-wal")).is_ok_and(|log| log.len() > 0);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if writable || has_log {
+        Connection::open_with_flags(path, flags)?
+    } else {
+        let uri = format!("file:{}?immutable=1", percent_encoded(path));
+        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+    };
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    Ok(())
+}
+
+fn percent_encoded(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    bytes
+        .iter()
+        .map(|&byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") })
+        .collect()
+}

@@ -1,0 +1,220 @@
+//! Garbage collection: removing objects that nothing needs.
+//!
+//! While deciding, gc holds its lock, which every process takes (shared) to name what it
+//! needs and to see that it is there; so nothing that is named can go. The rows go first,
+//! in one transaction, and reach the disk before any object moves: power fails, and what
+//! is left is objects that nobody knows, which the next gc removes. Then the objects are
+//! moved to staging, each after a look, under the database's write lock, that it has not
+//! been published again. What is in staging is removed without any lock, or by the next
+//! process that opens the store.
+
+use std::collections::{BTreeSet, HashMap};
+
+use hb_model::StorePath;
+use rustc_hash::FxHashSet;
+
+use crate::{
+    disk::{Folder, make_accessible, remove_tree},
+    error::{Context as _, Result},
+    lock::lock_exclusive,
+    objects::{parse, registered},
+    roots::{RootKind, entries},
+    session::held_by_sessions,
+    store::Store,
+};
+
+/// So many objects are moved under one write lock, for which builds may be waiting.
+const BATCH: usize = 500;
+
+/// What gc should do.
+#[derive(Clone, Debug, Default)]
+pub struct GcOptions {
+    /// Only say what would go.
+    pub dry_run: bool,
+    /// Leave the derivations that the objects that stay came from.
+    pub keep_derivations: bool,
+    /// Stop when about so many bytes have been freed.
+    pub enough: Option<u64>,
+}
+
+/// What gc did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// The objects that went, each before everything that it refers to.
+    pub freed: Vec<StorePath>,
+    /// The entries of the object folder that were not registered, which went too.
+    pub strays: Vec<String>,
+    /// The bytes of the registered ones.
+    pub bytes: u64,
+}
+
+/// Everything that gc decides from.
+struct Graph {
+    objects: Vec<Object>,
+    by_name: HashMap<String, usize>,
+    /// Pairs of indices, sorted: referrer, reference.
+    references: Vec<(usize, usize)>,
+}
+
+struct Object {
+    id: i64,
+    name: String,
+    size: u64,
+    derivation: Option<String>,
+}
+
+impl Store {
+    /// Remove what no root and no living process needs. `progress` is told how many of how
+    /// many objects have been removed from the disk.
+    pub fn gc(&self, options: &GcOptions, progress: &dyn Fn(usize, usize)) -> Result<GcReport> {
+        let writer = self.writer()?;
+        let layout = &self.inner.layout;
+        let database = &self.inner.database;
+        let deciding = lock_exclusive(&layout.gc_lock())?;
+        let graph = self.graph()?;
+        let dead = graph.dead(&self.live(&graph, options)?, options.enough);
+        let strays = self.strays()?;
+        let report = GcReport {
+            freed: dead
+                .iter()
+                .map(|&index| parse(database, &graph.objects[index].name))
+                .collect::<Result<_>>()?,
+            strays: strays.clone(),
+            bytes: dead.iter().map(|&index| graph.objects[index].size).sum(),
+        };
+        if options.dry_run {
+            return Ok(report);
+        }
+        self.drop_stale_result_roots()?;
+        database.write(|transaction| {
+            let mut delete = transaction.prepare_cached("DELETE FROM objects WHERE id = ?1")?;
+            dead.iter().try_for_each(|&index| delete.execute([graph.objects[index].id]).map(|_| ()))
+        })?;
+        drop(deciding);
+        let scratch = self.scratch_dir()?;
+        let names = report.freed.iter().map(StorePath::base_name).chain(strays);
+        let names: Vec<_> = names.collect();
+        for (number, batch) in names.chunks(BATCH).enumerate() {
+            self.move_unregistered(&writer.objects, &scratch.folder, batch)?;
+            for (within, name) in batch.iter().enumerate() {
+                remove_tree(&scratch.folder, name.as_bytes())?;
+                progress(number * BATCH + within + 1, names.len());
+            }
+        }
+        Ok(report)
+    }
+
+    fn graph(&self) -> Result<Graph> {
+        self.inner.database.read(|connection| {
+            let mut select =
+                connection.prepare("SELECT id, name, size, derivation FROM objects ORDER BY id")?;
+            let objects: Vec<Object> = select
+                .query_map([], |row| {
+                    Ok(Object {
+                        id: row.get(0)?,
+                        name: row.get(1)?,
+                        size: row.get::<_, i64>(2)? as u64,
+                        derivation: row.get(3)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let index = |id: i64| objects.binary_search_by_key(&id, |object| object.id).ok();
+            let mut references = Vec::new();
+            let mut select =
+                connection.prepare("SELECT referrer, reference FROM refs ORDER BY 1, 2")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                references.extend(index(row.get(0)?).zip(index(row.get(1)?)));
+            }
+            let names = objects.iter().enumerate();
+            let by_name = names.map(|(index, object)| (object.name.clone(), index)).collect();
+            Ok(Graph { objects, by_name, references })
+        })
+    }
+
+    /// Which objects must stay, by index.
+    fn live(&self, graph: &Graph, options: &GcOptions) -> Result<Vec<bool>> {
+        let roots = self.roots()?.into_iter().map(|root| root.path);
+        let needed = roots.chain(held_by_sessions(&self.inner.layout)?);
+        let needed = needed.filter_map(|path| graph.by_name.get(&path.base_name()).copied());
+        Ok(graph.reach(needed.collect(), options.keep_derivations))
+    }
+
+    /// The entries of the object folder that are not registered.
+    pub(crate) fn strays(&self) -> Result<Vec<String>> {
+        let found = entries(&self.inner.layout.objects())?;
+        // Looked up after the folder was read: what is published meanwhile is known now.
+        let known: FxHashSet<String> = self.list()?.iter().map(StorePath::base_name).collect();
+        let names = found.iter().filter_map(|path| path.file_name());
+        let strays = names.map(|name| name.to_string_lossy().into_owned());
+        Ok(strays.filter(|name| !known.contains(name)).collect())
+    }
+
+    fn drop_stale_result_roots(&self) -> Result<()> {
+        let live: BTreeSet<_> = self.roots()?.into_iter().map(|root| root.kind).collect();
+        for record in entries(&self.inner.layout.result_roots())? {
+            let link = std::fs::read_link(&record).at("read the link", &record)?;
+            if !live.contains(&RootKind::Result(link)) {
+                std::fs::remove_file(&record).at("remove", &record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_unregistered(&self, objects: &Folder, to: &Folder, names: &[String]) -> Result<()> {
+        let database = &self.inner.database;
+        database.transact(|transaction| {
+            for name in names {
+                let known = match StorePath::from_base_name(name) {
+                    Ok(path) => registered(transaction, &path),
+                    Err(_) => Ok(None),
+                };
+                if known.map_err(|error| database.error(error))?.is_some() {
+                    continue;
+                }
+                let take = || {
+                    make_accessible(&objects.fd, name.as_bytes())?;
+                    rustix::fs::renameat(&objects.fd, name, &to.fd, name)
+                };
+                match take() {
+                    // Somebody else's gc was faster.
+                    Err(rustix::io::Errno::NOENT) => {}
+                    outcome => outcome.at("move out of the store", objects.path.join(name))?,
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Graph {
+    /// Everything that `pending` needs.
+    fn reach(&self, mut pending: Vec<usize>, with_derivations: bool) -> Vec<bool> {
+        let mut live = vec![false; self.objects.len()];
+        while let Some(index) = pending.pop() {
+            if std::mem::replace(&mut live[index], true) {
+                continue;
+            }
+            let first = self.references.partition_point(|pair| pair.0 < index);
+            let own = self.references[first..].iter().take_while(|pair| pair.0 == index);
+            pending.extend(own.map(|pair| pair.1));
+            if with_derivations {
+                let derivation = self.objects[index].derivation.as_ref();
+                pending.extend(derivation.and_then(|name| self.by_name.get(name)));
+            }
+        }
+        live
+    }
+
+    /// What is not live, each before everything that it refers to, until enough.
+    fn dead(&self, live: &[bool], enough: Option<u64>) -> Vec<usize> {
+        let mut bytes = 0;
+        let dead = (0..self.objects.len()).rev().filter(|&index| !live[index]);
+        dead.take_while(|&index| {
+            let more = enough.is_none_or(|enough| bytes < enough);
+            bytes += self.objects[index].size;
+            more
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,123 @@
+//! Publication: the steps that make staged trees objects of the store.
+//!
+//! 1. The paths are held, so that gc leaves them when they appear.
+//! 2. Everything staged is flushed at once. Power fails: staging is cleared.
+//! 3. Under the database's write lock, each tree is renamed to its place, and the folder
+//!    of the objects is flushed. Power fails: whole objects lie there that nobody knows;
+//!    gc removes them, and publishing the same path again replaces them.
+//! 4. The rows of all objects and realisations are committed together. Power fails:
+//!    all of them are there or none.
+
+use std::collections::BTreeSet;
+
+use hb_model::{NodeDigest, StorePath};
+use rusqlite::Transaction;
+use rustix::{
+    fs::{AtFlags, RenameFlags},
+    io::Errno,
+};
+
+use crate::{
+    copy::FOLDER_MODE,
+    disk::{Folder, make_accessible},
+    error::{Context as _, Result, StoreError},
+    objects::{NewObject, register, registered},
+    store::{Durability, Store},
+    tree::Place,
+};
+
+/// A staged object that is complete but for its place.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) staged: Place,
+    pub(crate) is_folder: bool,
+    pub(crate) path: StorePath,
+    pub(crate) digest: NodeDigest,
+    pub(crate) size: u64,
+    pub(crate) references: BTreeSet<StorePath>,
+    pub(crate) self_reference: bool,
+    pub(crate) derivation: Option<StorePath>,
+}
+
+impl Store {
+    /// Publish objects, each after what it refers to, and let `and` add to the same
+    /// transaction. An object that is registered already stays as it is.
+    pub(crate) fn install(
+        &self,
+        objects: &[Finished],
+        and: impl FnOnce(&Transaction) -> Result<()>,
+    ) -> Result<()> {
+        let writer = self.writer()?;
+        let paths: Vec<_> = objects.iter().map(|object| object.path.clone()).collect();
+        let new = self.hold(&paths)?;
+        if !new.is_empty() && self.inner.durability == Durability::Full {
+            let folder = &writer.objects;
+            rustix::fs::syncfs(&folder.fd).at("flush the file system of", &folder.path)?;
+        }
+        let database = &self.inner.database;
+        database.transact(|transaction| {
+            let mut moved = Vec::new();
+            for object in objects {
+                let known = registered(transaction, &object.path);
+                match known.map_err(|error| database.error(error))? {
+                    None => {
+                        self.put_in_place(&writer.objects, object)?;
+                        moved.push(object);
+                    }
+                    Some((_, digest)) if digest == object.digest => {}
+                    Some((_, registered)) => {
+                        let (path, got) = (object.path.clone(), object.digest);
+                        return Err(StoreError::TwoDigests { path, registered, got });
+                    }
+                }
+            }
+            if !moved.is_empty() && self.inner.durability == Durability::Full {
+                writer.objects.sync()?;
+            }
+            for object in moved {
+                register(
+                    database,
+                    transaction,
+                    &NewObject {
+                        path: &object.path,
+                        digest: object.digest,
+                        size: object.size,
+                        references: &object.references,
+                        self_reference: object.self_reference,
+                        derivation: object.derivation.as_ref(),
+                    },
+                )?;
+            }
+            and(transaction)
+        })
+    }
+
+    /// Rename a staged tree to its place. An unregistered object that lies there, left by
+    /// a process that died between renaming and registering, goes the other way.
+    fn put_in_place(&self, objects: &Folder, object: &Finished) -> Result<()> {
+        let name = object.path.base_name();
+        let staged = &object.staged;
+        let rename = |flags| {
+            let from = &staged.around.fd;
+            rustix::fs::renameat_with(from, &staged.name[..], &objects.fd, &name, flags)
+        };
+        let finish = || {
+            match rename(RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {
+                    make_accessible(&objects.fd, name.as_bytes())?;
+                    rename(RenameFlags::EXCHANGE)?;
+                }
+                outcome => outcome?,
+            }
+            if object.is_folder {
+                rustix::fs::chmodat(&objects.fd, &name, FOLDER_MODE, AtFlags::empty())?;
+            }
+            Ok::<_, Errno>(())
+        };
+        finish().at("move into the store", objects.path.join(&name))?;
+        if object.is_folder && self.inner.durability == Durability::Full {
+            objects.open_below(name.as_ref())?.sync()?;
+        }
+        Ok(())
+    }
+}

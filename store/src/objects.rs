@@ -1,0 +1,234 @@
+//! What the database knows of objects: asking, and the rows of a new one.
+
+use std::collections::BTreeSet;
+
+use hb_model::{NodeDigest, StorePath};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+
+use crate::{
+    clock::now_seconds,
+    database::Database,
+    error::{Result, StoreError},
+    store::Store,
+};
+
+/// The metadata of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its path.
+    pub path: StorePath,
+    /// The digest of its tree, self-references as they stand.
+    pub digest: NodeDigest,
+    /// The bytes of its files and link targets.
+    pub size: u64,
+    /// The other objects that it refers to.
+    pub references: BTreeSet<StorePath>,
+    /// Whether it refers to itself.
+    pub self_reference: bool,
+    /// The object of the derivation that it came from.
+    pub derivation: Option<StorePath>,
+    /// When it was registered: seconds since 1970.
+    pub registered: i64,
+}
+
+/// The row of an object, as it stands.
+struct ObjectRow {
+    id: i64,
+    name: String,
+    digest: [u8; 32],
+    size: i64,
+    self_reference: bool,
+    derivation: Option<String>,
+    registered: i64,
+}
+
+const COLUMNS: &str = "id, name, digest, size, self_reference, derivation, registered";
+
+impl ObjectRow {
+    fn read(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            digest: row.get(2)?,
+            size: row.get(3)?,
+            self_reference: row.get(4)?,
+            derivation: row.get(5)?,
+            registered: row.get(6)?,
+        })
+    }
+}
+
+impl Store {
+    /// Whether an object is registered.
+    pub fn contains(&self, path: &StorePath) -> Result<bool> {
+        self.inner.database.read(|connection| id_of(connection, path)).map(|id| id.is_some())
+    }
+
+    /// An object's metadata.
+    pub fn info(&self, path: &StorePath) -> Result<Option<ObjectInfo>> {
+        let database = &self.inner.database;
+        let found = database.read(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM objects WHERE name = ?1");
+            let row = connection
+                .prepare_cached(&sql)?
+                .query_row([path.base_name()], ObjectRow::read)
+                .optional()?;
+            row.map(|row| Ok((references_of(connection, row.id)?, row))).transpose()
+        })?;
+        found.map(|(references, row)| assemble(database, row, references)).transpose()
+    }
+
+    /// The objects and all that they refer to, directly or not, each after everything
+    /// that it refers to.
+    pub fn closure(&self, paths: &[StorePath]) -> Result<Vec<StorePath>> {
+        let database = &self.inner.database;
+        for path in paths {
+            if !self.contains(path)? {
+                return Err(StoreError::NotInStore { path: path.clone() });
+            }
+        }
+        let names = database.read(|connection| {
+            let sql = "
+                WITH RECURSIVE reached (id) AS (
+                    SELECT id FROM objects WHERE name IN (SELECT value FROM json_each(?1))
+                    UNION
+                    SELECT reference FROM refs JOIN reached ON referrer = reached.id
+                )
+                SELECT name FROM objects WHERE id IN reached ORDER BY id";
+            names(connection, sql, [json_list(paths)])
+        })?;
+        parse_all(database, names)
+    }
+
+    /// The objects that refer to one directly, itself not among them.
+    pub fn referrers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
+        let database = &self.inner.database;
+        let names = database.read(|connection| {
+            let sql = "
+                SELECT referring.name FROM objects AS target
+                JOIN refs ON reference = target.id
+                JOIN objects AS referring ON referring.id = referrer
+                WHERE target.name = ?1";
+            names(connection, sql, [path.base_name()])
+        })?;
+        parse_all(database, names)
+    }
+
+    /// All objects, each after everything that it refers to.
+    pub fn list(&self) -> Result<Vec<StorePath>> {
+        let database = &self.inner.database;
+        let sql = "SELECT name FROM objects ORDER BY id";
+        parse_all(database, database.read(|connection| names(connection, sql, []))?)
+    }
+}
+
+/// What is registered of a new object.
+pub(crate) struct NewObject<'a> {
+    pub(crate) path: &'a StorePath,
+    pub(crate) digest: NodeDigest,
+    pub(crate) size: u64,
+    pub(crate) references: &'a BTreeSet<StorePath>,
+    pub(crate) self_reference: bool,
+    pub(crate) derivation: Option<&'a StorePath>,
+}
+
+/// The row and the digest of a registered object.
+pub(crate) fn registered(
+    connection: &Connection,
+    path: &StorePath,
+) -> rusqlite::Result<Option<(i64, NodeDigest)>> {
+    connection
+        .prepare_cached("SELECT id, digest FROM objects WHERE name = ?1")?
+        .query_row([path.base_name()], |row| Ok((row.get(0)?, NodeDigest::from_bytes(row.get(1)?))))
+        .optional()
+}
+
+/// Write the rows of an object that is not registered; its references must be.
+pub(crate) fn register(
+    database: &Database,
+    transaction: &Transaction,
+    object: &NewObject,
+) -> Result<i64> {
+    let error = |error| database.error(error);
+    let mut references = Vec::with_capacity(object.references.len());
+    for reference in object.references {
+        let id = id_of(transaction, reference).map_err(error)?;
+        references.push(id.ok_or_else(|| StoreError::MissingReference {
+            path: object.path.clone(),
+            reference: reference.clone(),
+        })?);
+    }
+    insert(transaction, object, &references).map_err(error)
+}
+
+fn insert(
+    transaction: &Transaction,
+    object: &NewObject,
+    references: &[i64],
+) -> rusqlite::Result<i64> {
+    let sql = "INSERT INTO objects (name, digest, size, self_reference, derivation, registered)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    transaction.prepare_cached(sql)?.execute(params![
+        object.path.base_name(),
+        object.digest.as_bytes(),
+        object.size as i64,
+        object.self_reference,
+        object.derivation.map(StorePath::base_name),
+        now_seconds(),
+    ])?;
+    let id = transaction.last_insert_rowid();
+    let mut add = transaction.prepare_cached("INSERT INTO refs VALUES (?1, ?2)")?;
+    for reference in references {
+        add.execute([id, *reference])?;
+    }
+    Ok(id)
+}
+
+fn id_of(connection: &Connection, path: &StorePath) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM objects WHERE name = ?1")?
+        .query_row([path.base_name()], |row| row.get(0))
+        .optional()
+}
+
+fn references_of(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT name FROM refs JOIN objects ON id = reference WHERE referrer = ?1";
+    names(connection, sql, [id])
+}
+
+fn assemble(database: &Database, row: ObjectRow, references: Vec<String>) -> Result<ObjectInfo> {
+    Ok(ObjectInfo {
+        path: parse(database, &row.name)?,
+        digest: NodeDigest::from_bytes(row.digest),
+        size: row.size as u64,
+        references: parse_all(database, references)?,
+        self_reference: row.self_reference,
+        derivation: row.derivation.map(|name| parse(database, &name)).transpose()?,
+        registered: row.registered,
+    })
+}
+
+pub(crate) fn names(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<String>> {
+    connection.prepare_cached(sql)?.query_map(parameters, |row| row.get(0))?.collect()
+}
+
+/// Names as a JSON list; none of their characters needs escaping.
+fn json_list(paths: &[StorePath]) -> String {
+    let quoted: Vec<_> = paths.iter().map(|path| format!("\"{}\"", path.base_name())).collect();
+    format!("[{}]", quoted.join(","))
+}
+
+pub(crate) fn parse(database: &Database, name: &str) -> Result<StorePath> {
+    StorePath::from_base_name(name).map_err(|error| database.damaged(error.to_string()))
+}
+
+pub(crate) fn parse_all<C: FromIterator<StorePath>>(
+    database: &Database,
+    names: Vec<String>,
+) -> Result<C> {
+    names.iter().map(|name| parse(database, name)).collect()
+}

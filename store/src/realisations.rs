@@ -1,0 +1,187 @@
+//! What resolved derivations turned out to make.
+
+use std::collections::BTreeSet;
+
+use hb_model::{NodeDigest, OutputName, Realisation, RealisationKey, ResolvedId, StorePath};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+use crate::{
+    database::Database,
+    error::{Result, StoreError},
+    objects::{parse, registered},
+    store::Store,
+};
+
+/// Who found a realisation out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A build in this store.
+    Local,
+    /// Another store that is trusted.
+    Foreign,
+}
+
+impl Origin {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// A realisation as this store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What was built, and what came out.
+    pub realisation: Realisation,
+    /// The object of the derivation as evaluated, if it was recorded.
+    pub derivation: Option<StorePath>,
+    /// Who found it out.
+    pub origin: Origin,
+}
+
+/// A row, joined with its object.
+struct RealisationRow {
+    resolved: [u8; 32],
+    output: String,
+    name: String,
+    derivation: Option<String>,
+    isolation: String,
+    builder: String,
+    origin: String,
+}
+
+const SELECT: &str = "
+    SELECT resolved, output, name, realisations.derivation, isolation, builder, origin
+    FROM realisations JOIN objects ON id = object";
+
+impl RealisationRow {
+    fn read(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            resolved: row.get(0)?,
+            output: row.get(1)?,
+            name: row.get(2)?,
+            derivation: row.get(3)?,
+            isolation: row.get(4)?,
+            builder: row.get(5)?,
+            origin: row.get(6)?,
+        })
+    }
+}
+
+impl Store {
+    /// The realisation recorded for a key. Its object is registered; [`Store::hold`] it
+    /// before relying on that.
+    pub fn realisation(&self, key: &RealisationKey) -> Result<Option<Recorded>> {
+        let row = self.inner.database.read(|connection| {
+            connection
+                .prepare_cached(&format!("{SELECT} WHERE resolved = ?1 AND output = ?2"))?
+                .query_row(
+                    params![key.resolved.as_bytes(), key.output.as_str()],
+                    RealisationRow::read,
+                )
+                .optional()
+        })?;
+        match row {
+            Some(row) => self.assemble(row),
+            None => Ok(None),
+        }
+    }
+
+    /// The realisations that came out as an object.
+    pub fn realisations_of(&self, path: &StorePath) -> Result<Vec<Recorded>> {
+        self.realisations("name", path)
+    }
+
+    /// The realisations of a derivation, by its object.
+    pub fn realisations_by_derivation(&self, derivation: &StorePath) -> Result<Vec<Recorded>> {
+        self.realisations("realisations.derivation", derivation)
+    }
+
+    /// Record a realisation whose object is in the store. A local one replaces a
+    /// foreign one; otherwise the one that is there stays.
+    pub fn register_realisation(&self, recorded: &Recorded) -> Result<()> {
+        self.inner
+            .database
+            .transact(|transaction| record(&self.inner.database, transaction, recorded))
+    }
+
+    fn realisations(&self, column: &str, path: &StorePath) -> Result<Vec<Recorded>> {
+        let rows: Vec<_> = self.inner.database.read(|connection| {
+            connection
+                .prepare_cached(&format!("{SELECT} WHERE {column} = ?1 ORDER BY resolved, output"))?
+                .query_map([path.base_name()], RealisationRow::read)?
+                .collect()
+        })?;
+        let found: Result<Vec<_>> = rows.into_iter().map(|row| self.assemble(row)).collect();
+        Ok(found?.into_iter().flatten().collect())
+    }
+
+    /// `None` if the object has gone since its row was read.
+    fn assemble(&self, row: RealisationRow) -> Result<Option<Recorded>> {
+        let database = &self.inner.database;
+        let damaged = |what: &str| database.damaged(format!("a realisation has the {what}"));
+        let path = parse(database, &row.name)?;
+        let Some(info) = self.info(&path)? else { return Ok(None) };
+        let own = info.self_reference.then(|| path.clone());
+        let realisation = Realisation {
+            key: RealisationKey {
+                resolved: ResolvedId::from_bytes(row.resolved),
+                output: OutputName::new(&row.output)
+                    .map_err(|_| damaged(&format!("output ‘{}’", row.output)))?,
+            },
+            path,
+            digest: info.digest,
+            references: info.references.into_iter().chain(own).collect::<BTreeSet<_>>(),
+            isolation: row
+                .isolation
+                .parse()
+                .map_err(|()| damaged(&format!("isolation ‘{}’", row.isolation)))?,
+            builder: row.builder,
+        };
+        let derivation = row.derivation.map(|name| parse(database, &name)).transpose()?;
+        let origin = [Origin::Local, Origin::Foreign]
+            .into_iter()
+            .find(|origin| origin.as_str() == row.origin)
+            .ok_or_else(|| damaged(&format!("origin ‘{}’", row.origin)))?;
+        Ok(Some(Recorded { realisation, derivation, origin }))
+    }
+}
+
+/// Write a realisation's row, unless one that counts more is there.
+pub(crate) fn record(
+    database: &Database,
+    transaction: &Transaction,
+    recorded: &Recorded,
+) -> Result<()> {
+    let Realisation { key, path, digest, isolation, builder, .. } = &recorded.realisation;
+    let object: Option<(i64, NodeDigest)> =
+        registered(transaction, path).map_err(|error| database.error(error))?;
+    let (object, registered) =
+        object.ok_or_else(|| StoreError::NotInStore { path: path.clone() })?;
+    if registered != *digest {
+        return Err(StoreError::TwoDigests { path: path.clone(), registered, got: *digest });
+    }
+    let write = || {
+        let sql = "
+            INSERT INTO realisations
+                (resolved, output, object, derivation, isolation, builder, origin)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            ON CONFLICT DO UPDATE SET
+                object = excluded.object, derivation = excluded.derivation,
+                isolation = excluded.isolation, builder = excluded.builder,
+                origin = excluded.origin
+            WHERE origin = 'foreign' AND excluded.origin = 'local'";
+        transaction.prepare_cached(sql)?.execute(params![
+            key.resolved.as_bytes(),
+            key.output.as_str(),
+            object,
+            recorded.derivation.as_ref().map(StorePath::base_name),
+            isolation.as_str(),
+            builder,
+            recorded.origin.as_str(),
+        ])
+    };
+    write().map(|_| ()).map_err(|error| database.error(error))
+}

@@ -1,0 +1,186 @@
+//! What one process has in the store while it lives: a folder for what it stages, and
+//! the list of the objects that it needs (its temporary roots).
+//!
+//! The folder holds `lock`, under `flock` for as long as the process lives; `held`, one
+//! object per line; and what is being staged. Whoever opens the store for writing
+//! removes the folders whose lock is free: their processes are dead.
+
+use std::{
+    collections::HashSet,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    process,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hb_model::StorePath;
+
+use crate::{
+    disk::{Folder, remove_tree},
+    error::{Context as _, Result},
+    layout::Layout,
+    lock::{lock_exclusive, open_lock, try_exclusive},
+};
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The session's own folder.
+    pub(crate) folder: Folder,
+    staging: Folder,
+    name: String,
+    counter: AtomicU64,
+    held: Mutex<Held>,
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Held {
+    file: File,
+    place: PathBuf,
+    gc_lock: File,
+    gc_lock_place: PathBuf,
+    known: HashSet<StorePath>,
+}
+
+impl Session {
+    /// Begin a session, and clear away what dead ones left.
+    pub(crate) fn start(layout: &Layout) -> Result<Self> {
+        let staging = Folder::open(&layout.staging())?;
+        let beginning = lock_exclusive(&layout.sessions_lock())?;
+        let name = make_own_folder(&staging)?;
+        let folder = staging.open_below(name.as_ref())?;
+        let lock = open_lock(&folder.path.join("lock"))?;
+        lock.lock().at("lock", &folder.path)?;
+        let place = folder.path.join("held");
+        let mut options = OpenOptions::new();
+        let file =
+            options.append(true).create_new(true).mode(0o644).open(&place).at("create", &place)?;
+        let dead = take_over_dead(&staging, &folder, &name)?;
+        drop(beginning);
+        for left in dead {
+            remove_tree(&folder, left.as_bytes())?;
+        }
+        let gc_lock_place = layout.gc_lock();
+        let gc_lock = open_lock(&gc_lock_place)?;
+        let held = Held { file, place, gc_lock, gc_lock_place, known: HashSet::new() };
+        Ok(Self {
+            folder,
+            staging,
+            name,
+            counter: AtomicU64::new(0),
+            held: Mutex::new(held),
+            _lock: lock,
+        })
+    }
+
+    /// A name in the session's folder that nothing has yet.
+    pub(crate) fn fresh_name(&self, what: &str) -> String {
+        format!("{what}-{}", self.counter.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Name objects that gc must leave, with all that they refer to, and run `check`
+    /// while gc cannot begin. What `check` sees stays true until the session ends.
+    pub(crate) fn hold<'a, T>(
+        &self,
+        paths: impl IntoIterator<Item = &'a StorePath>,
+        check: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let mut held = self.held();
+        let new: Vec<_> =
+            paths.into_iter().filter(|path| !held.known.contains(*path)).cloned().collect();
+        held.gc_lock.lock_shared().at("lock", &held.gc_lock_place)?;
+        let outcome = held.append(&new).and_then(|()| check());
+        held.gc_lock.unlock().at("unlock", &held.gc_lock_place)?;
+        outcome
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn append(&mut self, new: &[StorePath]) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let lines: String = new.iter().map(|path| path.base_name() + "\n").collect();
+        self.file.write_all(lines.as_bytes()).at("write", &self.place)?;
+        self.known.extend(new.iter().cloned());
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by whoever opens the store next.
+        let _ = remove_tree(&self.staging, self.name.as_bytes());
+    }
+}
+
+/// A folder named after this process. Its number may be in use where several containers
+/// share a store, or several sessions live in one process.
+fn make_own_folder(staging: &Folder) -> Result<String> {
+    let mut attempt = 0u64;
+    loop {
+        let name = format!("{}.{attempt}", process::id());
+        let path = staging.path.join(&name);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(name),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
+            Err(error) => return Err(error).at("create the folder", &path),
+        }
+    }
+}
+
+/// Move the folders of dead sessions into our own; their new names.
+fn take_over_dead(staging: &Folder, own: &Folder, own_name: &str) -> Result<Vec<String>> {
+    let mut taken = Vec::new();
+    for entry in fs::read_dir(&staging.path).at("read the folder", &staging.path)? {
+        let entry = entry.at("read the folder", &staging.path)?;
+        if entry.file_name() == own_name || is_alive(&entry.path())? {
+            continue;
+        }
+        let name = format!("dead-{}", taken.len());
+        match fs::rename(entry.path(), own.path.join(&name)) {
+            Ok(()) => taken.push(name),
+            // It was just ending by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).at("move", entry.path()),
+        }
+    }
+    Ok(taken)
+}
+
+fn is_alive(session: &Path) -> Result<bool> {
+    let place = session.join("lock");
+    match File::open(&place) {
+        Ok(file) => Ok(!try_exclusive(&file, &place)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        Err(error) => Err(error).at("open the lock", place),
+    }
+}
+
+/// The objects that living sessions need. Must be called under the gc lock.
+pub(crate) fn held_by_sessions(layout: &Layout) -> Result<HashSet<StorePath>> {
+    let staging = layout.staging();
+    let mut paths = HashSet::new();
+    for entry in fs::read_dir(&staging).at("read the folder", &staging)? {
+        let entry = entry.at("read the folder", &staging)?;
+        let place = entry.path().join("held");
+        match fs::read_to_string(&place) {
+            Ok(text) => {
+                paths.extend(text.lines().filter_map(|line| StorePath::from_base_name(line).ok()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).at("read", place),
+        }
+    }
+    Ok(paths)
+}

@@ -1,0 +1,124 @@
+//! The handle on a store.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use hb_model::StorePath;
+
+use crate::{
+    database::Database,
+    disk::Folder,
+    error::{Result, StoreError},
+    layout::Layout,
+    lock::lock_exclusive,
+    session::Session,
+};
+
+/// What the caller is going to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Look only; the store must exist, and may lie on a read-only file system.
+    Read,
+    /// Change as well; the store is made if it is missing.
+    Write,
+}
+
+/// What a power failure may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was registered.
+    #[default]
+    Full,
+    /// Everything: nothing is flushed. For throw-away stores and file systems that keep
+    /// nothing anyway. A killed process still loses nothing.
+    Relaxed,
+}
+
+/// A store; clones are handles on the same one. All functions may block.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) database: Database,
+    pub(crate) durability: Durability,
+    /// What writing needs; absent in a store opened for reading.
+    writer: Option<Writer>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) session: Session,
+    /// The folder of the objects.
+    pub(crate) objects: Folder,
+}
+
+impl Store {
+    /// Open the store below `root`.
+    pub fn open(root: &Path, mode: OpenMode) -> Result<Self> {
+        Self::open_with(root, mode, Durability::Full)
+    }
+
+    /// Open the store below `root` with another bargain about power failures.
+    pub fn open_with(root: &Path, mode: OpenMode, durability: Durability) -> Result<Self> {
+        let layout = Layout::new(root);
+        if mode == OpenMode::Read {
+            if !layout.database().exists() {
+                return Err(StoreError::NoStore { root: root.to_owned() });
+            }
+            let database = Database::open(&layout.database(), mode, durability)?;
+            let inner = Inner { layout, database, durability, writer: None };
+            return Ok(Self { inner: Arc::new(inner) });
+        }
+        layout.create()?;
+        let opening = lock_exclusive(&layout.sessions_lock())?;
+        let database = Database::open(&layout.database(), mode, durability)?;
+        drop(opening);
+        let objects = Folder::open(&layout.objects())?;
+        let session = Session::start(&layout)?;
+        let writer = Some(Writer { session, objects });
+        Ok(Self { inner: Arc::new(Inner { layout, database, durability, writer }) })
+    }
+
+    /// The folder that everything lies below.
+    pub fn root(&self) -> &Path {
+        self.inner.layout.root()
+    }
+
+    /// Where an object lies, or would.
+    pub fn physical(&self, path: &StorePath) -> PathBuf {
+        self.inner.layout.object(path)
+    }
+
+    /// Keep objects, and all that they refer to, from gc for as long as this store is
+    /// open. Returns those that are not in the store, and are therefore not kept yet;
+    /// they will be if they are added later.
+    ///
+    /// What a process has asked the store about can vanish under it until it is held.
+    pub fn hold(&self, paths: &[StorePath]) -> Result<Vec<StorePath>> {
+        let missing = || {
+            paths
+                .iter()
+                .filter_map(|path| match self.contains(path) {
+                    Ok(true) => None,
+                    Ok(false) => Some(Ok(path.clone())),
+                    Err(error) => Some(Err(error)),
+                })
+                .collect()
+        };
+        match &self.inner.writer {
+            Some(writer) => writer.session.hold(paths, missing),
+            None => missing(),
+        }
+    }
+
+    pub(crate) fn writer(&self) -> Result<&Writer> {
+        let root = || self.root().to_owned();
+        self.inner.writer.as_ref().ok_or_else(|| StoreError::OpenedForReading { root: root() })
+    }
+}

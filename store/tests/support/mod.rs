@@ -1,0 +1,114 @@
+//! What all tests of the store need: a store in a folder of its own, and builds.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hb_model::{Isolation, OutputName, Realisation, ResolvedId, StoreName, StorePath};
+use hb_store::{Built, BuiltOutput, OpenMode, Store, StoreError};
+use tempfile::TempDir;
+
+pub struct Fixture {
+    pub store: Store,
+    pub folder: TempDir,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("hb"), OpenMode::Write).unwrap();
+        Self { store, folder }
+    }
+
+    /// A path beside the store.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// A file beside the store.
+    pub fn write(&self, relative: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub fn add(&self, name_text: &str, text: &str) -> StorePath {
+        self.store.add_file(&name(name_text), text.as_bytes(), false, &BTreeSet::new()).unwrap()
+    }
+
+    pub fn add_with(&self, name_text: &str, text: &str, refs: &[&StorePath]) -> StorePath {
+        let refs = refs.iter().copied().cloned().collect();
+        self.store.add_file(&name(name_text), text.as_bytes(), false, &refs).unwrap()
+    }
+
+    /// The store as another process would open it, after ours has ended.
+    pub fn reopen(self) -> Self {
+        let Self { store, folder } = self;
+        drop(store);
+        let store = Store::open(&folder.path().join("hb"), OpenMode::Write).unwrap();
+        Self { store, folder }
+    }
+
+    /// Carry out a build called `label`: `make` is given each output's place, name and
+    /// the scratch paths of all.
+    pub fn build(
+        &self,
+        label: &str,
+        outputs: &[&str],
+        inputs: &[StorePath],
+        make: impl Fn(&Path, &str, &BTreeMap<String, StorePath>),
+    ) -> Built {
+        let resolved = resolved(label);
+        let work = self.path(&format!("work-{label}"));
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work).unwrap();
+        let scratch: BTreeMap<_, _> = outputs
+            .iter()
+            .map(|output_text| {
+                let output = OutputName::new(output_text).unwrap();
+                let object = output.object_name(&name(label)).unwrap();
+                ((*output_text).to_owned(), StorePath::scratch(&resolved, &output, object, 0))
+            })
+            .collect();
+        let mut built = BTreeMap::new();
+        for (output, path) in &scratch {
+            let at = work.join(path.base_name());
+            make(&at, output, &scratch);
+            let from = BuiltOutput { at, scratch: path.clone() };
+            built.insert(OutputName::new(output).unwrap(), from);
+        }
+        Built {
+            resolved,
+            derivation: None,
+            outputs: built,
+            fixed: None,
+            candidates: inputs.iter().cloned().collect(),
+            implied_references: BTreeSet::new(),
+            isolation: Isolation::Filtered,
+            builder: "hb test".into(),
+        }
+    }
+
+    /// Build and publish one output, a file.
+    pub fn publish_text(&self, label: &str, text: &str) -> Realisation {
+        let built = self.build(label, &["out"], &[], |at, _, _| fs::write(at, text).unwrap());
+        self.publish(&built).unwrap().remove("out").unwrap()
+    }
+
+    pub fn publish(&self, built: &Built) -> Result<BTreeMap<String, Realisation>, StoreError> {
+        let published = self.store.publish(built)?;
+        Ok(published.into_iter().map(|(output, it)| (output.to_string(), it)).collect())
+    }
+}
+
+pub fn name(text: &str) -> StoreName {
+    StoreName::new(text).unwrap()
+}
+
+pub fn resolved(label: &str) -> ResolvedId {
+    ResolvedId::from_bytes(*hb_model::ContentDigest::of(label.as_bytes()).as_bytes())
+}
