@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hb_lang::Span;
+use hb_lang::{Dialect, Span};
 
 /// A byte of some text of the evaluation; zero is no place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,8 @@ pub struct Source {
     pub is_file: bool,
     /// The text.
     pub text: Arc<str>,
+    /// The language that it is in.
+    pub dialect: Dialect,
     base: u32,
 }
 
@@ -50,11 +52,17 @@ pub struct Sources {
 
 impl Sources {
     /// Add a text; `None` once all texts together exceed four gigabytes.
-    pub fn add(&mut self, name: String, is_file: bool, text: Arc<str>) -> Option<SourceId> {
+    pub fn add(
+        &mut self,
+        name: String,
+        is_file: bool,
+        text: Arc<str>,
+        dialect: Dialect,
+    ) -> Option<SourceId> {
         let base = self.end.checked_add(1)?;
         let length = u32::try_from(text.len()).ok()?;
         self.end = base.checked_add(length)?.checked_add(1)?;
-        self.all.push(Source { name, is_file, text, base });
+        self.all.push(Source { name, is_file, text, dialect, base });
         Some(SourceId(self.all.len() as u32 - 1))
     }
 
@@ -109,8 +117,8 @@ mod tests {
     #[test]
     fn a_position_finds_its_text_and_byte() {
         let mut sources = Sources::default();
-        let a = sources.add("a".into(), true, "one".into()).expect("fits");
-        let b = sources.add("b".into(), true, "x\ny = 1".into()).expect("fits");
+        let a = sources.add("a".into(), true, "one".into(), Dialect::Nix).expect("fits");
+        let b = sources.add("b".into(), true, "x\ny = 1".into(), Dialect::Nix).expect("fits");
         assert_eq!(sources.locate(sources.pos(a, 3)), Some((a, 3)));
         assert_eq!(sources.locate(sources.pos(b, 0)), Some((b, 0)));
         assert_eq!(sources.locate(Pos::NONE), None);

@@ -12,6 +12,8 @@
 mod attrs;
 mod collect;
 mod object;
+#[cfg(test)]
+mod tests;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
@@ -29,6 +31,9 @@ const BLOCK_BYTES: usize = 256 * 1024;
 
 /// Cells hold at most this many words; what is larger has an allocation of its own.
 const MAX_CELL_WORDS: usize = 1024;
+
+/// Elements of a list or bytes of a string: a header holds 32 bits.
+pub(crate) const MAX_LENGTH: usize = u32::MAX as usize;
 
 /// The sizes of cells in words: no more than a quarter of a cell is wasted.
 const CELL_WORDS: [u16; 30] = [
@@ -123,6 +128,7 @@ impl Heap {
     #[inline(always)]
     fn allocate(&mut self, kind: Kind, small: usize, extra: usize, payload_words: usize) -> Obj {
         debug_assert!(payload_words > 0, "a free cell needs a word for its link");
+        assert!(extra <= MAX_LENGTH, "no value has more than four thousand million parts");
         let words = payload_words + 1;
         let header = Header { kind, flags: 0, small: small as u16, extra: extra as u32 };
         if words > MAX_CELL_WORDS {

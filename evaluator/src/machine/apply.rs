@@ -186,7 +186,7 @@ impl Machine {
             .map(|near| format!("‘{near}’ was given: did you mean ‘{wanted}’?"));
         let place =
             place.zip(field(name)).map(|(place, field)| Place { span: field.span, ..place });
-        Error::from(Fault::MissingArgument { function, name: wanted.clone() })
+        self.at_call(Fault::MissingArgument { function, name: wanted.clone() })
             .with_label(place, format!("‘{wanted}’ has no default"))
             .with_help(help)
     }

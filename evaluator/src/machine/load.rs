@@ -105,7 +105,7 @@ impl Machine {
         dialect: Dialect,
         scope: Option<Attrs>,
     ) -> Eval<Value> {
-        let Some(source) = self.sources.add(name, is_file, text.clone()) else {
+        let Some(source) = self.sources.add(name, is_file, text.clone(), dialect) else {
             return Err(Fault::TextsTooLarge.into());
         };
         let parsed = parse_program(&text, dialect);

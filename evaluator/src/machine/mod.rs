@@ -49,6 +49,9 @@ const MAX_FRAMES: usize = 4_000_000;
 const RED_ZONE: usize = 256 * 1024;
 const STACK_SEGMENT: usize = 4 * 1024 * 1024;
 
+/// Stack values and frames that are kept beyond those in use.
+const SPARE_STACK: usize = 64 * 1024;
+
 /// The instruction that every entry from native code returns to.
 const EXIT: u32 = 0;
 
@@ -259,6 +262,9 @@ impl Machine {
             }
             globals.mark(marker);
         });
+        // What deep recursion needed once is not kept for ever.
+        stack.shrink_to(2 * stack.len() + SPARE_STACK);
+        frames.shrink_to(2 * frames.len() + SPARE_STACK);
     }
 
     /// The table's entry for a builtin's number.

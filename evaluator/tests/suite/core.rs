@@ -118,3 +118,17 @@ fn recursion_ends_in_an_error() {
         &["eval.infinite-recursion", "‘a’ needs ‘b’", "‘b’ needs ‘c’", "‘c’ needs ‘a’"],
     );
 }
+
+#[test]
+fn a_fault_shows_both_of_its_ends() {
+    let both = "let\n  port = \"80\";\n  next = port + 1;\nin next";
+    check_error(both, &["label at line 3, columns 10 to 17", "‘port’ is bound here"]);
+    check_error("let c = { n = [ ]; }; in \"${c.n}\"", &["‘n’ is bound here"]);
+    check_error("let f = 1; in f 2", &["eval.not-a-function", "‘f’ is bound here"]);
+    check_error("(x: x.a) 1", &["‘x’ is what the caller gave"]);
+    check_error(
+        "let f = { name, b ? 1 }: name; in f { nam = 1; }",
+        &["label at line 1, columns 35 to 48", "‘name’ has no default", "did you mean ‘name’?"],
+    );
+    check_error("{ name = 1; }.nmae", &["the set has this one", "did you mean ‘name’?"]);
+}

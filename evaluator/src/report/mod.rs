@@ -1,5 +1,7 @@
 //! Errors as miette diagnostics: the one place where facts become words for people.
 
+mod blame;
+
 use std::sync::Arc;
 
 use hb_lang::{Diagnostic as Problem, Severity};
@@ -66,6 +68,9 @@ impl Report {
             return Self::of_problems(*source_id, problems, sources);
         }
         let mut labels = details.labels.clone();
+        if let Some(shown) = details.labels.first() {
+            labels.extend(blame::definitions(&details.fault, shown.place, sources));
+        }
         if let Fault::InfiniteRecursion { cycle } = &details.fault {
             for (i, step) in cycle.iter().enumerate() {
                 let Some(place) = step.place else { continue };

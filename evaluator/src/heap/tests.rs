@@ -1,0 +1,112 @@
+//! The heap by itself: what survives, what is given back, and what `//` makes.
+
+use super::{Attrs, BLOCK_BYTES, Heap};
+use crate::context::ContextId;
+use crate::source::Pos;
+use crate::symbol::Symbol;
+use crate::value::Value;
+
+fn string(heap: &mut Heap, text: &str) -> Value {
+    heap.string(text.as_bytes(), ContextId::EMPTY)
+}
+
+fn set(heap: &mut Heap, names: impl IntoIterator<Item = u32>, value: i64) -> Attrs {
+    let attributes = names
+        .into_iter()
+        .map(|name| (Symbol(name), Pos(name), Value::small_int(value).expect("small")));
+    let attributes = attributes.collect();
+    heap.attrs(attributes).as_attrs().expect("a set")
+}
+
+#[test]
+fn what_the_roots_reach_survives_and_the_rest_is_given_back() {
+    let mut heap = Heap::new(false);
+    let mut kept = Vec::new();
+    for i in 0..100_000 {
+        let text = string(&mut heap, &format!("text number {i}"));
+        if i % 1000 == 0 {
+            kept.push(text);
+        }
+    }
+    let mut root = heap.list(&kept);
+    let before = heap.blocks.len();
+    heap.collect(|marker| root = marker.value(root));
+    let items = root.as_list().expect("a list");
+    for (i, item) in items.iter().enumerate() {
+        assert_eq!(item.as_bytes(), Some(format!("text number {}", i * 1000).as_bytes()));
+    }
+    heap.collect(|_| {});
+    assert!(heap.blocks.len() < before, "{} of {before} blocks are left", heap.blocks.len());
+    assert!(heap.blocks.len() <= 3, "only the constants' blocks stay");
+}
+
+#[test]
+fn freed_cells_are_used_again() {
+    let mut heap = Heap::new(false);
+    for _ in 0..10 {
+        for _ in 0..BLOCK_BYTES / 32 {
+            heap.float(1.5);
+        }
+        heap.collect(|_| {});
+    }
+    assert!(heap.blocks.len() <= 4, "{} blocks", heap.blocks.len());
+}
+
+#[test]
+fn large_objects_are_given_back() {
+    let mut heap = Heap::new(false);
+    let root = heap.list(&vec![Value::NULL; 100_000]);
+    heap.collect(|marker| {
+        marker.value(root);
+    });
+    assert_eq!(root.as_list().map(<[Value]>::len), Some(100_000));
+    heap.collect(|_| {});
+    assert!(heap.large.is_empty());
+}
+
+#[test]
+fn a_forced_thunk_gives_way_to_its_value() {
+    let mut heap = Heap::new(false);
+    let thunk = heap.thunk(0, 2);
+    let list = heap.list(&[Value::thunk(thunk)]);
+    thunk.resolve(Value::TRUE);
+    heap.collect(|marker| {
+        marker.value(list);
+    });
+    assert_eq!(list.as_list(), Some(&[Value::TRUE][..]));
+}
+
+#[test]
+fn layered_updates_mean_what_flat_ones_do() {
+    let mut heap = Heap::new(false);
+    let mut layered = set(&mut heap, 0..200, 0);
+    let mut expected: std::collections::BTreeMap<u32, i64> = (0..200).map(|i| (i, 0)).collect();
+    // Names spread over old and new ones, in no order.
+    for step in 0..500u32 {
+        let name = step * 7919 % 400;
+        let one = set(&mut heap, [name], i64::from(step));
+        layered = heap.update(layered, one).as_attrs().expect("a set");
+        expected.insert(name, i64::from(step));
+        assert_eq!(layered.len(), expected.len());
+        assert_eq!(layered.get(Symbol(name)).and_then(Value::as_int), Some(i64::from(step)));
+    }
+    let flat = heap.flat(layered);
+    let found: Vec<_> = flat.iter().map(|(name, _, v)| (name.0, v.as_int())).collect();
+    let expected: Vec<_> = expected.into_iter().map(|(name, value)| (name, Some(value))).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_slice_shares_its_list() {
+    let mut heap = Heap::new(false);
+    let items: Vec<Value> = (0..100).filter_map(Value::small_int).collect();
+    let list = heap.list(&items);
+    let tail = heap.slice(list, 1, 99);
+    let inner = heap.slice(tail, 1, 90);
+    assert_eq!(inner.as_list(), Some(&items[2..92]));
+    assert_eq!(heap.slice(list, 100, 5).as_list(), Some(&[][..]));
+    heap.collect(|marker| {
+        marker.value(inner);
+    });
+    assert_eq!(inner.as_list(), Some(&items[2..92]));
+}
