@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hb_lang::{Diagnostic, Dialect, Severity};
 use hb_lang::suggest::nearest;
+use hb_lang::{Diagnostic, Dialect, Severity};
 use hb_model::{Derivation, DerivationId};
 
 use crate::error::{Eval, Fault};

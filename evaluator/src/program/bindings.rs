@@ -6,10 +6,11 @@
 use hb_lang::Span;
 use hb_lang::ast::{BindingValue, Bindings, Expr, ExprId, Field, Name};
 
-use super::compile::{Compiler, Known};
+use super::compile::Compiler;
 use super::function::Variable;
 use super::op::{Infix, Op, Source};
 use super::scope::Meaning;
+use super::variables::Known;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
 use crate::value::Value;

@@ -6,14 +6,14 @@
 
 use std::path::PathBuf;
 
-use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, Param, UnaryOp};
-use hb_lang::suggest::nearest;
+use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, UnaryOp};
 use hb_lang::{Diagnostic, Dialect, Span};
 
 use super::function::{Function, Variable};
 use super::op::{Infix, Op, Source};
-use super::scope::{Meaning, Scopes, With};
-use super::{Eager, EagerSelect, Operand, Pattern, PatternField, Prototype};
+use super::scope::{Scopes, With};
+use super::variables::Known;
+use super::{Eager, EagerSelect, Operand, Prototype};
 use crate::heap::Attrs;
 use crate::machine::Machine;
 use crate::source::SourceId;
@@ -27,9 +27,6 @@ const STACK_SEGMENT: usize = 2 * 1024 * 1024;
 /// Literals with at most this many elements are made at once where a thunk would do,
 /// if every element is at hand.
 const SMALL_LITERAL: usize = 8;
-
-/// Patterns and calls that have more than this are an error of size.
-const MAX_ARITY: usize = 250;
 
 /// What is compiled.
 pub(crate) struct Unit {
@@ -83,14 +80,6 @@ pub(super) struct Compiler<'a> {
     pub(super) problems: Vec<Diagnostic>,
     pub(super) machine: &'a mut Machine,
     pub(super) unit: Unit,
-}
-
-/// What a call's function or a name is known to be.
-pub(super) enum Known {
-    Variable(Variable),
-    Constant(Value),
-    Dynamic,
-    Undefined,
 }
 
 impl Compiler<'_> {
@@ -202,150 +191,6 @@ impl Compiler<'_> {
     pub(super) fn delayed(&mut self, id: ExprId, name: Option<Symbol>) -> u32 {
         let span = self.ast.span(id);
         self.nested(0, name, None, span, |compiler| compiler.body(id, Op::Update))
-    }
-
-    // Variables.
-
-    /// What a name means here.
-    pub(super) fn lookup(&mut self, name: Name) -> Known {
-        match self.scopes.innermost(name) {
-            Some(Meaning::Variable(variable)) => return Known::Variable(variable),
-            Some(Meaning::Constant(value)) => return Known::Constant(value),
-            None => {}
-        }
-        let symbol = self.symbol(name);
-        if let Some(value) = self.unit.scope.and_then(|scope| scope.get(symbol)) {
-            return Known::Constant(value);
-        }
-        if let Some(value) = self.machine.globals().get(symbol, self.unit.dialect) {
-            return Known::Constant(value);
-        }
-        match self.scopes.withs.last() {
-            None => Known::Undefined,
-            Some(With::Builtins) => match self.machine.builtins_set().get(symbol) {
-                Some(value) => Known::Constant(value),
-                None => Known::Dynamic,
-            },
-            Some(With::Variable(_)) => Known::Dynamic,
-        }
-    }
-
-    /// What an expression is known to be without running anything.
-    pub(super) fn known(&mut self, id: ExprId) -> Known {
-        match self.ast.expr(id) {
-            Expr::Var(name) => self.lookup(*name),
-            Expr::Select { base, path, default: None } => {
-                let [AttrName::Static { name, .. }] = path.as_slice() else {
-                    return Known::Dynamic;
-                };
-                let Known::Constant(set) = self.known(*base) else { return Known::Dynamic };
-                let builtins = self.machine.globals().is_builtins(set);
-                match builtins.and_then(|builtins| builtins.get(self.symbol(*name))) {
-                    Some(value) => Known::Constant(value),
-                    None => Known::Dynamic,
-                }
-            }
-            _ => self.literal(id).map_or(Known::Dynamic, Known::Constant),
-        }
-    }
-
-    /// The value of a constant expression.
-    pub(super) fn literal(&mut self, id: ExprId) -> Option<Value> {
-        match self.ast.expr(id) {
-            Expr::Int(number) => Some(self.machine.int(*number)),
-            Expr::Float(number) => Some(self.machine.float(*number)),
-            Expr::Str(parts) => self.constant_text(parts).map(|text| self.machine.string(text)),
-            Expr::List(items) if items.is_empty() => Some(self.machine.heap.empty_list()),
-            Expr::Attrs { bindings, .. }
-                if bindings.fixed.is_empty()
-                    && bindings.dynamic.is_empty()
-                    && bindings.inherit_from.is_empty() =>
-            {
-                Some(self.machine.heap.empty_attrs())
-            }
-            Expr::Unary { op: UnaryOp::Negate, operand } => {
-                let operand = self.literal(*operand)?.as_int()?;
-                Some(self.machine.int(operand.checked_neg()?))
-            }
-            Expr::Path(parts) => self.constant_path(parts),
-            _ => None,
-        }
-    }
-
-    /// Push a variable as it is, or evaluated.
-    pub(super) fn push_variable(&mut self, variable: Variable, force: Option<Span>) {
-        let op = match (self.source(variable), force) {
-            (Source::Local(slot), None) => Op::Local(slot),
-            (Source::Upvalue(index), None) => Op::Upvalue(index),
-            (Source::Local(slot), Some(_)) => Op::ForceLocal(slot),
-            (Source::Upvalue(index), Some(_)) => Op::ForceUpvalue(index),
-        };
-        match force {
-            Some(span) => self.emit_at(op, 1, span),
-            None => self.emit(op, 1),
-        }
-    }
-
-    pub(super) fn strict_variable(&mut self, name: Name, span: Span) {
-        match self.lookup(name) {
-            Known::Variable(variable) => self.push_variable(variable, Some(span)),
-            Known::Constant(value) => {
-                self.push_constant(value);
-                if value.is_thunk() {
-                    self.emit_at(Op::Force, 0, span);
-                }
-            }
-            Known::Dynamic => self.dynamic_variable(name, span),
-            Known::Undefined => self.undefined(name, span),
-        }
-    }
-
-    /// Look a name up in every `with` around, the innermost first.
-    fn dynamic_variable(&mut self, name: Name, span: Span) {
-        let symbol = self.symbol(name);
-        let height = self.height();
-        let mut found = Vec::new();
-        for with in self.scopes.withs.clone().into_iter().rev() {
-            match with {
-                With::Variable(variable) => self.push_variable(variable, Some(span)),
-                With::Builtins => {
-                    let builtins = self.machine.builtins_set().value();
-                    self.push_constant(builtins);
-                }
-            }
-            self.emit_at(Op::WithOrSkip(symbol), 0, span);
-            found.push(self.here().jump(Op::Jump, -1));
-        }
-        self.emit_at(Op::Undefined(symbol), 1, span);
-        for jump in found {
-            self.here().land(jump);
-        }
-        self.here().height = height + 1;
-        self.emit_at(Op::Force, 0, span);
-    }
-
-    fn undefined(&mut self, name: Name, span: Span) {
-        let text = self.ast.name(name);
-        let globals = self.machine.globals().names(self.unit.dialect);
-        let mut globals: Vec<String> = globals
-            .map(|symbol| self.machine.symbols.text(symbol).into_owned())
-            .filter(|name| !name.starts_with("__"))
-            .collect();
-        globals.sort();
-        let names = self.scopes.names().map(|name| self.ast.name(name));
-        let near =
-            nearest(text, names).or_else(|| nearest(text, globals.iter().map(String::as_str)));
-        let mut problem = Diagnostic::error(
-            "eval.undefined-variable",
-            format!("undefined variable ‘{text}’"),
-            span,
-        )
-        .here("nothing here has this name");
-        if let Some(near) = near {
-            problem = problem.help(format!("did you mean ‘{near}’?"));
-        }
-        self.problems.push(problem);
-        self.emit(Op::Bool(false), 1);
     }
 
     // Expressions.
@@ -597,205 +442,6 @@ impl Compiler<'_> {
         self.here().land(decided);
         self.emit(Op::Bool(result), 1);
         self.here().land(end);
-    }
-
-    // Attributes.
-
-    fn select(&mut self, id: ExprId, base: ExprId, path: &[AttrName], default: Option<ExprId>) {
-        if let Known::Constant(value) = self.known(id) {
-            self.push_constant(value);
-            if value.is_thunk() {
-                let span = self.ast.span(id);
-                self.emit_at(Op::Force, 0, span);
-            }
-            return;
-        }
-        self.strict(base);
-        let Some(default) = default else {
-            for attribute in path {
-                match attribute {
-                    AttrName::Static { name, span } => {
-                        let symbol = self.symbol(*name);
-                        self.emit_at(Op::Select(symbol), 0, *span);
-                    }
-                    AttrName::Dynamic { value, span } => {
-                        self.strict(*value);
-                        self.emit_at(Op::SelectDynamic, -1, *span);
-                    }
-                }
-            }
-            return;
-        };
-        let missing = self.select_or_jump(path);
-        let end = self.here().jump(Op::Jump, -1);
-        for jump in missing {
-            self.here().land(jump);
-        }
-        self.strict(default);
-        self.here().land(end);
-    }
-
-    /// Replace the set on top by an attribute's value; the jumps are taken, with nothing
-    /// pushed, where there is none.
-    fn select_or_jump(&mut self, path: &[AttrName]) -> Vec<super::function::Jump> {
-        let mut missing = Vec::new();
-        for attribute in path {
-            let span = match attribute {
-                AttrName::Static { name, span } => {
-                    let symbol = self.symbol(*name);
-                    self.emit_at(Op::SelectOrNext(symbol), -1, *span);
-                    span
-                }
-                AttrName::Dynamic { value, span } => {
-                    self.strict(*value);
-                    self.emit_at(Op::SelectDynamicOrNext, -2, *span);
-                    span
-                }
-            };
-            missing.push(self.here().jump(Op::Jump, 1));
-            self.emit_at(Op::Force, 0, *span);
-        }
-        missing
-    }
-
-    fn has_attr(&mut self, base: ExprId, path: &[AttrName]) {
-        self.strict(base);
-        let Some((last, front)) = path.split_last() else { return };
-        let missing = self.select_or_jump(front);
-        match last {
-            AttrName::Static { name, .. } => {
-                let symbol = self.symbol(*name);
-                self.emit(Op::Has(symbol), 0);
-            }
-            AttrName::Dynamic { value, span } => {
-                self.strict(*value);
-                self.emit_at(Op::HasDynamic, -1, *span);
-            }
-        }
-        if missing.is_empty() {
-            return;
-        }
-        let end = self.here().jump(Op::Jump, -1);
-        for jump in missing {
-            self.here().land(jump);
-        }
-        self.emit(Op::Bool(false), 1);
-        self.here().land(end);
-    }
-
-    // Functions.
-
-    fn apply(&mut self, id: ExprId) {
-        let ast = self.ast;
-        let span = ast.span(id);
-        let mut arguments = Vec::new();
-        let mut function = id;
-        while let Expr::Apply { function: inner, argument } = ast.expr(function) {
-            arguments.push(*argument);
-            function = *inner;
-        }
-        arguments.reverse();
-        let mut rest = arguments.as_slice();
-        let builtin = match self.known(function) {
-            Known::Constant(value) => value.as_builtin(),
-            _ => None,
-        };
-        let direct = builtin.map(|number| (number, self.machine.builtin(number).params));
-        match direct {
-            Some((number, params)) if params.len() <= rest.len() => {
-                let (own, others) = rest.split_at(params.len());
-                for (param, &argument) in params.iter().zip(own) {
-                    match param.forced {
-                        true => self.strict(argument),
-                        false => self.lazy(argument, None),
-                    }
-                }
-                let count = params.len();
-                let op = Op::CallBuiltin { count: count as u8, builtin: number };
-                self.emit_at(op, 1 - count as i32, span);
-                rest = others;
-            }
-            _ => self.strict(function),
-        }
-        for chunk in rest.chunks(MAX_ARITY) {
-            for &argument in chunk {
-                self.lazy(argument, None);
-            }
-            let count = chunk.len();
-            self.emit_at(Op::Call(count as u32), -(count as i32), span);
-        }
-    }
-
-    /// The prototype of a function.
-    pub(super) fn lambda_prototype(&mut self, id: ExprId, name: Option<Symbol>) -> u32 {
-        let ast = self.ast;
-        // `a: b: …` is one function of two parameters, up to a pattern: that is checked
-        // as soon as its argument is there.
-        let mut params = Vec::new();
-        let mut body = id;
-        while let Expr::Lambda { param, body: inner } = ast.expr(body) {
-            params.push(param);
-            body = *inner;
-            if matches!(param, Param::Pattern { .. }) || params.len() == MAX_ARITY {
-                break;
-            }
-        }
-        let pattern = match params.last() {
-            Some(Param::Pattern { fields, ellipsis, .. }) => {
-                let mut sorted: Vec<_> = fields
-                    .iter()
-                    .map(|field| PatternField {
-                        name: self.symbol(field.name),
-                        span: field.span,
-                        has_default: field.default.is_some(),
-                    })
-                    .collect();
-                sorted.sort_by_key(|field| field.name);
-                let patterns = &mut self.machine.program.patterns;
-                patterns.push(Pattern { fields: sorted.into(), ellipsis: *ellipsis });
-                Some(patterns.len() as u32 - 1)
-            }
-            _ => None,
-        };
-        let span = ast.span(id);
-        self.nested(params.len(), name, pattern, span, |compiler| {
-            let mut bound = Vec::new();
-            for (slot, param) in params.iter().enumerate() {
-                if let Param::Name { name, .. } = param {
-                    compiler.bind_slot(*name, slot as u32);
-                    bound.push(*name);
-                }
-            }
-            if let (Some(pattern), Some(Param::Pattern { fields, alias, span, .. })) =
-                (pattern, params.last())
-            {
-                let slot = params.len() as u32 - 1;
-                bound.extend(compiler.bind_pattern(slot, pattern, fields, *alias, *span));
-            }
-            compiler.body(body, Op::Return);
-            for name in bound.into_iter().rev() {
-                compiler.scopes.leave(name);
-            }
-        })
-    }
-
-    pub(super) fn lambda(&mut self, id: ExprId, name: Option<Symbol>) {
-        let prototype = self.lambda_prototype(id, name);
-        self.push_closure(prototype);
-    }
-
-    /// Push a closure; one without captures is made once.
-    pub(super) fn push_closure(&mut self, prototype: u32) {
-        if self.machine.program.prototype(prototype).capture_count == 0 {
-            let closure = self.machine.heap.closure(prototype, 0);
-            return self.push_constant(Value::object(closure));
-        }
-        self.emit(Op::Closure(prototype), 1);
-    }
-
-    pub(super) fn bind_slot(&mut self, name: Name, slot: u32) {
-        let variable = Variable { level: self.level(), slot };
-        self.scopes.enter(name, Meaning::Variable(variable));
     }
 }
 

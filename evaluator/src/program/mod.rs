@@ -7,9 +7,12 @@
 mod bindings;
 mod compile;
 mod function;
+mod functions;
 mod op;
 mod scope;
+mod selection;
 mod strings;
+mod variables;
 
 pub(crate) use compile::{Unit, compile};
 pub(crate) use op::{Infix, Op, Slot, Source};

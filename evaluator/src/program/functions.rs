@@ -1,0 +1,130 @@
+//! Functions and calls.
+
+use hb_lang::ast::{Expr, ExprId, Name, Param};
+
+use super::compile::Compiler;
+use super::function::Variable;
+use super::op::Op;
+use super::scope::Meaning;
+use super::variables::Known;
+use super::{Pattern, PatternField};
+use crate::symbol::Symbol;
+use crate::value::Value;
+
+/// A function of more parameters in a row is one that gives another.
+const MAX_ARITY: usize = 250;
+
+impl Compiler<'_> {
+    pub(super) fn apply(&mut self, id: ExprId) {
+        let ast = self.ast;
+        let span = ast.span(id);
+        let mut arguments = Vec::new();
+        let mut function = id;
+        while let Expr::Apply { function: inner, argument } = ast.expr(function) {
+            arguments.push(*argument);
+            function = *inner;
+        }
+        arguments.reverse();
+        let mut rest = arguments.as_slice();
+        let builtin = match self.known(function) {
+            Known::Constant(value) => value.as_builtin(),
+            _ => None,
+        };
+        let direct = builtin.map(|number| (number, self.machine.builtin(number).params));
+        match direct {
+            Some((number, params)) if params.len() <= rest.len() => {
+                let (own, others) = rest.split_at(params.len());
+                for (param, &argument) in params.iter().zip(own) {
+                    match param.forced {
+                        true => self.strict(argument),
+                        false => self.lazy(argument, None),
+                    }
+                }
+                let count = params.len();
+                let op = Op::CallBuiltin { count: count as u8, builtin: number };
+                self.emit_at(op, 1 - count as i32, span);
+                rest = others;
+            }
+            _ => self.strict(function),
+        }
+        for chunk in rest.chunks(MAX_ARITY) {
+            for &argument in chunk {
+                self.lazy(argument, None);
+            }
+            let count = chunk.len();
+            self.emit_at(Op::Call(count as u32), -(count as i32), span);
+        }
+    }
+
+    /// The prototype of a function.
+    pub(super) fn lambda_prototype(&mut self, id: ExprId, name: Option<Symbol>) -> u32 {
+        let ast = self.ast;
+        // `a: b: …` is one function of two parameters, up to a pattern: that is checked
+        // as soon as its argument is there.
+        let mut params = Vec::new();
+        let mut body = id;
+        while let Expr::Lambda { param, body: inner } = ast.expr(body) {
+            params.push(param);
+            body = *inner;
+            if matches!(param, Param::Pattern { .. }) || params.len() == MAX_ARITY {
+                break;
+            }
+        }
+        let pattern = match params.last() {
+            Some(Param::Pattern { fields, ellipsis, .. }) => {
+                let mut sorted: Vec<_> = fields
+                    .iter()
+                    .map(|field| PatternField {
+                        name: self.symbol(field.name),
+                        span: field.span,
+                        has_default: field.default.is_some(),
+                    })
+                    .collect();
+                sorted.sort_by_key(|field| field.name);
+                let patterns = &mut self.machine.program.patterns;
+                patterns.push(Pattern { fields: sorted.into(), ellipsis: *ellipsis });
+                Some(patterns.len() as u32 - 1)
+            }
+            _ => None,
+        };
+        let span = ast.span(id);
+        self.nested(params.len(), name, pattern, span, |compiler| {
+            let mut bound = Vec::new();
+            for (slot, param) in params.iter().enumerate() {
+                if let Param::Name { name, .. } = param {
+                    compiler.bind_slot(*name, slot as u32);
+                    bound.push(*name);
+                }
+            }
+            if let (Some(pattern), Some(Param::Pattern { fields, alias, span, .. })) =
+                (pattern, params.last())
+            {
+                let slot = params.len() as u32 - 1;
+                bound.extend(compiler.bind_pattern(slot, pattern, fields, *alias, *span));
+            }
+            compiler.body(body, Op::Return);
+            for name in bound.into_iter().rev() {
+                compiler.scopes.leave(name);
+            }
+        })
+    }
+
+    pub(super) fn lambda(&mut self, id: ExprId, name: Option<Symbol>) {
+        let prototype = self.lambda_prototype(id, name);
+        self.push_closure(prototype);
+    }
+
+    /// Push a closure; one without captures is made once.
+    pub(super) fn push_closure(&mut self, prototype: u32) {
+        if self.machine.program.prototype(prototype).capture_count == 0 {
+            let closure = self.machine.heap.closure(prototype, 0);
+            return self.push_constant(Value::object(closure));
+        }
+        self.emit(Op::Closure(prototype), 1);
+    }
+
+    pub(super) fn bind_slot(&mut self, name: Name, slot: u32) {
+        let variable = Variable { level: self.level(), slot };
+        self.scopes.enter(name, Meaning::Variable(variable));
+    }
+}
