@@ -8,7 +8,12 @@
 //! been published again. What is in staging is removed without any lock, or by the next
 //! process that opens the store.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::ffi::OsStrExt as _,
+};
 
 use hb_model::StorePath;
 use rustc_hash::FxHashSet;
@@ -17,7 +22,7 @@ use crate::{
     disk::{Folder, make_accessible, remove_tree},
     error::{Context as _, Result},
     lock::lock_exclusive,
-    objects::{parse, registered},
+    objects::{is_registered, parse},
     roots::{RootKind, entries},
     session::held_by_sessions,
     store::Store,
@@ -43,7 +48,7 @@ pub struct GcReport {
     /// The objects that went, each before everything that it refers to.
     pub freed: Vec<StorePath>,
     /// The entries of the object folder that were not registered, which went too.
-    pub strays: Vec<String>,
+    pub strays: Vec<OsString>,
     /// The bytes of the registered ones.
     pub bytes: u64,
 }
@@ -92,8 +97,8 @@ impl Store {
         })?;
         drop(deciding);
         let scratch = self.scratch_dir()?;
-        let names = report.freed.iter().map(StorePath::base_name).chain(strays);
-        let names: Vec<_> = names.collect();
+        let freed = report.freed.iter().map(|path| OsString::from(path.base_name()));
+        let names: Vec<_> = freed.chain(strays).collect();
         for (number, batch) in names.chunks(BATCH).enumerate() {
             self.move_unregistered(&writer.objects, &scratch.folder, batch)?;
             for (within, name) in batch.iter().enumerate() {
@@ -141,35 +146,31 @@ impl Store {
     }
 
     /// The entries of the object folder that are not registered.
-    pub(crate) fn strays(&self) -> Result<Vec<String>> {
+    pub(crate) fn strays(&self) -> Result<Vec<OsString>> {
         let found = entries(&self.inner.layout.objects())?;
         // Looked up after the folder was read: what is published meanwhile is known now.
-        let known: FxHashSet<String> = self.list()?.iter().map(StorePath::base_name).collect();
+        let known: FxHashSet<_> =
+            self.list()?.iter().map(|path| OsString::from(path.base_name())).collect();
         let names = found.iter().filter_map(|path| path.file_name());
-        let strays = names.map(|name| name.to_string_lossy().into_owned());
-        Ok(strays.filter(|name| !known.contains(name)).collect())
+        Ok(names.filter(|name| !known.contains(*name)).map(OsStr::to_owned).collect())
     }
 
     fn drop_stale_result_roots(&self) -> Result<()> {
         let live: BTreeSet<_> = self.roots()?.into_iter().map(|root| root.kind).collect();
         for record in entries(&self.inner.layout.result_roots())? {
-            let link = std::fs::read_link(&record).at("read the link", &record)?;
+            let link = fs::read_link(&record).at("read the link", &record)?;
             if !live.contains(&RootKind::Result(link)) {
-                std::fs::remove_file(&record).at("remove", &record)?;
+                fs::remove_file(&record).at("remove", &record)?;
             }
         }
         Ok(())
     }
 
-    fn move_unregistered(&self, objects: &Folder, to: &Folder, names: &[String]) -> Result<()> {
+    fn move_unregistered(&self, objects: &Folder, to: &Folder, names: &[OsString]) -> Result<()> {
         let database = &self.inner.database;
         database.transact(|transaction| {
             for name in names {
-                let known = match StorePath::from_base_name(name) {
-                    Ok(path) => registered(transaction, &path),
-                    Err(_) => Ok(None),
-                };
-                if known.map_err(|error| database.error(error))?.is_some() {
+                if is_registered(transaction, name).map_err(|error| database.error(error))? {
                     continue;
                 }
                 let take = || {

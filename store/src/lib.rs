@@ -32,6 +32,7 @@ mod scratch;
 mod session;
 mod store;
 mod tree;
+mod verify;
 
 pub use clock::STORE_MTIME;
 pub use error::StoreError;
@@ -44,3 +45,4 @@ pub use roots::{Root, RootKind};
 pub use scratch::ScratchDir;
 pub use store::{Durability, OpenMode, Store};
 pub use tree::{EntryKind, Filter, FilterStop, SpecialKind};
+pub use verify::{Finding, VerifyOptions, VerifyProgress};

@@ -1,6 +1,6 @@
 //! What the database knows of objects: asking, and the rows of a new one.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ffi::OsStr};
 
 use hb_model::{NodeDigest, StorePath};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
@@ -141,6 +141,12 @@ pub(crate) fn registered(
         .prepare_cached("SELECT id, digest FROM objects WHERE name = ?1")?
         .query_row([path.base_name()], |row| Ok((row.get(0)?, NodeDigest::from_bytes(row.get(1)?))))
         .optional()
+}
+
+/// Whether an entry of the object folder is registered.
+pub(crate) fn is_registered(connection: &Connection, entry: &OsStr) -> rusqlite::Result<bool> {
+    let path = entry.to_str().and_then(|name| StorePath::from_base_name(name).ok());
+    path.map_or(Ok(None), |path| id_of(connection, &path)).map(|id| id.is_some())
 }
 
 /// Write the rows of an object that is not registered; its references must be.

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,12 +14,51 @@ use tempfile::TempDir;
 
 pub struct Fixture {
     pub store: Store,
-    pub folder: TempDir,
+    pub folder: Folder,
+}
+
+/// A folder that is removed although a store shuts its folders.
+pub struct Folder {
+    path: PathBuf,
+    /// Absent where the folder belongs to another process.
+    own: Option<TempDir>,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let own = tempfile::tempdir().unwrap();
+        Self { path: own.path().to_owned(), own: Some(own) }
+    }
+
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), own: None }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.own.is_some() {
+            open_up(&self.path);
+        }
+    }
+}
+
+fn open_up(folder: &Path) {
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
 }
 
 impl Fixture {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         let store = Store::open(&folder.path().join("hb"), OpenMode::Write).unwrap();
         Self { store, folder }
     }

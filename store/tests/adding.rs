@@ -1,0 +1,196 @@
+//! Adding sources and texts.
+
+mod support;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixListener},
+    thread,
+    time::Duration,
+};
+
+use hb_model::{ContentDigest, Derivation, DirectoryHasher, NodeDigest, StorePath};
+use hb_store::{EntryKind, FilterStop, OpenMode, Store, StoreError};
+
+use support::{Fixture, name};
+
+fn source(fixture: &Fixture) -> std::path::PathBuf {
+    fixture.write("src/a", b"hello\n");
+    fixture.write("src/sub/b", b"b");
+    symlink("a", fixture.path("src/link")).unwrap();
+    fixture.path("src")
+}
+
+fn add(fixture: &Fixture, path: &std::path::Path) -> StorePath {
+    fixture.store.add_tree(path, &name("source"), None).unwrap()
+}
+
+/// Until files are old enough that a change could not hide.
+fn let_files_settle() {
+    thread::sleep(Duration::from_millis(60));
+}
+
+#[test]
+fn a_tree_gets_the_path_of_its_content() {
+    let fixture = Fixture::new();
+    let path = add(&fixture, &source(&fixture));
+    let mut sub = DirectoryHasher::new();
+    sub.entry(b"b", &NodeDigest::of_file(false, &ContentDigest::of(b"b")));
+    let mut root = DirectoryHasher::new();
+    root.entry(b"a", &NodeDigest::of_file(false, &ContentDigest::of(b"hello\n")));
+    root.entry(b"link", &NodeDigest::of_symlink(b"a"));
+    root.entry(b"sub", &sub.finish());
+    let digest = root.finish();
+    assert_eq!(path, StorePath::of_content(name("source"), digest, &[].into(), false));
+    assert_eq!(fixture.store.info(&path).unwrap().unwrap().digest, digest);
+    assert_eq!(fs::read(fixture.store.physical(&path).join("sub/b")).unwrap(), b"b");
+}
+
+#[test]
+fn hashing_alone_gives_the_same_path_and_writes_nothing() {
+    let fixture = Fixture::new();
+    let folder = source(&fixture);
+    let hashed = fixture.store.hash_tree(&folder, &name("source"), None).unwrap();
+    assert_eq!(fixture.store.list().unwrap(), []);
+    assert_eq!(add(&fixture, &folder), hashed);
+}
+
+#[test]
+fn what_the_filter_refuses_stays_out() {
+    let fixture = Fixture::new();
+    let folder = source(&fixture);
+    let expected = add(&fixture, &folder);
+    fixture.write("src/.git/config", b"x");
+    let _socket = UnixListener::bind(folder.join("socket")).unwrap();
+    let mut seen = Vec::new();
+    let mut filter = |path: &std::path::Path, kind: EntryKind| {
+        seen.push(path.strip_prefix(&folder).unwrap().to_owned());
+        Ok(!path.ends_with(".git") && !matches!(kind, EntryKind::Special(_)))
+    };
+    let filtered = fixture.store.add_tree(&folder, &name("source"), Some(&mut filter)).unwrap();
+    assert_eq!(filtered, expected);
+    assert!(!seen.iter().any(|path| path.ends_with("config")), "refused folders are not entered");
+    let mut stop = |_: &std::path::Path, _| Err(FilterStop);
+    let stopped = fixture.store.add_tree(&folder, &name("source"), Some(&mut stop));
+    assert!(matches!(stopped, Err(StoreError::FilterStopped { .. })));
+}
+
+#[test]
+fn special_files_are_refused_by_name() {
+    let fixture = Fixture::new();
+    let folder = source(&fixture);
+    let _socket = UnixListener::bind(folder.join("socket")).unwrap();
+    let error = fixture.store.add_tree(&folder, &name("source"), None).unwrap_err();
+    assert!(matches!(&error, StoreError::SpecialFile { path, .. } if path.ends_with("socket")));
+    assert!(error.to_string().contains("socket"), "{error}");
+}
+
+#[test]
+fn names_that_are_not_utf8_are_kept() {
+    let fixture = Fixture::new();
+    let folder = source(&fixture);
+    let odd = OsStr::from_bytes(b"\xff\xfe \n");
+    fs::write(folder.join(odd), "odd").unwrap();
+    fs::write(folder.join("日本語"), "ja").unwrap();
+    let object = fixture.store.physical(&add(&fixture, &folder));
+    assert_eq!(fs::read_to_string(object.join(odd)).unwrap(), "odd");
+    assert_eq!(fs::read_to_string(object.join("日本語")).unwrap(), "ja");
+}
+
+#[test]
+fn an_unchanged_tree_is_not_read_again_and_a_changed_one_is() {
+    let fixture = Fixture::new();
+    let folder = source(&fixture);
+    let_files_settle();
+    let first = add(&fixture, &folder);
+    // Only what was not read can give the old path now.
+    let stamp = fs::metadata(folder.join("a")).unwrap().modified().unwrap();
+    assert_eq!(add(&fixture, &folder), first);
+    fs::write(folder.join("a"), "HELLO\n").unwrap();
+    fs::File::options().write(true).open(folder.join("a")).unwrap().set_modified(stamp).unwrap();
+    assert_ne!(add(&fixture, &folder), first, "same size, same modification time");
+    fs::write(folder.join("a"), "hello\n").unwrap();
+    assert_eq!(add(&fixture, &folder), first);
+}
+
+#[test]
+fn an_unchanged_tree_is_found_without_a_store_to_write_to() {
+    let fixture = Fixture::new();
+    let folder = source(&fixture);
+    let_files_settle();
+    let first = add(&fixture, &folder);
+    let reader = Store::open(fixture.store.root(), OpenMode::Read).unwrap();
+    assert_eq!(reader.add_tree(&folder, &name("source"), None).unwrap(), first);
+    fs::write(folder.join("a"), "other").unwrap();
+    let refused = reader.add_tree(&folder, &name("source"), None);
+    assert!(matches!(refused, Err(StoreError::OpenedForReading { .. })));
+}
+
+#[test]
+fn many_files_give_the_same_tree_in_any_number_of_threads() {
+    let fixture = Fixture::new();
+    for number in 0..1000 {
+        fixture.write(&format!("big/{}/{number}", number % 7), &vec![number as u8; 3000]);
+    }
+    let path = add(&fixture, &fixture.path("big"));
+    let object = fixture.store.physical(&path);
+    for number in 0..1000 {
+        let file = object.join(format!("{}/{number}", number % 7));
+        assert_eq!(fs::read(file).unwrap(), vec![number as u8; 3000]);
+    }
+}
+
+#[test]
+fn a_path_too_long_to_open_is_refused() {
+    let fixture = Fixture::new();
+    let mut folder = fixture.path("deep");
+    let segment = "d".repeat(200);
+    fs::create_dir(&folder).unwrap();
+    std::env::set_current_dir(&folder).unwrap();
+    for _ in 0..25 {
+        fs::create_dir(&segment).unwrap();
+        std::env::set_current_dir(&segment).unwrap();
+    }
+    std::env::set_current_dir("/").unwrap();
+    folder = fixture.path("deep");
+    let error = fixture.store.add_tree(&folder, &name("source"), None).unwrap_err();
+    assert!(matches!(error, StoreError::PathTooLong { .. }), "{error}");
+}
+
+#[test]
+fn a_text_is_a_file_and_refers_to_what_it_is_said_to() {
+    let fixture = Fixture::new();
+    let first = fixture.add("first", "1");
+    let second = fixture.add_with("second", &first.to_string(), &[&first]);
+    let info = fixture.store.info(&second).unwrap().unwrap();
+    assert_eq!(info.references, [first].into());
+    let gone = StorePath::from_base_name(&format!("{}-gone", "0".repeat(32))).unwrap();
+    let error =
+        fixture.store.add_file(&name("third"), b"", false, &[gone.clone()].into()).unwrap_err();
+    assert!(matches!(error, StoreError::MissingReference { reference, .. } if reference == gone));
+}
+
+#[test]
+fn a_derivation_is_an_object_that_can_be_read_back() {
+    let fixture = Fixture::new();
+    let derivation = Derivation {
+        name: name("step"),
+        system: "builtin".into(),
+        root: None,
+        builder: "builtin:root-1".into(),
+        args: vec![],
+        env: [].into(),
+        files: [].into(),
+        attrs: None,
+        closure_info: [].into(),
+        runtime_root: None,
+        inputs: [].into(),
+        outputs: hb_model::Outputs::Floating([hb_model::OutputName::out()].into()),
+        limits: hb_model::Limits::default(),
+    };
+    let path = fixture.store.add_derivation(&derivation, &[].into()).unwrap();
+    assert_eq!(path, derivation.store_path(&[].into()).unwrap());
+    let bytes = fs::read(fixture.store.physical(&path)).unwrap();
+    assert_eq!(Derivation::decode(&bytes).unwrap(), derivation);
+}

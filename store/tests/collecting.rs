@@ -1,0 +1,176 @@
+//! Roots and garbage collection.
+
+mod support;
+
+use std::{fs, os::unix::fs::symlink};
+
+use hb_model::StorePath;
+use hb_store::{GcOptions, GcReport, OpenMode, RootKind, Store, StoreError};
+
+use support::{Fixture, name, resolved};
+
+fn gc_with(fixture: &Fixture, options: GcOptions) -> GcReport {
+    fixture.store.gc(&options, &|_, _| {}).unwrap()
+}
+
+fn gc(fixture: &Fixture) -> GcReport {
+    gc_with(fixture, GcOptions::default())
+}
+
+fn on_disk(fixture: &Fixture, path: &StorePath) -> bool {
+    fixture.store.physical(path).exists()
+}
+
+#[test]
+fn what_a_root_needs_stays_and_the_rest_goes() {
+    let fixture = Fixture::new();
+    let below = fixture.add("below", "1");
+    let top = fixture.add_with("top", "2", &[&below]);
+    let loose = fixture.add_with("loose", "3", &[&below]);
+    let fixture = fixture.reopen();
+    fixture.store.add_root(&name("mine"), &top).unwrap();
+    let fixture = fixture.reopen();
+    let report = gc(&fixture);
+    assert_eq!((report.freed, report.bytes), (vec![loose.clone()], 1));
+    assert!(on_disk(&fixture, &top) && on_disk(&fixture, &below));
+    assert!(!on_disk(&fixture, &loose) && !fixture.store.contains(&loose).unwrap());
+    assert!(fixture.store.remove_root(&name("mine")).unwrap());
+    let fixture = fixture.reopen();
+    assert_eq!(gc(&fixture).freed, [top, below], "referrers go first");
+    assert_eq!(fs::read_dir(fixture.path("hb/store")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_dry_run_removes_nothing() {
+    let fixture = Fixture::new();
+    let path = fixture.add("a", "a");
+    let fixture = fixture.reopen();
+    let options = GcOptions { dry_run: true, ..GcOptions::default() };
+    assert_eq!(gc_with(&fixture, options).freed, std::slice::from_ref(&path));
+    assert!(on_disk(&fixture, &path) && fixture.store.contains(&path).unwrap());
+}
+
+#[test]
+fn gc_stops_when_enough_is_freed() {
+    let fixture = Fixture::new();
+    let first = fixture.add("first", "1234");
+    let second = fixture.add_with("second", "1234", &[&first]);
+    let fixture = fixture.reopen();
+    let options = GcOptions { enough: Some(3), ..GcOptions::default() };
+    assert_eq!(gc_with(&fixture, options).freed, [second]);
+    assert!(fixture.store.contains(&first).unwrap());
+}
+
+#[test]
+fn what_another_process_holds_stays_until_it_ends() {
+    let fixture = Fixture::new();
+    let path = fixture.add("a", "a");
+    let fixture = fixture.reopen();
+    let other = Store::open(fixture.store.root(), OpenMode::Write).unwrap();
+    assert_eq!(other.hold(std::slice::from_ref(&path)).unwrap(), []);
+    assert_eq!(gc(&fixture).freed, []);
+    drop(other);
+    assert_eq!(gc(&fixture).freed, std::slice::from_ref(&path));
+    assert_eq!(fixture.store.hold(std::slice::from_ref(&path)).unwrap(), [path]);
+}
+
+#[test]
+fn a_result_link_keeps_its_object_for_as_long_as_it_points_there() {
+    let fixture = Fixture::new();
+    let path = fixture.add("a", "a");
+    let link = fixture.path("result");
+    fixture.store.link_result(&link, &path).unwrap();
+    assert_eq!(fs::read_link(&link).unwrap(), fixture.store.physical(&path));
+    let fixture = fixture.reopen();
+    assert_eq!(gc(&fixture).freed, []);
+    assert_eq!(fixture.store.roots().unwrap()[0].kind, RootKind::Result(link.clone()));
+    fs::remove_file(&link).unwrap();
+    symlink("/elsewhere", &link).unwrap();
+    assert_eq!(gc(&fixture).freed, [path]);
+    assert_eq!(fs::read_dir(fixture.path("hb/roots/results")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_result_link_replaces_only_its_like() {
+    let fixture = Fixture::new();
+    let (first, second) = (fixture.add("a", "a"), fixture.add("b", "b"));
+    let link = fixture.path("result");
+    fixture.store.link_result(&link, &first).unwrap();
+    fixture.store.link_result(&link, &second).unwrap();
+    assert_eq!(fs::read_link(&link).unwrap(), fixture.store.physical(&second));
+    let file = fixture.write("precious", b"mine");
+    let refused = fixture.store.link_result(&file, &first);
+    assert!(matches!(refused, Err(StoreError::LinkInTheWay { .. })));
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
+fn only_what_is_in_the_store_can_be_a_root() {
+    let fixture = Fixture::new();
+    let gone = StorePath::from_base_name(&format!("{}-gone", "0".repeat(32))).unwrap();
+    let refused = fixture.store.add_root(&name("r"), &gone);
+    assert!(matches!(refused, Err(StoreError::NotInStore { .. })));
+}
+
+#[test]
+fn derivations_of_what_stays_can_be_kept() {
+    let fixture = Fixture::new();
+    let derivation = fixture.add("a.drv", "derivation");
+    let mut built = fixture.build("a", &["out"], &[], |at, _, _| fs::write(at, "a").unwrap());
+    built.derivation = Some(derivation.clone());
+    let out = fixture.publish(&built).unwrap().remove("out").unwrap();
+    fixture.store.add_root(&name("r"), &out.path).unwrap();
+    let log = fixture.store.log_path(&resolved("a"));
+    fixture.store.create_log(&resolved("a")).unwrap();
+    for path in [&out.path, &derivation] {
+        assert_eq!(fixture.store.logs_of(path).unwrap(), std::slice::from_ref(&log));
+    }
+    let fixture = fixture.reopen();
+    let keep = GcOptions { keep_derivations: true, ..GcOptions::default() };
+    assert_eq!(gc_with(&fixture, keep).freed, []);
+    assert_eq!(gc(&fixture).freed, [derivation]);
+}
+
+#[test]
+fn realisations_go_with_their_object() {
+    let fixture = Fixture::new();
+    let out = fixture.publish_text("a", "a");
+    let fixture = fixture.reopen();
+    gc(&fixture);
+    assert!(fixture.store.realisation(&out.key).unwrap().is_none());
+    let again = fixture.publish_text("a", "a");
+    assert_eq!(again.path, out.path);
+    assert!(on_disk(&fixture, &out.path));
+}
+
+#[test]
+fn what_nobody_registered_is_swept_up() {
+    let fixture = Fixture::new();
+    let stray = fixture.path("hb/store").join(format!("{}-stray", "0".repeat(32)));
+    fs::create_dir(&stray).unwrap();
+    let report = gc(&fixture);
+    assert_eq!(report.strays, [stray.file_name().unwrap()]);
+    assert!(!stray.exists());
+}
+
+#[test]
+fn gc_beside_builds_takes_nothing_that_they_made() {
+    let fixture = Fixture::new();
+    let root = fixture.store.root().to_owned();
+    let builder = std::thread::spawn(move || {
+        let store = Store::open(&root, OpenMode::Write).unwrap();
+        let mut last: Option<StorePath> = None;
+        for number in 0..60 {
+            let refs = last.iter().cloned().collect();
+            let text = format!("{number}");
+            last = Some(store.add_file(&name("n"), text.as_bytes(), false, &refs).unwrap());
+        }
+        let closure = store.closure(&[last.unwrap()]).unwrap();
+        assert!(closure.iter().all(|path| store.physical(path).exists()));
+        closure.len()
+    });
+    while !builder.is_finished() {
+        gc(&fixture);
+    }
+    assert_eq!(builder.join().unwrap(), 60);
+}

@@ -1,0 +1,178 @@
+//! Opening stores: formats, modes, what dead processes left.
+
+mod support;
+
+use std::{fs, process::Command};
+
+use hb_store::{LockAttempt, OpenMode, Store, StoreError};
+
+use support::{Fixture, resolved};
+
+fn sql(fixture: &Fixture, statement: &str) {
+    let database = fixture.path("hb/db.sqlite");
+    rusqlite::Connection::open(database).unwrap().execute_batch(statement).unwrap();
+}
+
+fn open(fixture: &Fixture, mode: OpenMode) -> Result<Store, StoreError> {
+    Store::open(&fixture.path("hb"), mode)
+}
+
+#[test]
+fn what_was_added_is_there_after_opening_again() {
+    let fixture = Fixture::new();
+    let path = fixture.add("kept", "text");
+    let fixture = fixture.reopen();
+    assert!(fixture.store.contains(&path).unwrap());
+}
+
+#[test]
+fn a_newer_format_is_refused_with_both_numbers() {
+    let fixture = Fixture::new();
+    sql(&fixture, "PRAGMA user_version = 7");
+    for mode in [OpenMode::Read, OpenMode::Write] {
+        let error = open(&fixture, mode).unwrap_err();
+        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 1, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let fixture = Fixture::new();
+    sql(&fixture, "PRAGMA application_id = 1");
+    let error = open(&fixture, OpenMode::Write).unwrap_err();
+    assert!(matches!(error, StoreError::ForeignDatabase { .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_database_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for bytes in [&b"this is no database, but long enough to be taken for one"[..], &[7; 4096]] {
+        fs::write(folder.path().join("db.sqlite"), bytes).unwrap();
+        let error = Store::open(folder.path(), OpenMode::Write).unwrap_err();
+        assert!(matches!(error, StoreError::DamagedDatabase { .. }), "{error}");
+    }
+}
+
+#[test]
+fn reading_where_there_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Store::open(folder.path(), OpenMode::Read).unwrap_err();
+    assert!(matches!(error, StoreError::NoStore { .. }));
+}
+
+#[test]
+fn a_reader_sees_what_a_writer_adds_and_cannot_write() {
+    let fixture = Fixture::new();
+    let reader = open(&fixture, OpenMode::Read).unwrap();
+    let path = fixture.add("new", "text");
+    assert!(reader.contains(&path).unwrap());
+    let refused = reader.add_file(&support::name("x"), b"", false, &[].into());
+    assert!(matches!(refused, Err(StoreError::OpenedForReading { .. })));
+}
+
+#[test]
+fn several_processes_may_make_the_store_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let threads: Vec<_> = (0..8)
+        .map(|number| {
+            let root = folder.path().join("hb");
+            std::thread::spawn(move || {
+                let store = Store::open(&root, OpenMode::Write).unwrap();
+                let label = support::name(&format!("n{number}"));
+                store.add_file(&label, b"", false, &[].into()).unwrap()
+            })
+        })
+        .collect();
+    let paths: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let store = Store::open(&folder.path().join("hb"), OpenMode::Read).unwrap();
+    assert!(paths.iter().all(|path| store.contains(path).unwrap()));
+}
+
+#[test]
+fn folders_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
+    let fixture = Fixture::new();
+    let ours = fixture.store.scratch_dir().unwrap();
+    let dead = fixture.path("hb/staging/1.0");
+    fs::create_dir_all(dead.join("work-0/deep")).unwrap();
+    fs::write(dead.join("work-0/deep/file"), "").unwrap();
+    fs::write(dead.join("lock"), "").unwrap();
+    let _other = open(&fixture, OpenMode::Write).unwrap();
+    assert!(!dead.exists());
+    assert!(ours.path().exists());
+}
+
+#[test]
+fn a_session_that_ends_leaves_nothing() {
+    let fixture = Fixture::new();
+    let scratch = fixture.store.scratch_dir().unwrap();
+    fs::write(scratch.path().join("x"), "").unwrap();
+    std::mem::forget(scratch);
+    fixture.add("a", "a");
+    let second = open(&fixture, OpenMode::Write).unwrap();
+    let staging = fixture.path("hb/staging");
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 2);
+    drop(second);
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 1);
+}
+
+#[test]
+fn scratch_folders_can_be_kept() {
+    let fixture = Fixture::new();
+    let scratch = fixture.store.scratch_dir().unwrap();
+    fs::write(scratch.path().join("x"), "why").unwrap();
+    let kept = scratch.keep("step").unwrap();
+    assert_eq!(fs::read_to_string(kept.join("x")).unwrap(), "why");
+    let again = fixture.store.scratch_dir().unwrap().keep("step").unwrap();
+    assert_ne!(again, kept);
+}
+
+#[test]
+fn a_derivation_is_built_by_one_at_a_time_and_the_other_learns_by_whom() {
+    let fixture = Fixture::new();
+    let other = open(&fixture, OpenMode::Write).unwrap();
+    let id = resolved("step");
+    let LockAttempt::Acquired(lock) = fixture.store.try_lock_build(&id).unwrap() else {
+        panic!("held")
+    };
+    let LockAttempt::Held { by } = other.try_lock_build(&id).unwrap() else { panic!("not held") };
+    assert_eq!(by, Some(std::process::id()));
+    assert!(matches!(other.try_lock_build(&resolved("x")).unwrap(), LockAttempt::Acquired(_)));
+    drop(lock);
+    assert!(matches!(other.try_lock_build(&id).unwrap(), LockAttempt::Acquired(_)));
+}
+
+/// A store on a file system mounted for reading only; skipped without the right to mount.
+#[test]
+fn a_store_on_a_read_only_file_system_can_be_read() {
+    let fixture = Fixture::new();
+    let path = fixture.add("kept", "text");
+    let Fixture { store, folder } = fixture;
+    drop(store);
+    let root = folder.path().join("hb");
+    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"";
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(&root)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "read_the_store_named_in_the_environment", "--ignored"])
+        .env("HB_TEST_STORE", &root)
+        .env("HB_TEST_PATH", path.to_string())
+        .output();
+    match status {
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare failed") => {}
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(_) => {}
+    }
+}
+
+#[test]
+#[ignore = "run by a_store_on_a_read_only_file_system_can_be_read"]
+fn read_the_store_named_in_the_environment() {
+    let root = std::env::var_os("HB_TEST_STORE").unwrap();
+    let path = std::env::var("HB_TEST_PATH").unwrap().parse().unwrap();
+    let store = Store::open(root.as_ref(), OpenMode::Read).unwrap();
+    assert!(store.contains(&path).unwrap());
+    assert_eq!(fs::read_to_string(store.physical(&path)).unwrap(), "text");
+    let error = Store::open(root.as_ref(), OpenMode::Write).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnlyFileSystem { .. }), "{error}");
+}
