@@ -103,7 +103,7 @@ pub enum Reason {
         /// The program.
         program: String,
         /// Why.
-        error: RunError,
+        error: Box<RunError>,
     },
     /// The client took too long.
     #[error("`{program}` was silent for {} seconds", .limit.as_secs())]

@@ -5,10 +5,14 @@
 //! origin gives is believed only as far as its hash. Downloads lie in a cache under
 //! the declared hash, where a later run goes on.
 
+mod client;
+mod debian;
 mod error;
 mod http;
 mod origin;
 mod partial;
+mod pypi;
+mod resolve;
 mod url;
 
 use std::{
@@ -26,6 +30,7 @@ use partial::Partial;
 
 pub use error::{FetchError, OriginFailure, Reason};
 pub use origin::{Debian, DebianBinary, DebianSource, Origin, Pypi};
+pub use resolve::{Query, Resolved};
 
 /// How to fetch.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +125,9 @@ impl Fetcher<'_> {
             for address in addresses {
                 let fetched = match origin {
                     Origin::Url(_) => self.bring_url(&address, &mut partial),
-                    Origin::Pypi(_) | Origin::Debian(_) => Err(Reason::Address),
+                    Origin::Pypi(_) | Origin::Debian(_) => {
+                        client::fetch(self, origin, &mut partial)
+                    }
                 };
                 match fetched {
                     Ok(()) => return partial.finish(out),

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use hb_model::{DeclaredHash, Hasher};
+use hb_model::{Algorithm, DeclaredHash, Hasher};
 use rustix::{fs::FlockOperation, io::Errno};
 
 use super::{FetchError, Reason, Request};
@@ -24,12 +24,17 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 /// How many bytes pass between two reports.
 const REPORT_INTERVAL: u64 = 256 * 1024;
 
+/// What the bytes must be, and where others are kept aside.
+struct Expected<'a> {
+    hash: &'a DeclaredHash,
+    rejected: PathBuf,
+}
+
 /// Collects the bytes of one file.
 pub(super) struct Partial<'a> {
-    cache: &'a Path,
     path: PathBuf,
     file: File,
-    hash: &'a DeclaredHash,
+    expected: Option<Expected<'a>>,
     size: Option<u64>,
     hasher: Hasher,
     length: u64,
@@ -52,12 +57,32 @@ impl<'a> Partial<'a> {
         fs::create_dir_all(&folder).map_err(|error| FetchError::Io { path: folder, error })?;
         let failed = |error| FetchError::Io { path: path.clone(), error };
         let file = lock(&path, watch).map_err(failed)?.ok_or(FetchError::Cancelled)?;
-        let size = request.size;
-        let hasher = Hasher::new(hash.algorithm());
+        let expected = Some(Expected { hash, rejected: cache.join("rejected") });
+        Self::take_over(path.clone(), file, expected, request.size, watch).map_err(failed)
+    }
+
+    /// A file of which nothing is known beforehand; what it holds already counts.
+    pub(super) fn unknown(path: &Path, watch: Watch<'a>) -> Result<Self, Reason> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options
+            .open(path)
+            .and_then(|file| Self::take_over(path.to_owned(), file, None, None, watch))
+            .map_err(|error| Reason::Io { path: path.to_owned(), error })
+    }
+
+    fn take_over(
+        path: PathBuf,
+        file: File,
+        expected: Option<Expected<'a>>,
+        size: Option<u64>,
+        watch: Watch<'a>,
+    ) -> io::Result<Self> {
+        let hasher = hasher(expected.as_ref());
         let (length, reported) = (0, 0);
         let mut partial =
-            Self { cache, path, file, hash, size, hasher, length, total: size, reported, watch };
-        partial.take_in().map_err(|error| FetchError::Io { path: partial.path.clone(), error })?;
+            Self { path, file, expected, size, hasher, length, total: size, reported, watch };
+        partial.take_in()?;
         Ok(partial)
     }
 
@@ -140,7 +165,7 @@ impl<'a> Partial<'a> {
     /// Begin again.
     pub(super) fn reset(&mut self) -> Result<(), Reason> {
         self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|error| self.io(error))?;
-        self.hasher = Hasher::new(self.hash.algorithm());
+        self.hasher = hasher(self.expected.as_ref());
         self.length = 0;
         self.reported = 0;
         Ok(())
@@ -151,19 +176,31 @@ impl<'a> Partial<'a> {
         if let Some(declared) = self.size.filter(|declared| *declared != self.length) {
             return Err(Reason::WrongSize { declared, got: self.length });
         }
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.hash.algorithm()));
-        let got = hasher.finish();
-        if got == *self.hash {
+        if self.expected.is_none() {
             return Ok(());
         }
-        let folder = self.cache.join("rejected");
-        let kept = folder.join(format!("{}-{}", got.algorithm().as_str(), got.to_hex()));
+        let got = self.take_hash();
+        let Some(expected) = &self.expected else { return Ok(()) };
+        if got == *expected.hash {
+            return Ok(());
+        }
+        let kept = expected.rejected.join(format!("{}-{}", got.algorithm().as_str(), got.to_hex()));
         // A copy: the file itself stays, with its lock.
-        fs::create_dir_all(&folder)
+        fs::create_dir_all(&expected.rejected)
             .and_then(|()| fs::copy(&self.path, &kept))
             .map_err(|error| Reason::Io { path: kept.clone(), error })?;
         self.reset()?;
         Err(Reason::WrongHash { got, kept })
+    }
+
+    /// The hash of the bytes; they cannot be asked for again.
+    fn take_hash(&mut self) -> DeclaredHash {
+        std::mem::replace(&mut self.hasher, hasher(self.expected.as_ref())).finish()
+    }
+
+    /// How many bytes there are, and their hash.
+    pub(super) fn measure(mut self) -> (u64, DeclaredHash) {
+        (self.length, self.take_hash())
     }
 
     /// Move the checked file to where it is wanted.
@@ -180,6 +217,11 @@ impl<'a> Partial<'a> {
     fn io(&self, error: io::Error) -> Reason {
         Reason::Io { path: self.path.clone(), error }
     }
+}
+
+/// Hashes by the algorithm of what is expected.
+fn hasher(expected: Option<&Expected>) -> Hasher {
+    Hasher::new(expected.map_or(Algorithm::Sha256, |expected| expected.hash.algorithm()))
 }
 
 /// Open and lock a file, also when it is moved away meanwhile; `None` if cancelled.
