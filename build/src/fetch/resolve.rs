@@ -2,7 +2,7 @@
 //! making pins; a build never believes an origin.
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -127,16 +127,17 @@ impl Fetcher<'_> {
                 (Origin::Debian(Debian::Binary(origin)), file)
             }
             Query::Source { source, version, suite } => {
-                let files = debian::Files::AllSource;
+                // Its description names the exact version and its archives.
+                let files = debian::Files::Description;
                 let version = version.as_deref();
                 let wanted = debian::Wanted { package: source, version, suite, files };
                 debian::download(self, &wanted, true, work)?;
-                let description = only(&debian::APT_GET, work, &[".dsc"])?;
-                let archives = client::files(work, &[".gz", ".xz", ".bz2", ".zst"])?;
-                let upstream = archives.iter().find(|file| file.contains(".orig.tar."));
-                // A package of Debian's own has one archive.
-                let file = upstream.or(archives.first()).cloned().unwrap_or_default();
-                let version = field(&work.join(description), "Version: ")?;
+                let description = work.join(only(&debian::APT_GET, work, &[".dsc"])?);
+                let (version, file) = described(&description)?;
+                let files = debian::Files::Source { file: &file };
+                let wanted =
+                    debian::Wanted { package: source, version: Some(&version), suite, files };
+                debian::download(self, &wanted, false, work)?;
                 let origin = DebianSource {
                     source: source.clone(),
                     version,
@@ -178,11 +179,23 @@ fn only(program: &Program, work: &Path, endings: &[&str]) -> Result<String, Reas
     }
 }
 
-/// A field of a source package's description.
-fn field(path: &Path, name: &str) -> Result<String, Reason> {
-    let text =
-        fs::read_to_string(path).map_err(|error| Reason::Io { path: path.to_owned(), error })?;
-    Ok(text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned())
+/// The version and the upstream archive in a source package's description. A package
+/// of Debian's own has one archive, which is both.
+fn described(path: &Path) -> Result<(String, String), Reason> {
+    let failed = |error| Reason::Io { path: path.to_owned(), error };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let version = text.lines().find_map(|line| line.strip_prefix("Version: "));
+    let archives = || {
+        // ` <hash> <size> <name>`, in the lists of files.
+        let lines = text.lines().filter(|line| line.starts_with(' '));
+        let names = lines.filter_map(|line| line.split(' ').nth(3));
+        names.filter(|name| name.contains(".tar.") && !name.ends_with(".asc"))
+    };
+    let upstream = archives().find(|name| name.contains(".orig.tar.")).or(archives().next());
+    match (version, upstream) {
+        (Some(version), Some(file)) => Ok((version.to_owned(), file.to_owned())),
+        _ => Err(failed(io::Error::other("it has no version or no archive"))),
+    }
 }
 
 fn file_name(path: &Path) -> String {

@@ -8,6 +8,9 @@ use std::{
     thread,
 };
 
+/// A request: its path, and the range that it asked for.
+type Request = (String, Option<String>);
+
 /// How the server behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -26,8 +29,7 @@ pub(crate) enum Manner {
 /// A server that ends with the test's process.
 pub(crate) struct Server {
     address: String,
-    /// Each request: its path and the range that it asked for.
-    requests: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
@@ -51,7 +53,7 @@ impl Server {
         format!("{}{path}", self.address)
     }
 
-    pub(crate) fn requests(&self) -> Vec<(String, Option<String>)> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -60,7 +62,7 @@ fn answer(
     mut stream: &TcpStream,
     files: &BTreeMap<String, Vec<u8>>,
     manner: Manner,
-    log: &Mutex<Vec<(String, Option<String>)>>,
+    log: &Mutex<Vec<Request>>,
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;

@@ -50,8 +50,8 @@ pub(super) enum Files<'a> {
     Binary { arch: &'a str },
     /// The source package's file with this name.
     Source { file: &'a str },
-    /// All of the source package.
-    AllSource,
+    /// The source package's description.
+    Description,
 }
 
 /// The endings of what apt brings.
@@ -91,7 +91,7 @@ impl<'a> Lists<'a> {
     fn prepare(fetcher: &'a Fetcher, wanted: &Wanted, work: &Path) -> Result<Self, Reason> {
         let (kind, part) = match wanted.files {
             Files::Binary { arch } => ("deb", arch),
-            Files::Source { .. } | Files::AllSource => ("deb-src", "source"),
+            Files::Source { .. } | Files::Description => ("deb-src", "source"),
         };
         let suite = wanted.suite;
         askable(&[part, &suite.replace('/', "-")])?;
@@ -148,7 +148,7 @@ impl<'a> Lists<'a> {
         };
         let words: &[&str] = match wanted.files {
             Files::Binary { .. } => &["download"],
-            Files::AllSource => &["source", "--download-only"],
+            Files::Description => &["source", "--download-only", "--dsc-only"],
             Files::Source { file } if file.ends_with(".dsc") => {
                 &["source", "--download-only", "--dsc-only"]
             }

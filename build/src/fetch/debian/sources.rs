@@ -186,7 +186,7 @@ Suites: trixie
         assert_eq!(
             stanzas_of("trixie"),
             "Types: deb\nURIs: http://mirror/debian\nSuites: trixie\nComponents: main contrib\n\
-             signed-by: /usr/share/keyrings/k.gpg\n"
+             Signed-By: /usr/share/keyrings/k.gpg\n"
         );
         for suite in ["sid", "trixie-updates", "bookworm-backports"] {
             assert!(stanzas_of(suite).contains("URIs: http://mirror/debian\n"), "{suite}");
@@ -199,7 +199,7 @@ Suites: trixie
             let text = stanzas_of(suite);
             assert!(text.contains("URIs: http://mirror/security\n"), "{suite}");
             assert!(!text.contains("URIs: http://mirror/debian\n"), "{suite}");
-            assert!(text.contains("signed-by:\n -----BEGIN-----\n .\n abc\n"), "{suite}");
+            assert!(text.contains("Signed-By:\n -----BEGIN-----\n .\n abc\n"), "{suite}");
         }
     }
 
