@@ -1,8 +1,10 @@
 //! Attribute sets.
 
 use super::{Builtin, forced, lazy};
-use crate::error::Eval;
+use crate::error::{Eval, Fault};
 use crate::machine::Machine;
+use crate::source::Pos;
+use crate::symbol::{Symbol, well_known};
 use crate::value::Value;
 
 pub(super) const TABLE: &[Builtin] = &[
@@ -24,6 +26,74 @@ pub(super) const TABLE: &[Builtin] = &[
         doc: "The set with each value replaced by the function's delayed result.",
         run: map_attrs,
     },
+    Builtin {
+        name: "getAttr",
+        params: &[forced("name", "a string"), forced("set", "a set")],
+        doc: "`set.${name}`.",
+        run: get_attr,
+    },
+    Builtin {
+        name: "hasAttr",
+        params: &[forced("name", "a string"), forced("set", "a set")],
+        doc: "`set ? ${name}`.",
+        run: |m, args| {
+            let name = symbol(m, args[0])?;
+            let attrs = m.expect_attrs(args[1])?;
+            Ok(Value::bool(attrs.get(name).is_some()))
+        },
+    },
+    Builtin {
+        name: "removeAttrs",
+        params: &[forced("set", "a set"), forced("names", "a list of strings")],
+        doc: "The set without the attributes of these names.",
+        run: remove_attrs,
+    },
+    Builtin {
+        name: "listToAttrs",
+        params: &[forced("list", "a list of sets with `name` and `value`")],
+        doc: "The set of these attributes; of a name given twice, the first counts.",
+        run: list_to_attrs,
+    },
+    Builtin {
+        name: "intersectAttrs",
+        params: &[forced("names", "a set"), forced("set", "a set")],
+        doc: "The attributes of the second set whose names the first has too.",
+        run: intersect_attrs,
+    },
+    Builtin {
+        name: "catAttrs",
+        params: &[forced("name", "a string"), forced("sets", "a list of sets")],
+        doc: "The values of the attribute of this name, of those sets that have it.",
+        run: cat_attrs,
+    },
+    Builtin {
+        name: "zipAttrsWith",
+        params: &[
+            forced("combine", "a function of a name and the list of its values"),
+            forced("sets", "a list of sets"),
+        ],
+        doc: "A set of all names, each with the function's delayed result for its values.",
+        run: zip_attrs_with,
+    },
+    Builtin {
+        name: "functionArgs",
+        params: &[forced("function", "a function")],
+        doc: "The named arguments of a function, each with whether it has a default.",
+        run: function_args,
+    },
+    Builtin {
+        name: "unsafeGetAttrPos",
+        params: &[forced("name", "a string"), forced("set", "a set")],
+        doc: "Where an attribute was defined, as a set of `file`, `line` and `column`; or null.",
+        run: |m, args| {
+            let name = symbol(m, args[0])?;
+            let attrs = m.expect_attrs(args[1])?;
+            match attrs.find(name) {
+                Some((_, pos)) => Ok(m.position_value(pos)),
+                None => Ok(Value::NULL),
+            }
+        },
+    },
 ];
 
 fn attr_names(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -42,4 +112,105 @@ fn attr_values(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn map_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let attrs = m.expect_attrs(args[1])?;
     Ok(m.attrs_of_calls(attrs, args[0]))
+}
+
+/// The symbol of an attribute's name.
+fn symbol(m: &mut Machine, name: Value) -> Eval<Symbol> {
+    let name = m.expect_plain_string(name, "the name of an attribute")?;
+    Ok(m.intern(name.as_bytes().unwrap_or_default()))
+}
+
+fn get_attr(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let name = symbol(m, args[0])?;
+    let attrs = m.expect_attrs(args[1])?;
+    m.select(attrs.value(), name)
+}
+
+fn remove_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let attrs = m.expect_attrs(args[0])?;
+    let names = m.expect_list(args[1])?;
+    let mut removed = rustc_hash::FxHashSet::default();
+    for &name in names.as_list().unwrap_or_default() {
+        removed.insert(symbol(m, name)?);
+    }
+    let kept: Vec<_> = attrs.iter().filter(|attribute| !removed.contains(&attribute.0)).collect();
+    match kept.len() == attrs.len() {
+        true => Ok(attrs.value()),
+        false => Ok(m.attrs(kept)),
+    }
+}
+
+fn list_to_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[0])?;
+    let (name_symbol, value_symbol) = (m.intern(b"name"), well_known::VALUE);
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut attributes = Vec::new();
+    for &item in list.as_list().unwrap_or_default() {
+        let attrs = m.expect_attrs(item)?;
+        let name = m.select(attrs.value(), name_symbol)?;
+        let name = symbol(m, name)?;
+        if !seen.insert(name) {
+            continue;
+        }
+        let Some((value, pos)) = attrs.find(value_symbol) else {
+            return Err(Fault::MissingAttribute { name: "value".to_owned() }.into());
+        };
+        attributes.push((name, pos, value));
+    }
+    Ok(m.attrs(attributes))
+}
+
+fn intersect_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let names = m.expect_attrs(args[0])?;
+    let attrs = m.expect_attrs(args[1])?;
+    let common = match names.len() < attrs.len() {
+        true => {
+            let find = |attribute: (Symbol, Pos, Value)| {
+                attrs.find(attribute.0).map(|(value, pos)| (attribute.0, pos, value))
+            };
+            names.iter().filter_map(find).collect()
+        }
+        false => attrs.iter().filter(|attribute| names.get(attribute.0).is_some()).collect(),
+    };
+    Ok(m.attrs(common))
+}
+
+fn cat_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let name = symbol(m, args[0])?;
+    let sets = m.expect_list(args[1])?;
+    let mut values = Vec::new();
+    for &set in sets.as_list().unwrap_or_default() {
+        values.extend(m.expect_attrs(set)?.get(name));
+    }
+    Ok(m.list(&values))
+}
+
+fn zip_attrs_with(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let sets = m.expect_list(args[1])?;
+    let mut all: Vec<(Symbol, Pos, Vec<Value>)> = Vec::new();
+    let mut index = rustc_hash::FxHashMap::default();
+    for &set in sets.as_list().unwrap_or_default() {
+        for (name, pos, value) in m.expect_attrs(set)?.iter() {
+            let at = *index.entry(name).or_insert(all.len());
+            match all.get_mut(at) {
+                Some(entry) => entry.2.push(value),
+                None => all.push((name, pos, vec![value])),
+            }
+        }
+    }
+    let combined = all.into_iter().map(|(name, pos, values)| {
+        let name_string = m.symbol_string(name);
+        let values = m.list(&values);
+        (name, pos, m.delay_call(args[0], &[name_string, values]))
+    });
+    let combined = combined.collect();
+    Ok(m.attrs(combined))
+}
+
+fn function_args(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let function = m.expect_function(args[0])?;
+    let Some(pattern) = m.pattern_of(function) else { return Ok(m.attrs(Vec::new())) };
+    let fields = pattern.fields.iter().zip(&pattern.positions);
+    let fields = fields.map(|(field, pos)| (field.0, *pos, Value::bool(field.1)));
+    Ok(m.attrs(fields.collect()))
 }

@@ -55,6 +55,29 @@ pub(super) const TABLE: &[Builtin] = &[
         doc: "Writes the message to the log, then gives `value`.",
         run: trace,
     },
+    Builtin {
+        name: "traceVerbose",
+        params: &[lazy("message", "what would be shown"), forced("value", "any value")],
+        doc: "The value: messages of this kind are shown by no option.",
+        run: |_, args| Ok(args[1]),
+    },
+    Builtin {
+        name: "warn",
+        params: &[forced("message", "a string"), lazy("value", "any value")],
+        doc: "The value, after a warning with the message.",
+        run: |m, args| {
+            let message = m.expect_string(args[0])?;
+            let message = String::from_utf8_lossy(message.as_bytes().unwrap_or_default());
+            m.world.trace(&format!("evaluation warning: {message}"));
+            Ok(args[1])
+        },
+    },
+    Builtin {
+        name: "break",
+        params: &[forced("value", "any value")],
+        doc: "The value: there is no debugger to stop in.",
+        run: |_, args| Ok(args[0]),
+    },
 ];
 
 fn message(m: &mut Machine, value: Value) -> Eval<String> {

@@ -3,7 +3,8 @@
 use super::{Builtin, forced, lazy};
 use crate::error::{Eval, Fault};
 use crate::machine::Machine;
-use crate::symbol::well_known;
+use crate::source::Pos;
+use crate::symbol::{Symbol, well_known};
 use crate::value::Value;
 
 pub(super) const TABLE: &[Builtin] = &[
@@ -85,6 +86,42 @@ pub(super) const TABLE: &[Builtin] = &[
         params: &[forced("arguments", "a set of `startSet` and `operator`")],
         doc: "The start set and all that the operator gives, transitively, one for each `key`.",
         run: generic_closure,
+    },
+    Builtin {
+        name: "elemAt",
+        params: &[forced("list", "a list"), forced("index", "an integer, from 0")],
+        doc: "The element of this index.",
+        run: elem_at,
+    },
+    Builtin {
+        name: "concatLists",
+        params: &[forced("lists", "a list of lists")],
+        doc: "The elements of all the lists.",
+        run: concat_lists,
+    },
+    Builtin {
+        name: "concatMap",
+        params: &[
+            forced("function", "a function of an element that gives a list"),
+            forced("list", "a list"),
+        ],
+        doc: "The elements of all lists that the function gives.",
+        run: concat_map,
+    },
+    Builtin {
+        name: "partition",
+        params: &[forced("test", "a function of an element"), forced("list", "a list")],
+        doc: "A set of two lists: `right`, of the elements that pass the test, and `wrong`.",
+        run: partition,
+    },
+    Builtin {
+        name: "groupBy",
+        params: &[
+            forced("name", "a function of an element that gives a string"),
+            forced("list", "a list"),
+        ],
+        doc: "A set of lists: the elements by the name that the function gives.",
+        run: group_by,
     },
 ];
 
@@ -270,4 +307,68 @@ fn generic_closure(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         pending.extend(more.as_list().unwrap_or_default());
     }
     Ok(m.list(&found))
+}
+
+fn elem_at(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[0])?;
+    let index = m.expect_int(args[1])?;
+    let items = list.as_list().unwrap_or_default();
+    match usize::try_from(index).ok().and_then(|index| items.get(index)) {
+        Some(&item) => Ok(item),
+        None => {
+            let reason = format!("there is no index {index} in a list of {}", items.len());
+            Err(Fault::Argument { builtin: "elemAt", reason }.into())
+        }
+    }
+}
+
+fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let lists = m.expect_list(args[0])?;
+    let mut all = Vec::new();
+    for &list in lists.as_list().unwrap_or_default() {
+        let list = m.expect_list(list)?;
+        all.extend_from_slice(list.as_list().unwrap_or_default());
+    }
+    Ok(m.list(&all))
+}
+
+fn concat_map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    let mut all = Vec::new();
+    for &item in list.as_list().unwrap_or_default() {
+        let part = m.call(args[0], &[item])?;
+        let part = m.expect_list(part)?;
+        m.keep(part);
+        all.extend_from_slice(part.as_list().unwrap_or_default());
+    }
+    Ok(m.list(&all))
+}
+
+fn partition(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    for &item in list.as_list().unwrap_or_default() {
+        let passes = m.call(args[0], &[item])?;
+        match m.expect_bool(passes)? {
+            true => right.push(item),
+            false => wrong.push(item),
+        }
+    }
+    let (right, wrong) = (m.list(&right), m.list(&wrong));
+    let (right_symbol, wrong_symbol) = (m.intern(b"right"), m.intern(b"wrong"));
+    Ok(m.attrs(vec![(right_symbol, Pos::NONE, right), (wrong_symbol, Pos::NONE, wrong)]))
+}
+
+fn group_by(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let list = m.expect_list(args[1])?;
+    let mut groups: rustc_hash::FxHashMap<Symbol, Vec<Value>> = Default::default();
+    for &item in list.as_list().unwrap_or_default() {
+        let name = m.call(args[0], &[item])?;
+        let name = m.expect_plain_string(name, "the name of an attribute")?;
+        let name = m.intern(name.as_bytes().unwrap_or_default());
+        groups.entry(name).or_default().push(item);
+    }
+    let groups = groups.into_iter().map(|(name, items)| (name, Pos::NONE, m.list(&items)));
+    let groups = groups.collect();
+    Ok(m.attrs(groups))
 }

@@ -51,15 +51,24 @@
 //! - calling back: `lists::filter`, `lists::foldl_strict`
 
 mod attrs;
+mod contexts;
 mod control;
+mod derivation;
 mod files;
+mod hashes;
 mod hb;
+mod impure;
 mod instantiate;
 mod json;
 mod lists;
 mod numbers;
+pub(crate) mod regex;
+mod store;
 mod strings;
+mod toml;
 mod types;
+mod versions;
+mod xml;
 
 pub(crate) use hb::PREFIX as HB_PREFIX;
 
@@ -116,7 +125,15 @@ const TABLES: &[&[Builtin]] = &[
     strings::TABLE,
     numbers::TABLE,
     types::TABLE,
+    regex::TABLE,
+    versions::TABLE,
+    contexts::TABLE,
     json::TABLE,
+    toml::TABLE,
+    xml::TABLE,
+    hashes::TABLE,
+    store::TABLE,
+    impure::TABLE,
     hb::TABLE,
 ];
 

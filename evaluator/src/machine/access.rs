@@ -112,6 +112,11 @@ impl Machine {
         self.heap.string(bytes, context)
     }
 
+    /// A path, of canonical bytes.
+    pub(crate) fn path(&mut self, bytes: &[u8]) -> Value {
+        self.heap.path(bytes)
+    }
+
     /// A list.
     pub fn list(&mut self, items: &[Value]) -> Value {
         self.heap.list(items)

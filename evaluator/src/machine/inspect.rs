@@ -45,6 +45,17 @@ impl Machine {
         })
     }
 
+    /// The name of a written function's parameter, or of the whole set that it takes; as
+    /// its text has it.
+    pub fn parameter_name(&self, function: Value) -> Option<Vec<u8>> {
+        let closure = function.of_kind(Kind::Closure)?;
+        let place = self.program.prototype_place(closure.extra())?;
+        let text = &self.sources.get(place.source).text.as_bytes()[place.span.start as usize..];
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_'-".contains(byte);
+        let length = text.iter().take_while(|byte| is_name(byte)).count();
+        (length > 0).then(|| text[..length].to_vec())
+    }
+
     /// Whether an evaluated value is a builtin with some of its arguments.
     pub fn is_partial_builtin(&self, value: Value) -> bool {
         let partial = value.of_kind(Kind::Partial);

@@ -41,7 +41,9 @@ impl Globals {
     pub(super) fn mark(&mut self, marker: &mut Marker<'_>) {
         // Not shortened: `builtins` must stay the same value.
         for value in self.variables.values().copied().chain(self.hb.map(|hb| hb.1)) {
-            marker.value(value);
+            if let Some(object) = value.as_any_object() {
+                marker.object(object);
+            }
         }
     }
 

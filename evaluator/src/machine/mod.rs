@@ -30,6 +30,7 @@ pub(crate) use access::type_fault;
 pub use text::{Coercion, Text};
 pub(crate) use text::{bytes_to_path, canonical};
 
+use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin};
 use crate::context::Contexts;
 use crate::error::{Eval, Fault};
@@ -79,6 +80,7 @@ pub struct Machine {
     pub(crate) derivation_places: std::collections::BTreeMap<DerivationId, Pos>,
     /// The store objects that the derivations will be.
     pub(crate) derivation_paths: FxHashMap<DerivationId, StorePath>,
+    pub(crate) regexes: Regexes,
     pub(crate) options: Options,
     /// Values that callers hold by number.
     pub(crate) held: Vec<Value>,
@@ -129,6 +131,7 @@ impl Machine {
             derivations: Default::default(),
             derivation_places: Default::default(),
             derivation_paths: FxHashMap::default(),
+            regexes: Regexes::default(),
             options,
             held: Vec::new(),
             builtins: builtins::all().collect(),

@@ -1,6 +1,6 @@
 //! Values as text: coercion, interpolation, and paths.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hb_model::StoreName;
 
@@ -265,7 +265,13 @@ impl Machine {
     pub(crate) fn find_in_search_path(&mut self, name: Value) -> Eval<Value> {
         let name = name.as_bytes().map(|name| String::from_utf8_lossy(name).into_owned());
         let Some(name) = name else { return Err(type_fault("a string", Value::NULL)) };
-        for (prefix, folder) in self.world.search_path() {
+        let folders = self.world.search_path();
+        self.find_in(folders, name)
+    }
+
+    /// What `<name>` means with a search path.
+    pub(crate) fn find_in(&mut self, folders: Vec<(String, PathBuf)>, name: String) -> Eval<Value> {
+        for (prefix, folder) in folders {
             let rest = match name.strip_prefix(&prefix) {
                 _ if prefix.is_empty() => Some(name.as_str()),
                 Some("") => Some(""),

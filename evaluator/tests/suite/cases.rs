@@ -5,20 +5,35 @@
 //! empty line ends a case. Each case runs with and without a collection at every
 //! safepoint, but for the deepest recursion: there that takes the square of its depth.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hb_lang::Dialect;
 
 use crate::support::{eval_in, evaluator};
 
-enum Expected {
+/// What a case says of its expression.
+pub(crate) enum Expected {
+    /// It prints as this.
     Value(String),
+    /// It fails with an error of this code.
     Code(String),
 }
 
-/// The cases of a file's text, with the line of each.
-fn cases(text: &str) -> Vec<(usize, String, Expected)> {
-    let mut all = Vec::new();
+/// One case.
+pub(crate) struct Case {
+    /// The file that it is in.
+    pub(crate) file: PathBuf,
+    /// The line of its expectation.
+    pub(crate) line: usize,
+    /// What is evaluated.
+    pub(crate) expression: String,
+    /// What that gives.
+    pub(crate) expected: Expected,
+}
+
+/// The cases of a file.
+fn cases(file: &Path, all: &mut Vec<Case>) {
+    let text = std::fs::read_to_string(file).expect("a file of cases");
     let mut expression: Vec<&str> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let expected = match (line.strip_prefix("=> "), line.strip_prefix("!> ")) {
@@ -31,9 +46,22 @@ fn cases(text: &str) -> Vec<(usize, String, Expected)> {
                 continue;
             }
         };
-        all.push((i + 1, std::mem::take(&mut expression).join("\n"), expected));
+        let expression = std::mem::take(&mut expression).join("\n");
+        all.push(Case { file: file.to_owned(), line: i + 1, expression, expected });
     }
     assert!(expression.is_empty(), "a case without an expectation: {expression:?}");
+}
+
+/// Every case of every file.
+pub(crate) fn all_cases() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the folder of cases")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let mut all = Vec::new();
+    files.iter().for_each(|file| cases(file, &mut all));
     all
 }
 
@@ -63,19 +91,10 @@ fn problem(expression: &str, expected: &Expected) -> Option<String> {
 
 #[test]
 fn every_case_gives_what_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .expect("the folder of cases")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    files.sort();
     let mut problems = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).expect("a file of cases");
-        for (line, expression, expected) in cases(&text) {
-            if let Some(problem) = problem(&expression, &expected) {
-                problems.push(format!("{}:{line}: {expression}\n{problem}", file.display()));
-            }
+    for Case { file, line, expression, expected } in all_cases() {
+        if let Some(problem) = problem(&expression, &expected) {
+            problems.push(format!("{}:{line}: {expression}\n{problem}", file.display()));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));

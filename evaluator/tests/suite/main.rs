@@ -2,5 +2,6 @@
 
 mod cases;
 mod core;
+mod oracle;
 mod primitives;
 mod support;

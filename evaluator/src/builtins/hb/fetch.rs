@@ -1,6 +1,6 @@
 //! `hb.fetch`: bytes from elsewhere, known by their hash.
 
-use hb_model::{Algorithm, DeclaredHash, FixedMethod, FixedOutput, Outputs, StoreName};
+use hb_model::{Algorithm, DeclaredHash, Derivation, FixedMethod, FixedOutput, Outputs, StoreName};
 use serde_json::{Map, Value as Json, json};
 
 use super::schema::{Arguments, Key, Record};
@@ -52,10 +52,18 @@ fn fetch(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     })?;
     let size = given.optional(m, "size", |m, key, value| key.natural(m, value))?;
     let outputs = Outputs::Fixed(FixedOutput { method: FixedMethod::Flat, hash });
+    instantiate::derivation_set(m, derivation(name, outputs, origins, size))
+}
+
+/// The step that brings a file.
+pub(crate) fn derivation(
+    name: StoreName,
+    outputs: Outputs,
+    origins: Vec<Json>,
+    size: Option<u64>,
+) -> Derivation {
     let attrs = json!({ "origins": origins, "size": size });
-    let derivation =
-        super::builtin_derivation(name, "builtin:fetch-1", outputs, attrs, Default::default());
-    instantiate::derivation_set(m, derivation)
+    super::builtin_derivation(name, "builtin:fetch-1", outputs, attrs, Default::default())
 }
 
 fn declared_hash(m: &mut Machine, given: &Arguments) -> Eval<DeclaredHash> {

@@ -10,6 +10,8 @@ mod root;
 mod schema;
 mod unpack;
 
+pub(super) use fetch::derivation as fetch_derivation;
+
 use super::{Builtin, instantiate};
 use crate::context::ContextId;
 use crate::error::Eval;

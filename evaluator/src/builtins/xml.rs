@@ -1,0 +1,187 @@
+//! Values as XML.
+
+use std::collections::HashSet;
+
+use super::{Builtin, lazy};
+use crate::error::Eval;
+use crate::heap::Attrs;
+use crate::machine::{Machine, Text};
+use crate::print::float_text;
+use crate::symbol::well_known;
+use crate::value::{Type, Value};
+
+pub(super) const TABLE: &[Builtin] = &[Builtin {
+    name: "toXML",
+    params: &[lazy("value", "any value")],
+    doc: "A value as XML text, all of it evaluated.",
+    run: to_xml,
+}];
+
+fn to_xml(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let mut writer = Writer { text: Text::default(), depth: 0, derivations: HashSet::default() };
+    writer.text.bytes.extend_from_slice(b"<?xml version='1.0' encoding='utf-8'?>\n");
+    writer.within(m, "expr", &[], |writer, m| writer.value(m, args[0]))?;
+    Ok(m.finish_text(writer.text))
+}
+
+struct Writer {
+    text: Text,
+    depth: usize,
+    /// The derivations whose attributes were shown already.
+    derivations: HashSet<Vec<u8>>,
+}
+
+impl Writer {
+    /// An opening tag, up to its end.
+    fn tag(&mut self, name: &str, attributes: &[(&str, &[u8])]) {
+        let out = &mut self.text.bytes;
+        out.resize(out.len() + 2 * self.depth, b' ');
+        out.push(b'<');
+        out.extend_from_slice(name.as_bytes());
+        for (name, value) in attributes {
+            out.push(b' ');
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"=\"");
+            for &byte in *value {
+                match byte {
+                    b'"' => out.extend_from_slice(b"&quot;"),
+                    b'<' => out.extend_from_slice(b"&lt;"),
+                    b'>' => out.extend_from_slice(b"&gt;"),
+                    b'&' => out.extend_from_slice(b"&amp;"),
+                    b'\n' => out.extend_from_slice(b"&#xA;"),
+                    _ => out.push(byte),
+                }
+            }
+            out.push(b'"');
+        }
+    }
+
+    fn empty(&mut self, name: &str, attributes: &[(&str, &[u8])]) {
+        self.tag(name, attributes);
+        self.text.bytes.extend_from_slice(b" />\n");
+    }
+
+    fn within(
+        &mut self,
+        m: &mut Machine,
+        name: &str,
+        attributes: &[(&str, &[u8])],
+        content: impl FnOnce(&mut Self, &mut Machine) -> Eval<()>,
+    ) -> Eval<()> {
+        self.tag(name, attributes);
+        self.text.bytes.extend_from_slice(b">\n");
+        self.depth += 1;
+        let result = m.deeper(|m| content(self, m));
+        self.depth -= 1;
+        let out = &mut self.text.bytes;
+        out.resize(out.len() + 2 * self.depth, b' ');
+        out.extend_from_slice(format!("</{name}>\n").as_bytes());
+        result
+    }
+
+    fn value(&mut self, m: &mut Machine, value: Value) -> Eval<()> {
+        let value = m.force(value)?;
+        match value.type_of() {
+            Some(Type::Int) => {
+                let int = value.as_int().unwrap_or_default().to_string();
+                self.empty("int", &[("value", int.as_bytes())]);
+            }
+            Some(Type::Float) => {
+                let float = float_text(value.as_float().unwrap_or_default());
+                self.empty("float", &[("value", float.as_bytes())]);
+            }
+            Some(Type::Bool) => {
+                let truth: &[u8] = if value == Value::TRUE { b"true" } else { b"false" };
+                self.empty("bool", &[("value", truth)]);
+            }
+            Some(Type::Null) => self.empty("null", &[]),
+            Some(Type::String) => {
+                self.text.context = m.contexts.union(self.text.context, m.context_of(value));
+                self.empty("string", &[("value", value.as_bytes().unwrap_or_default())]);
+            }
+            Some(Type::Path) => {
+                self.empty("path", &[("value", value.as_path().unwrap_or_default())]);
+            }
+            Some(Type::List) => {
+                let items = value.as_list().unwrap_or_default();
+                return self.within(m, "list", &[], |writer, m| {
+                    items.iter().try_for_each(|&item| writer.value(m, item))
+                });
+            }
+            Some(Type::Set) => {
+                let Some(attrs) = value.as_attrs() else { return Ok(()) };
+                return match m.is_derivation(attrs)? {
+                    true => self.derivation(m, attrs),
+                    false => self.within(m, "attrs", &[], |writer, m| writer.attrs(m, attrs)),
+                };
+            }
+            Some(Type::Lambda) | None => return self.function(m, value),
+        }
+        Ok(())
+    }
+
+    fn attrs(&mut self, m: &mut Machine, attrs: Attrs) -> Eval<()> {
+        for (name, pos, item) in m.sorted_attrs(attrs) {
+            let text = m.symbols.bytes(name).to_vec();
+            self.within(m, "attr", &[("name", &text)], |writer, m| {
+                writer.value(m, item).map_err(|error| m.in_attribute(error, name, pos))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn derivation(&mut self, m: &mut Machine, attrs: Attrs) -> Eval<()> {
+        let mut paths: Vec<(&str, Vec<u8>)> = Vec::new();
+        for (name, symbol) in [("drvPath", well_known::DRV_PATH), ("outPath", well_known::OUT_PATH)]
+        {
+            if let Some(path) = attrs.get(symbol)
+                && let Some(path) = m.force(path)?.as_bytes()
+            {
+                paths.push((name, path.to_vec()));
+            }
+        }
+        let shown: Vec<(&str, &[u8])> =
+            paths.iter().map(|(name, path)| (*name, path.as_slice())).collect();
+        let is_new = match paths.first() {
+            Some(("drvPath", path)) => self.derivations.insert(path.clone()),
+            _ => false,
+        };
+        self.within(m, "derivation", &shown, |writer, m| match is_new {
+            true => writer.attrs(m, attrs),
+            false => {
+                writer.empty("repeated", &[]);
+                Ok(())
+            }
+        })
+    }
+
+    fn function(&mut self, m: &mut Machine, value: Value) -> Eval<()> {
+        if value.as_builtin().is_some() || m.is_partial_builtin(value) {
+            self.empty("unevaluated", &[]);
+            return Ok(());
+        }
+        self.within(m, "function", &[], |writer, m| {
+            let name = m.parameter_name(value).unwrap_or_default();
+            let Some(pattern) = m.pattern_of(value) else {
+                writer.empty("varpat", &[("name", &name)]);
+                return Ok(());
+            };
+            let mut attributes: Vec<(&str, &[u8])> = Vec::new();
+            if pattern.ellipsis {
+                attributes.push(("ellipsis", b"1"));
+            }
+            if !name.is_empty() {
+                attributes.push(("name", &name));
+            }
+            let mut fields: Vec<Vec<u8>> =
+                pattern.fields.iter().map(|field| m.symbols.bytes(field.0).to_vec()).collect();
+            fields.sort();
+            writer.within(m, "attrspat", &attributes, |writer, _| {
+                for field in &fields {
+                    writer.empty("attr", &[("name", field)]);
+                }
+                Ok(())
+            })
+        })
+    }
+}

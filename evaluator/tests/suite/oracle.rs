@@ -1,0 +1,46 @@
+//! The same cases by Nix itself: what `tests/cases` says that values print as is what the
+//! newest stable Nix prints.
+//!
+//! Runs where `HB_NIX_ORACLE` names a `nix-instantiate` of that version; elsewhere there
+//! is nothing to compare with.
+
+use std::process::Command;
+
+use crate::cases::{Expected, all_cases};
+
+/// Strict evaluation of one expression; `None` if Nix refuses it.
+fn nix(program: &str, state: &std::path::Path, expression: &str) -> Option<String> {
+    let output = Command::new(program)
+        .args(["--eval", "--strict", "--read-write-mode", "-E", expression])
+        .env_clear()
+        .env("HOME", state)
+        .env("NIX_STORE_DIR", state.join("store"))
+        .env("NIX_STATE_DIR", state.join("state"))
+        .env("NIX_LOG_DIR", state.join("log"))
+        .current_dir("/")
+        .output()
+        .expect("nix runs");
+    let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    output.status.success().then_some(text)
+}
+
+#[test]
+fn nix_agrees_with_every_case() {
+    let Ok(program) = std::env::var("HB_NIX_ORACLE") else { return };
+    let state = std::env::temp_dir().join(format!("hb-nix-oracle-{}", std::process::id()));
+    std::fs::create_dir_all(&state).expect("a folder for Nix's state");
+    let mut problems = Vec::new();
+    for case in all_cases() {
+        let found = nix(&program, &state, &case.expression);
+        let agrees = match (&found, &case.expected) {
+            (Some(printed), Expected::Value(value)) => printed == value,
+            (None, Expected::Code(_)) => true,
+            _ => false,
+        };
+        if !agrees {
+            problems.push(format!("{}:{}: {found:?}", case.file.display(), case.line));
+        }
+    }
+    std::fs::remove_dir_all(&state).expect("the state can be removed");
+    assert!(problems.is_empty(), "Nix disagrees:\n{}", problems.join("\n"));
+}
