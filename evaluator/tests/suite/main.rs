@@ -2,6 +2,8 @@
 
 mod cases;
 mod core;
+mod derivations;
 mod oracle;
 mod primitives;
+mod reference;
 mod support;

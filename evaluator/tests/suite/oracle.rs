@@ -11,7 +11,10 @@ use crate::cases::{Expected, all_cases};
 /// Strict evaluation of one expression; `None` if Nix refuses it.
 fn nix(program: &str, state: &std::path::Path, expression: &str) -> Option<String> {
     let output = Command::new(program)
-        .args(["--eval", "--strict", "--read-write-mode", "-E", expression])
+        .args(["--eval", "--strict", "--read-write-mode"])
+        .args(["--extra-experimental-features", "pipe-operators"])
+        // In parentheses, so that it is not taken for an option.
+        .args(["-E", &format!("({expression}\n)")])
         .env_clear()
         .env("HOME", state)
         .env("NIX_STORE_DIR", state.join("store"))

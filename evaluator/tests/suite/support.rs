@@ -28,6 +28,35 @@ fn file_type(kind: std::fs::FileType) -> FileType {
     }
 }
 
+impl Files {
+    /// Everything at a path that the filter keeps, as one text.
+    fn import(
+        &mut self,
+        path: &Path,
+        filter: &mut Option<Filter<'_>>,
+        content: &mut Vec<u8>,
+    ) -> Result<(), ImportError> {
+        content.extend_from_slice(path.as_os_str().as_encoded_bytes());
+        if self.file_type(path)? != Some(FileType::Directory) {
+            content.extend(self.read_file(path)?);
+            return Ok(());
+        }
+        let mut entries = self.read_dir(path)?;
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in entries {
+            let entry = path.join(String::from_utf8_lossy(&name).as_ref());
+            let keep = match filter {
+                Some(filter) => filter(&entry, kind)?,
+                None => true,
+            };
+            if keep {
+                self.import(&entry, filter, content)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl World for Files {
     fn read_file(&mut self, path: &Path) -> Result<Vec<u8>, WorldError> {
         std::fs::read(path).map_err(|error| system("read", path, error))
@@ -62,9 +91,10 @@ impl World for Files {
         &mut self,
         path: &Path,
         name: &StoreName,
-        _filter: Option<Filter<'_>>,
+        mut filter: Option<Filter<'_>>,
     ) -> Result<StorePath, ImportError> {
-        let content = self.read_file(path)?;
+        let mut content = Vec::new();
+        self.import(path, &mut filter, &mut content)?;
         Ok(stored(name, &content))
     }
 
