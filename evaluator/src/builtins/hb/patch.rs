@@ -21,8 +21,8 @@ pub(super) const ENTRY: Builtin = Builtin {
           - `name`: what the tree is called in the store\n\
           - `source`: the tree\n\
           - `patches ? [ ]`: patch files, in order\n\
-          - `series ? null`: a folder with patches and a file `series` that lists them, as \
-          Debian's `debian/patches`; they come before the others\n\
+          - `series ? null`: a file that lists patches beside it, or a folder with a file `series` \
+          that does, as Debian's `debian/patches`; they come after the others\n\
           - `strip ? 1`: how many leading folders to drop from the names in the patches.",
     run: patch,
 };
