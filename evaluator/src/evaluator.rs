@@ -76,8 +76,7 @@ impl Evaluator {
 
     /// Evaluate a value to its outermost form.
     pub fn force(&mut self, held: Held) -> Eval<Type> {
-        let value = self.machine.force(self.value(held))?;
-        self.machine.held[held.0] = value;
+        let value = self.machine.force_held(held.0)?;
         Ok(value.type_of().unwrap_or(Type::Lambda))
     }
 

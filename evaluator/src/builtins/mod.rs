@@ -40,9 +40,10 @@
 //! is reachable from the arguments stays alive, and nothing else does: a value that the
 //! function made itself, and needs afterwards, is given to [`Machine::keep`] first
 //! (forgotten by itself when the builtin returns). Plain builtins need not care.
-//! Forcing an element of a list or set updates that element in place, so afterwards it
-//! is reachable and evaluated there. `Options::collect_always` runs a collection at
-//! every safepoint: tests run with it on, and a forgotten `keep` shows.
+//! Forcing an element of a list or set keeps the result in the element, so afterwards it
+//! is reachable from there; the list or set itself does not change meanwhile.
+//! `Options::collect_always` runs a collection at every safepoint: tests run with it on,
+//! and a forgotten `keep` shows.
 //!
 //! # The three styles
 //!

@@ -1,7 +1,9 @@
 //! Collecting: mark what the roots reach, then sweep every block.
 //!
 //! Marking also cuts indirections: a field that points to a forced thunk is made to
-//! hold the thunk's value, so that the thunk itself goes.
+//! hold the thunk's value, so that the thunk itself goes. Native code may hold elements
+//! of a list or set that it is going through, so while any runs, only the captures of
+//! closures and thunks are cut, which native code never sees.
 
 use std::alloc::dealloc;
 
@@ -12,23 +14,36 @@ use crate::Value;
 /// Marks roots during a collection.
 pub(crate) struct Marker<'a> {
     pending: &'a mut Vec<Obj>,
+    /// Whether native code may hold what is in lists, sets, and on the stack.
+    natives_run: bool,
 }
 
 impl Marker<'_> {
-    /// A root that may be made shorter: returns what to hold instead.
+    /// Something that native code may have copied. Returns what to hold from now on.
     #[inline(always)]
     pub(crate) fn value(&mut self, value: Value) -> Value {
-        let mut value = value;
-        while let Some(result) = value.as_thunk().and_then(Obj::result) {
-            value = result;
+        match self.natives_run {
+            false => self.capture(value),
+            true => {
+                if let Some(object) = value.as_any_object() {
+                    self.object(object);
+                }
+                value
+            }
         }
+    }
+
+    /// Something that only the machine sees. Returns what to hold from now on.
+    #[inline(always)]
+    fn capture(&mut self, value: Value) -> Value {
+        let value = value.evaluated().unwrap_or(value);
         if let Some(object) = value.as_any_object() {
             self.object(object);
         }
         value
     }
 
-    /// A slice of roots, made shorter in place.
+    /// Several roots, made shorter in place.
     pub(crate) fn values(&mut self, values: &mut [Value]) {
         for value in values {
             *value = self.value(*value);
@@ -55,6 +70,13 @@ impl Marker<'_> {
         }
     }
 
+    fn captures(&mut self, object: Obj, range: std::ops::Range<usize>) {
+        for i in range {
+            let shorter = self.capture(object.value(i));
+            object.set_value(i, shorter);
+        }
+    }
+
     fn trace(&mut self, object: Obj) {
         let length = object.extra() as usize;
         match object.kind() {
@@ -72,19 +94,20 @@ impl Marker<'_> {
                     self.object(object.object(i));
                 }
             }
-            Kind::Closure | Kind::Thunk => self.fields(object, 0..object.small()),
-            Kind::Partial => self.fields(object, 0..object.small() + 1),
-            Kind::Forced => self.fields(object, 0..1),
+            Kind::Closure | Kind::Thunk => self.captures(object, 0..object.small()),
+            Kind::Partial => self.captures(object, 0..object.small() + 1),
+            Kind::Forced => self.captures(object, 0..1),
             Kind::Free => unreachable!("nothing points to a free cell"),
         }
     }
 }
 
 impl Heap {
-    /// Free everything that `roots` does not mark.
-    pub(crate) fn collect(&mut self, roots: impl FnOnce(&mut Marker<'_>)) {
+    /// Free everything that `roots` does not mark. `natives_run` says whether native code
+    /// waits for the machine.
+    pub(crate) fn collect(&mut self, natives_run: bool, roots: impl FnOnce(&mut Marker<'_>)) {
         let mut pending = std::mem::take(&mut self.marking);
-        let mut marker = Marker { pending: &mut pending };
+        let mut marker = Marker { pending: &mut pending, natives_run };
         for value in [self.empty_list, self.empty_attrs] {
             marker.value(value);
         }

@@ -162,9 +162,8 @@ impl Obj {
     /// Payload words as values.
     #[inline(always)]
     pub(crate) fn values<'a>(self, start: usize, count: usize) -> &'a [Value] {
-        // SAFETY: as `value`; the slice is used between safepoints or while a root
-        // holds the object, and these words change only by replacing a forced thunk
-        // with its value, during a collection.
+        // SAFETY: as `value`; a root holds the object for as long as native code uses the
+        // slice, and while any runs, a collection changes no list and no set.
         unsafe { std::slice::from_raw_parts(self.pointer().add(1 + start).cast(), count) }
     }
 

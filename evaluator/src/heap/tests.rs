@@ -33,12 +33,12 @@ fn what_the_roots_reach_survives_and_the_rest_is_given_back() {
     }
     let mut root = heap.list(&kept);
     let before = heap.blocks.len();
-    heap.collect(|marker| root = marker.value(root));
+    heap.collect(false, |marker| root = marker.value(root));
     let items = root.as_list().expect("a list");
     for (i, item) in items.iter().enumerate() {
         assert_eq!(item.as_bytes(), Some(format!("text number {}", i * 1000).as_bytes()));
     }
-    heap.collect(|_| {});
+    heap.collect(false, |_| {});
     assert!(heap.blocks.len() < before, "{} of {before} blocks are left", heap.blocks.len());
     assert!(heap.blocks.len() <= 3, "only the constants' blocks stay");
 }
@@ -50,7 +50,7 @@ fn freed_cells_are_used_again() {
         for _ in 0..BLOCK_BYTES / 32 {
             heap.float(1.5);
         }
-        heap.collect(|_| {});
+        heap.collect(false, |_| {});
     }
     assert!(heap.blocks.len() <= 4, "{} blocks", heap.blocks.len());
 }
@@ -59,11 +59,11 @@ fn freed_cells_are_used_again() {
 fn large_objects_are_given_back() {
     let mut heap = Heap::new(false);
     let root = heap.list(&vec![Value::NULL; 10_000]);
-    heap.collect(|marker| {
+    heap.collect(false, |marker| {
         marker.value(root);
     });
     assert_eq!(root.as_list().map(<[Value]>::len), Some(10_000));
-    heap.collect(|_| {});
+    heap.collect(false, |_| {});
     assert!(heap.large.is_empty());
 }
 
@@ -73,10 +73,24 @@ fn a_forced_thunk_gives_way_to_its_value() {
     let thunk = heap.thunk(0, 2);
     let list = heap.list(&[Value::thunk(thunk)]);
     thunk.resolve(Value::TRUE);
-    heap.collect(|marker| {
+    heap.collect(false, |marker| {
         marker.value(list);
     });
     assert_eq!(list.as_list(), Some(&[Value::TRUE][..]));
+}
+
+#[test]
+fn a_list_stays_as_native_code_saw_it() {
+    let mut heap = Heap::new(false);
+    let thunk = heap.thunk(0, 1);
+    let list = heap.list(&[Value::thunk(thunk)]);
+    let items = list.as_list().expect("a list");
+    thunk.resolve(Value::TRUE);
+    heap.collect(true, |marker| {
+        marker.value(list);
+    });
+    assert_eq!(items, &[Value::thunk(thunk)]);
+    assert_eq!(thunk.result(), Some(Value::TRUE));
 }
 
 #[test]
@@ -108,7 +122,7 @@ fn a_slice_shares_its_list() {
     let inner = heap.slice(tail, 1, 90);
     assert_eq!(inner.as_list(), Some(&items[2..92]));
     assert_eq!(heap.slice(list, 100, 5).as_list(), Some(&[][..]));
-    heap.collect(|marker| {
+    heap.collect(false, |marker| {
         marker.value(inner);
     });
     assert_eq!(inner.as_list(), Some(&items[2..92]));

@@ -93,6 +93,8 @@ pub struct Machine {
     frames: Vec<Frame>,
     /// Calls and re-entries that have not returned.
     depth: usize,
+    /// Native callers that wait for the run loop and may hold values.
+    natives: usize,
     // Of the frame that runs. The run loop keeps copies and stores them before anything
     // that looks here.
     ip: u32,
@@ -142,6 +144,7 @@ impl Machine {
             stack: Vec::new(),
             frames: Vec::new(),
             depth: 0,
+            natives: 0,
             ip: EXIT,
             base: 0,
             env,
@@ -166,7 +169,21 @@ impl Machine {
 
     #[inline(never)]
     fn force_thunk(&mut self, thunk: Obj) -> Eval<Value> {
-        self.nested(|machine| machine.enter_thunk(thunk))
+        self.natives += 1;
+        let result = self.nested(|machine| machine.enter_thunk(thunk));
+        self.natives -= 1;
+        result
+    }
+
+    /// Evaluate a value that callers hold by number, with no native code waiting.
+    pub(crate) fn force_held(&mut self, number: usize) -> Eval<Value> {
+        let value = self.held[number];
+        let value = match value.as_thunk() {
+            Some(thunk) => self.nested(|machine| machine.enter_thunk(thunk))?,
+            None => value,
+        };
+        self.held[number] = value;
+        Ok(value)
     }
 
     /// Call a function (or functor) with arguments and evaluate the result.
@@ -183,7 +200,9 @@ impl Machine {
         };
         self.stack[floor] = function;
         let count = arguments.len();
+        self.natives += 1;
         let result = self.nested(|machine| machine.apply(count));
+        self.natives -= 1;
         self.stack.truncate(floor);
         result
     }
@@ -244,9 +263,10 @@ impl Machine {
             stack,
             frames,
             env,
+            natives,
             ..
         } = self;
-        heap.collect(|marker| {
+        heap.collect(*natives > 0, |marker| {
             marker.values(stack);
             marker.values(held);
             marker.object(*env);

@@ -110,6 +110,19 @@ fn builtins_call_back() {
 }
 
 #[test]
+fn elements_that_a_builtin_holds_stay_alive() {
+    // Each element is a thunk that is forced, and so could be replaced by its value,
+    // while the builtin has it in hand.
+    let list = "(map (x: { v = x * 2; }) (builtins.genList (i: 40 - i) 40))";
+    let sum = "builtins.foldl' (a: b: a + b.v) 0";
+    check_eval(&format!("{sum} (builtins.filter (x: x.v > 10) {list})"), "1610");
+    check_eval(&format!("{sum} (builtins.sort (a: b: a.v < b.v) {list})"), "1640");
+    check_eval(&format!("(x: y: builtins.seq x.v y) (builtins.head {list}) 3"), "3");
+    check_eval(&format!("builtins.any (x: x.v == 2) {list}"), "true");
+    check_eval(&format!("{list} == {list}"), "true");
+}
+
+#[test]
 fn recursion_ends_in_an_error() {
     check_error("let f = x: f (x + 1) + 1; in f 0", &["eval.too-deep"]);
     check_error("let f = x: f x; in f 0", &["eval.too-deep"]);
