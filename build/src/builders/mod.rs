@@ -141,14 +141,15 @@ pub fn run(job: &Job) -> Result<(), BuiltinError> {
         "builtin:root-1" => root::build(job),
         other => return Err(BuiltinError::Unknown { builder: other.to_owned() }),
     };
-    // No partial output stays; that removing it failed would only hide the cause.
-    if made.is_err() {
+    made.map_err(|error| {
+        // No partial output stays; that removing it failed would only hide the cause.
         let _ = match job.out.symlink_metadata() {
             Ok(found) if found.is_dir() => fs::remove_dir_all(job.out),
             _ => fs::remove_file(job.out),
         };
-    }
-    if (job.watch.cancelled)() { Err(BuiltinError::Cancelled) } else { made }
+        // However deep the wish to stop was noticed.
+        if (job.watch.cancelled)() { BuiltinError::Cancelled } else { error }
+    })
 }
 
 impl Job<'_> {

@@ -61,9 +61,9 @@ pub enum RootError {
         /// The package, or another link.
         owner: String,
     },
-    /// A link could not be made.
+    /// A link's name is unusable, or the tree could not be written.
     #[error(transparent)]
-    Link(TreeError),
+    Tree(TreeError),
 }
 
 /// Carry out the builder.
@@ -73,7 +73,7 @@ pub(super) fn build(job: &Job) -> Result<(), BuiltinError> {
     for package in &attributes.packages {
         archives.push(job.open(package)?);
     }
-    let mut tree = TreeWriter::create(job.out, job.watch).map_err(RootError::Link)?;
+    let mut tree = TreeWriter::create(job.out, job.watch).map_err(RootError::Tree)?;
     for (index, archive) in (0..).zip(archives) {
         tree.owner = index;
         unpack(archive, &mut tree).map_err(|error| explain(error, &attributes, &tree))?;
@@ -84,10 +84,10 @@ pub(super) fn build(job: &Job) -> Result<(), BuiltinError> {
         link(name, target, &mut tree, &attributes)?;
     }
     for folder in MERGED {
-        let name = EntryName::new(folder).map_err(RootError::Link)?;
-        let inside = EntryName::new(b"usr").map_err(RootError::Link)?.join(folder);
+        let name = EntryName::new(folder).map_err(RootError::Tree)?;
+        let inside = EntryName::new(b"usr").map_err(RootError::Tree)?.join(folder);
         if tree.get(&inside).is_some() {
-            tree.symlink(&name, inside.as_bytes()).map_err(RootError::Link)?;
+            tree.symlink(&name, inside.as_bytes()).map_err(RootError::Tree)?;
         }
     }
     Ok(())
@@ -146,7 +146,7 @@ fn link(
     attributes: &Attributes,
 ) -> Result<(), RootError> {
     // Recipes write links from the root on or relative to it.
-    let name = EntryName::new(name.trim_start_matches('/').as_bytes()).map_err(RootError::Link)?;
+    let name = EntryName::new(name.trim_start_matches('/').as_bytes()).map_err(RootError::Tree)?;
     let place = merged(&name);
     let owner = |tree: &TreeWriter, name: &EntryName| {
         let (kind, owner) = tree.get(name)?;
@@ -162,9 +162,9 @@ fn link(
             let above = EntryName::new(above.as_bytes()).unwrap_or_default();
             match owner(tree, &above) {
                 Some(owner) => RootError::LinkTaken { name: text(above.as_bytes()), owner },
-                None => RootError::Link(TreeError::NoFolder),
+                None => RootError::Tree(TreeError::NoFolder),
             }
         }
-        error => RootError::Link(error),
+        error => RootError::Tree(error),
     })
 }
