@@ -1,4 +1,121 @@
 //! Plan, schedule, fetch, realise, audit.
+//!
+//! Takes the derivations that evaluation yields and brings their outputs into a store:
+//! a [`Graph`] says what needs what, [`forecast`] what would have to be done,
+//! [`build`] does it, and [`audit`] does it again and compares. Nothing here evaluates,
+//! prints, or reads the environment.
 
+pub mod audit;
 pub mod builders;
+mod cancel;
+mod error;
+mod events;
 pub mod fetch;
+mod graph;
+mod options;
+mod plan;
+mod realise;
+mod schedule;
+mod system;
+#[cfg(test)]
+mod testing;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hb_model::{Derivation, StorePath};
+use hb_store::{Store, StoreError};
+
+pub use cancel::{Cancel, Canceller};
+pub use error::{BuildError, Difference, Failure, FailureCause, LogEnd};
+pub use events::{Event, Events, Phase, Step, Work};
+pub use graph::{Edge, Graph, GraphData, GraphError, NodeData, NodeKey, Target};
+pub use options::BuildOptions;
+pub use plan::{Forecast, Forecasted, MissingSource};
+pub use schedule::Counts;
+pub use system::this_system;
+
+use plan::{Goal, Plan};
+use realise::Realiser;
+
+/// What realisations say of who built them.
+pub(crate) const BUILDER: &str = concat!("hb ", env!("CARGO_PKG_VERSION"));
+
+/// What the builders begin with that bring something from outside.
+const FETCH_PREFIX: &str = "builtin:fetch-";
+
+/// Whether a derivation brings something from outside instead of building it.
+pub(crate) fn is_fetch(derivation: &Derivation) -> bool {
+    derivation.builder.starts_with(FETCH_PREFIX)
+}
+
+/// What a build achieved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildReport {
+    /// Where each target lies.
+    pub outputs: BTreeMap<Target, StorePath>,
+    /// What had to be done for it.
+    pub counts: Counts,
+}
+
+/// What building the graph's targets would find, fetch and build. Does nothing.
+pub fn forecast(store: &Store, graph: &Arc<Graph>) -> Result<Forecast, StoreError> {
+    Plan::new(Arc::clone(graph), Goal::Targets, store)?.forecast(store)
+}
+
+/// Bring the graph's targets into the store.
+///
+/// Must be called in a tokio runtime with time and I/O. Ends early, with
+/// [`BuildError::Cancelled`], when `cancel` is asked; no process of a build is left then.
+pub async fn build(
+    store: &Store,
+    graph: &Arc<Graph>,
+    options: &BuildOptions,
+    events: Events,
+    cancel: &Cancel,
+) -> Result<BuildReport, BuildError> {
+    let goal = if options.rebuild { Goal::Rebuild } else { Goal::Targets };
+    let (plan, counts) = reach(goal, store, graph, options, events, cancel).await?;
+    let path = |&(place, output)| plan.path(place, output).cloned();
+    let paths = graph.target_places().iter().map(path);
+    let outputs = graph.targets().zip(paths).filter_map(|(target, path)| Some((target, path?)));
+    Ok(BuildReport { outputs: outputs.collect(), counts })
+}
+
+/// Bring everything into the store that the graph's targets would fetch, whether or not
+/// it is needed now: afterwards the targets can be built offline, from sources on.
+pub async fn fetch_all(
+    store: &Store,
+    graph: &Arc<Graph>,
+    options: &BuildOptions,
+    events: Events,
+    cancel: &Cancel,
+) -> Result<Counts, BuildError> {
+    let (_, counts) = reach(Goal::Fetches, store, graph, options, events, cancel).await?;
+    Ok(counts)
+}
+
+/// Plan, refuse what cannot work, then do it.
+pub(crate) async fn reach(
+    goal: Goal,
+    store: &Store,
+    graph: &Arc<Graph>,
+    options: &BuildOptions,
+    events: Events,
+    cancel: &Cancel,
+) -> Result<(Plan, Counts), BuildError> {
+    let mut plan = Plan::new(Arc::clone(graph), goal, store)?;
+    if plan.is_reached() {
+        return Ok((plan, Counts::default()));
+    }
+    let forecast = plan.forecast(store)?;
+    if !forecast.missing_sources.is_empty() {
+        return Err(BuildError::MissingSources { missing: forecast.missing_sources });
+    }
+    if options.fetch.offline && !(forecast.fetch.is_empty() && forecast.may_fetch.is_empty()) {
+        let missing = forecast.fetch.into_iter().chain(forecast.may_fetch).collect();
+        return Err(BuildError::Offline { missing });
+    }
+    events.emit(Event::Planned(Arc::new(forecast)));
+    let realiser = Arc::new(Realiser::new(store.clone(), options, events));
+    schedule::run(plan, graph, realiser, options, cancel).await
+}

@@ -1,0 +1,41 @@
+//! What a build may be asked to do otherwise than usual.
+
+use std::num::NonZeroUsize;
+
+use crate::fetch::FetchSettings;
+
+/// Settings of one build.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// How many steps are built at once.
+    pub jobs: NonZeroUsize,
+    /// How many fetches run at once, beside what is built.
+    pub fetches: NonZeroUsize,
+    /// Go on with what does not need a step that failed.
+    pub keep_going: bool,
+    /// Keep the build folder of a step that failed.
+    pub keep_failed: bool,
+    /// How to fetch; offline, what is not in the store is an error before anything is
+    /// built.
+    pub fetch: FetchSettings,
+    /// Build the targets although they are in the store, and compare.
+    pub rebuild: bool,
+}
+
+/// Enough to hide the latency of most origins, and few enough to be a polite client.
+const DEFAULT_FETCHES: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+impl Default for BuildOptions {
+    /// As many steps at once as there are processors.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism();
+        Self {
+            jobs: processors.unwrap_or(NonZeroUsize::MIN),
+            fetches: DEFAULT_FETCHES,
+            keep_going: false,
+            keep_failed: false,
+            fetch: FetchSettings::default(),
+            rebuild: false,
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! What is known about a graph so far, what is still needed, and what can start.
+//!
+//! A derivation is known once the paths of its inputs are: then it resolves, and its
+//! own realisations may be on record, whether or not anything below it still exists.
+//! Need flows down from the targets and stops at outputs that are in the store. A
+//! derivation that must first be known *may* be built; what it would need if it is
+//! comes with [`Need::Maybe`]. Each completion makes more known, and what turns out
+//! to be realised already is never built (early cutoff).
+//!
+//! Nothing here waits or runs; the scheduler drives it.
+
+mod forecast;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use hb_model::{
+    DerivationId, OutputName, Outputs, RealisationKey, ResolveError, Resolved, ResolvedId,
+    StorePath,
+};
+
+use crate::graph::{Graph, Place};
+pub use forecast::{Forecast, Forecasted, MissingSource};
+
+/// What a plan asks of the store.
+pub(crate) trait Records {
+    /// Why asking failed.
+    type Error;
+
+    /// The path that a resolved derivation's output was recorded to have, present or
+    /// not.
+    fn realised(&self, key: &RealisationKey) -> Result<Option<StorePath>, Self::Error>;
+
+    /// Whether a path is in the store.
+    fn is_present(&self, path: &StorePath) -> Result<bool, Self::Error>;
+}
+
+/// What a plan is to achieve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The targets are in the store.
+    Targets,
+    /// The targets are built again, even if they are in the store.
+    Rebuild,
+    /// Every fetch below the targets is in the store, whatever else is.
+    Fetches,
+    /// What this one needs in order to be built is in the store.
+    Inputs(Place),
+}
+
+/// How surely something must be in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Nothing asks for it.
+    None,
+    /// Something asks for it that may turn out to be realised already.
+    Maybe,
+    /// The goal cannot be reached without it.
+    Certain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Ready,
+    Running,
+    Done,
+    Failed,
+}
+
+struct OutputState {
+    path: Option<StorePath>,
+    /// Looked up when first asked for.
+    present: Option<bool>,
+    needed: bool,
+}
+
+struct State {
+    outputs: Vec<OutputState>,
+    need: Need,
+    phase: Phase,
+    /// Known as soon as all paths of the inputs are.
+    resolved: Option<ResolvedId>,
+    /// To be built even though its outputs are present.
+    forced: bool,
+    /// The number of steps on the longest way up to a target: what has more waiting
+    /// for it starts first.
+    height: usize,
+}
+
+/// Something to start: a derivation and what it resolved to.
+pub(crate) struct Job {
+    pub(crate) place: Place,
+    pub(crate) resolved: Resolved,
+    /// Whether its outputs must be made although they are on record.
+    pub(crate) forced: bool,
+}
+
+/// What a completion led to.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// What is done: the job's own derivation first, then others that resolved to the
+    /// same, and those that turned out to be realised already.
+    pub(crate) done: Vec<Place>,
+    /// What failed earlier, when it was not certain to be needed, and now is.
+    pub(crate) surfaced: Vec<Place>,
+}
+
+/// See the module's head.
+pub(crate) struct Plan {
+    graph: Arc<Graph>,
+    goal: Goal,
+    states: Vec<State>,
+    ready: BTreeSet<(Reverse<usize>, Place)>,
+    ready_fetches: BTreeSet<(Reverse<usize>, Place)>,
+    /// What is being built, and who else waits for the same.
+    running: HashMap<ResolvedId, Vec<Place>>,
+}
+
+impl Plan {
+    /// Find out what is known and what is needed.
+    pub(crate) fn new<R: Records>(
+        graph: Arc<Graph>,
+        goal: Goal,
+        records: &R,
+    ) -> Result<Self, R::Error> {
+        let order = graph.order().to_vec();
+        let mut plan = Self {
+            states: initial_states(&graph, goal),
+            goal,
+            ready: BTreeSet::new(),
+            ready_fetches: BTreeSet::new(),
+            running: HashMap::new(),
+            graph,
+        };
+        for place in order {
+            if goal != Goal::Fetches || plan.is_fetch(place) {
+                plan.know(place, records)?;
+            }
+        }
+        plan.demand(plan.goals(), records, &mut Progress::default())?;
+        Ok(plan)
+    }
+
+    /// The outputs that make up the goal.
+    fn goals(&self) -> Vec<(Place, usize, Need)> {
+        let certain = |(place, output)| (place, output, Need::Certain);
+        match self.goal {
+            Goal::Targets | Goal::Rebuild => {
+                self.graph.target_places().iter().copied().map(certain).collect()
+            }
+            Goal::Fetches => {
+                let fetches = self.graph.order().iter().copied();
+                let fetches = fetches.filter(|&place| self.is_fetch(place));
+                fetches.map(|place| certain((place, 0))).collect()
+            }
+            Goal::Inputs(place) => self.graph.inputs(place).map(certain).collect(),
+        }
+    }
+
+    fn is_fetch(&self, place: Place) -> bool {
+        crate::is_fetch(&self.graph.node(place).derivation)
+    }
+
+    fn is_fixed(&self, place: Place) -> bool {
+        matches!(self.graph.node(place).derivation.outputs, Outputs::Fixed(_))
+    }
+
+    fn state(&self, place: Place) -> &State {
+        &self.states[place.index()]
+    }
+
+    fn state_mut(&mut self, place: Place) -> &mut State {
+        &mut self.states[place.index()]
+    }
+
+    /// The path of an output as far as it is known.
+    pub(crate) fn path(&self, place: Place, output: usize) -> Option<&StorePath> {
+        self.state(place).outputs[output].path.as_ref()
+    }
+
+    /// With the paths as far as they are known.
+    pub(crate) fn resolve(&self, place: Place) -> Result<Resolved, ResolveError> {
+        self.graph.node(place).derivation.resolve(|id, output| self.path_of(id, output))
+    }
+
+    fn path_of(&self, id: &DerivationId, output: &OutputName) -> Option<StorePath> {
+        let place = self.graph.place(id)?;
+        let position = self.graph.node(place).outputs.binary_search(output).ok()?;
+        self.path(place, position).cloned()
+    }
+
+    /// Take note of what follows from the paths of the inputs. Returns whether that
+    /// differs from what was known.
+    fn know<R: Records>(&mut self, place: Place, records: &R) -> Result<bool, R::Error> {
+        let graph = Arc::clone(&self.graph);
+        let node = graph.node(place);
+        let paths = if let Some(fixed) = node.derivation.fixed_path() {
+            vec![Some(fixed)]
+        } else if let Ok(resolved) = self.resolve(place) {
+            self.state_mut(place).resolved = Some(resolved.id());
+            let key = |output: &OutputName| RealisationKey {
+                resolved: resolved.id(),
+                output: output.clone(),
+            };
+            let look_up = |output| records.realised(&key(output));
+            node.outputs.iter().map(look_up).collect::<Result<_, _>>()?
+        } else {
+            self.state_mut(place).resolved = None;
+            vec![None; node.outputs.len()]
+        };
+        let mut changed = false;
+        for (output, path) in self.state_mut(place).outputs.iter_mut().zip(paths) {
+            if output.path != path {
+                changed = true;
+                *output = OutputState { path, present: None, ..*output };
+            }
+        }
+        Ok(changed)
+    }
+
+    fn is_present<R: Records>(
+        &mut self,
+        place: Place,
+        output: usize,
+        records: &R,
+    ) -> Result<bool, R::Error> {
+        let state = &mut self.state_mut(place).outputs[output];
+        let present = match (&state.path, state.present) {
+            (None, _) => false,
+            (Some(_), Some(known)) => known,
+            (Some(path), None) => records.is_present(path)?,
+        };
+        state.present = Some(present);
+        Ok(present)
+    }
+
+    /// Ask for outputs, and for what follows from that.
+    fn demand<R: Records>(
+        &mut self,
+        mut demands: Vec<(Place, usize, Need)>,
+        records: &R,
+        progress: &mut Progress,
+    ) -> Result<(), R::Error> {
+        let mut raised = Vec::new();
+        while let Some((place, output, need)) = demands.pop() {
+            if self.is_present(place, output, records)? && !self.state(place).forced {
+                continue;
+            }
+            let state = self.state_mut(place);
+            state.outputs[output].needed = true;
+            if need > state.need {
+                state.need = need;
+                if state.phase == Phase::Failed && need == Need::Certain {
+                    progress.surfaced.push(place);
+                }
+                demands.extend(self.demands_of(place));
+                raised.push(place);
+            }
+        }
+        raised.into_iter().try_for_each(|place| self.check_ready(place, records))
+    }
+
+    /// What `place` needs in order to be built or, where it isn't known yet, in order
+    /// to be known.
+    fn demands_of(&self, place: Place) -> Vec<(Place, usize, Need)> {
+        let state = self.state(place);
+        let known = state.resolved.is_some() || self.is_fixed(place);
+        let need_of = |input, output| match known || self.path(input, output).is_none() {
+            true => state.need,
+            false => state.need.min(Need::Maybe),
+        };
+        let inputs = self.graph.inputs(place);
+        inputs.map(|(input, output)| (input, output, need_of(input, output))).collect()
+    }
+
+    /// Line `place` up for its start if nothing stands in the way.
+    fn check_ready<R: Records>(&mut self, place: Place, records: &R) -> Result<(), R::Error> {
+        let state = self.state(place);
+        // Fetches are begun as soon as they may be needed, so that none waits for builds.
+        let least = if self.is_fixed(place) { Need::Maybe } else { Need::Certain };
+        if state.phase != Phase::Waiting || state.need < least {
+            return Ok(());
+        }
+        let graph = Arc::clone(&self.graph);
+        for (input, output) in graph.inputs(place) {
+            if !self.is_present(input, output, records)? {
+                return Ok(());
+            }
+        }
+        let entry = (Reverse(self.state(place).height), place);
+        self.state_mut(place).phase = Phase::Ready;
+        match self.is_fetch(place) {
+            true => self.ready_fetches.insert(entry),
+            false => self.ready.insert(entry),
+        };
+        Ok(())
+    }
+
+    /// The next thing to build, if something can start.
+    pub(crate) fn next_build(&mut self) -> Option<Job> {
+        loop {
+            let (_, place) = self.ready.pop_first()?;
+            if let Some(job) = self.start(place) {
+                return Some(job);
+            }
+        }
+    }
+
+    /// The next thing to fetch, if something can start.
+    pub(crate) fn next_fetch(&mut self) -> Option<Job> {
+        loop {
+            let (_, place) = self.ready_fetches.pop_first()?;
+            if let Some(job) = self.start(place) {
+                return Some(job);
+            }
+        }
+    }
+
+    /// Nothing if the same is being built already; then `place` completes with it.
+    fn start(&mut self, place: Place) -> Option<Job> {
+        // Everything it needs is present, so every path is known.
+        let resolved = self.resolve(place).ok()?;
+        let forced = self.state(place).forced;
+        self.state_mut(place).phase = Phase::Running;
+        self.state_mut(place).resolved = Some(resolved.id());
+        match self.running.get_mut(&resolved.id()) {
+            Some(followers) => {
+                followers.push(place);
+                None
+            }
+            None => {
+                self.running.insert(resolved.id(), vec![place]);
+                Some(Job { place, resolved, forced })
+            }
+        }
+    }
+
+    /// A job ended well, with these outputs. Everybody who waited for the same is done.
+    pub(crate) fn complete<R: Records>(
+        &mut self,
+        resolved: &ResolvedId,
+        outputs: &BTreeMap<OutputName, StorePath>,
+        records: &R,
+    ) -> Result<Progress, R::Error> {
+        let mut progress = Progress::default();
+        let mut affected = Vec::new();
+        for place in self.running.remove(resolved).unwrap_or_default() {
+            let graph = Arc::clone(&self.graph);
+            let mut news = false;
+            for (position, name) in graph.node(place).outputs.iter().enumerate() {
+                let state = &mut self.state_mut(place).outputs[position];
+                let path = outputs.get(name).cloned();
+                news |= state.path != path;
+                *state = OutputState { path, present: Some(true), ..*state };
+            }
+            self.state_mut(place).phase = Phase::Done;
+            progress.done.push(place);
+            affected.extend(graph.consumers(place).map(|consumer| (consumer, news)));
+        }
+        while let Some((place, news)) = affected.pop() {
+            self.reconsider(place, news, records, &mut affected, &mut progress)?;
+        }
+        Ok(progress)
+    }
+
+    /// An input of `place` completed, `news` saying whether under a path that was not
+    /// known: see whether that settles `place`.
+    fn reconsider<R: Records>(
+        &mut self,
+        place: Place,
+        news: bool,
+        records: &R,
+        affected: &mut Vec<(Place, bool)>,
+        progress: &mut Progress,
+    ) -> Result<(), R::Error> {
+        let state = self.state(place);
+        if state.phase != Phase::Waiting || state.need == Need::None {
+            return Ok(());
+        }
+        let graph = Arc::clone(&self.graph);
+        if news {
+            let changed = self.know(place, records)?;
+            if self.is_satisfied(place, records)? {
+                self.state_mut(place).phase = Phase::Done;
+                progress.done.push(place);
+            }
+            if changed {
+                affected.extend(graph.consumers(place).map(|consumer| (consumer, true)));
+            }
+            self.demand(self.demands_of(place), records, progress)?;
+        }
+        self.check_ready(place, records)
+    }
+
+    /// Whether everything that is asked of `place` is in the store.
+    fn is_satisfied<R: Records>(&mut self, place: Place, records: &R) -> Result<bool, R::Error> {
+        let mut satisfied = !self.state(place).forced;
+        for output in 0..self.state(place).outputs.len() {
+            let needed = self.state(place).outputs[output].needed;
+            satisfied &= !needed || self.is_present(place, output, records)?;
+        }
+        Ok(satisfied)
+    }
+
+    /// Whether the goal is reached, so that what still runs serves nothing.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.goals().into_iter().all(|(place, output, _)| {
+            let state = self.state(place);
+            state.phase == Phase::Done
+                || (state.outputs[output].present == Some(true) && !state.forced)
+        })
+    }
+
+    /// A job failed. Returns those who waited for it and certainly need it; if there
+    /// are none, the failure matters only once it surfaces.
+    pub(crate) fn fail(&mut self, resolved: &ResolvedId) -> Vec<Place> {
+        let places = self.running.remove(resolved).unwrap_or_default();
+        for &place in &places {
+            self.state_mut(place).phase = Phase::Failed;
+        }
+        places.into_iter().filter(|&place| self.state(place).need == Need::Certain).collect()
+    }
+
+    /// What is certainly needed and was neither built nor tried.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = Place> + '_ {
+        self.graph.order().iter().copied().filter(|&place| {
+            let state = self.state(place);
+            state.need == Need::Certain && !matches!(state.phase, Phase::Done | Phase::Failed)
+        })
+    }
+}
+
+/// Nothing known, nothing asked for.
+fn initial_states(graph: &Graph, goal: Goal) -> Vec<State> {
+    let mut heights = vec![0; graph.len()];
+    for &place in graph.order().iter().rev() {
+        let height = heights[place.index()] + 1;
+        for (needed, _) in graph.inputs(place) {
+            heights[needed.index()] = height.max(heights[needed.index()]);
+        }
+    }
+    let mut states: Vec<State> = Vec::with_capacity(graph.len());
+    let output = || OutputState { path: None, present: None, needed: false };
+    for place in graph.places() {
+        states.push(State {
+            outputs: graph.node(place).outputs.iter().map(|_| output()).collect(),
+            need: Need::None,
+            phase: Phase::Waiting,
+            resolved: None,
+            forced: false,
+            height: heights[place.index()],
+        });
+    }
+    if goal == Goal::Rebuild {
+        for &(place, _) in graph.target_places() {
+            states[place.index()].forced = true;
+        }
+    }
+    states
+}

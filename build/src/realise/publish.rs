@@ -1,0 +1,122 @@
+//! From what a builder left to outputs in the store.
+
+use std::collections::BTreeMap;
+
+use hb_model::{NodeDigest, OutputName, Outputs, RealisationKey, Resolved, StorePath};
+use hb_store::{Built, BuiltOutput, Prepared, Store, StoreError};
+
+use super::{Attempt, Halt, Order, Realised, Realiser, blocking};
+use crate::{BUILDER, Difference, FailureCause};
+
+impl Realiser {
+    /// Bring what a builder made into the store.
+    pub(super) async fn publish(&self, order: &Order, attempt: &Attempt) -> Result<Realised, Halt> {
+        let built = self.built(order, attempt);
+        let store = self.store.clone();
+        let (resolved, forced) = (order.resolved.clone(), order.forced);
+        let outputs = blocking(move || {
+            let prepared = prepare(&store, &built)?;
+            match unchanged(&store, &resolved, &prepared)? {
+                Some(recorded) if forced => Ok(recorded),
+                _ => commit(&store, prepared),
+            }
+        });
+        Ok(Realised { outputs: outputs.await?, reused: false })
+    }
+
+    /// What the outputs' digests would be in the store.
+    pub(super) async fn digests(
+        &self,
+        order: &Order,
+        attempt: &Attempt,
+    ) -> Result<BTreeMap<OutputName, NodeDigest>, Halt> {
+        let built = self.built(order, attempt);
+        let store = self.store.clone();
+        blocking(move || {
+            let prepared = prepare(&store, &built)?;
+            let outputs = prepared.outputs().iter();
+            Ok(outputs.map(|(name, output)| (name.clone(), output.digest)).collect())
+        })
+        .await
+    }
+
+    /// What the store is told of an attempt.
+    fn built(&self, order: &Order, attempt: &Attempt) -> Built {
+        let derivation = order.resolved.derivation();
+        let output = |(name, made): (&OutputName, &super::Made)| {
+            (name.clone(), BuiltOutput { at: made.physical.clone(), scratch: made.path.clone() })
+        };
+        Built {
+            resolved: order.resolved.id(),
+            derivation: None,
+            outputs: attempt.outputs.iter().map(output).collect(),
+            fixed: match &derivation.outputs {
+                Outputs::Fixed(fixed) => Some(fixed.clone()),
+                Outputs::Floating(_) => None,
+            },
+            candidates: attempt.visible.keys().cloned().collect(),
+            implied_references: derivation
+                .runtime_root
+                .iter()
+                .filter_map(|root| attempt.visible.keys().find(|path| is_below(root, path)))
+                .cloned()
+                .collect(),
+            isolation: attempt.isolation,
+            builder: BUILDER.to_owned(),
+        }
+    }
+}
+
+/// Whether a text is an object's path or a path in it.
+fn is_below(text: &str, object: &StorePath) -> bool {
+    let rest = text.strip_prefix(&object.to_string());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The outputs as they would be in the store. What is wrong with them is the build's
+/// fault, not the store's.
+fn prepare(store: &Store, built: &Built) -> Result<Prepared, Halt> {
+    store.prepare(built).map_err(|error| match error {
+        StoreError::SpecialFile { .. }
+        | StoreError::PathTooLong { .. }
+        | StoreError::TooManyEntries { .. }
+        | StoreError::MissingOutput { .. }
+        | StoreError::HashInName { .. }
+        | StoreError::OutputCycle { .. }
+        | StoreError::HashMismatch { .. }
+        | StoreError::NotAFile { .. }
+        | StoreError::TreeAlgorithm { .. }
+        | StoreError::FixedRefers { .. } => FailureCause::Output(error).into(),
+        error => error.into(),
+    })
+}
+
+/// The recorded outputs, if there are any; that they are others is an error.
+fn unchanged(
+    store: &Store,
+    resolved: &Resolved,
+    prepared: &Prepared,
+) -> Result<Option<BTreeMap<OutputName, StorePath>>, Halt> {
+    let mut recorded = BTreeMap::new();
+    for (output, rebuilt) in prepared.outputs() {
+        let key = RealisationKey { resolved: resolved.id(), output: output.clone() };
+        let Some(found) = store.realisation(&key)? else { return Ok(None) };
+        let found = found.realisation;
+        if found.digest != rebuilt.digest {
+            return Err(FailureCause::Differs(Difference {
+                output: output.clone(),
+                path: found.path,
+                recorded: found.digest,
+                rebuilt: rebuilt.digest,
+            })
+            .into());
+        }
+        recorded.insert(output.clone(), found.path);
+    }
+    Ok(Some(recorded))
+}
+
+fn commit(store: &Store, prepared: Prepared) -> Result<BTreeMap<OutputName, StorePath>, Halt> {
+    let realisations = store.commit(prepared)?;
+    Ok(realisations.into_iter().map(|(output, found)| (output, found.path)).collect())
+}

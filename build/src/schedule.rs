@@ -1,0 +1,208 @@
+//! Runs a plan: starts what can start, within bounds, until the goal is reached.
+//!
+//! Builds and fetches have bounds of their own. After a failure nothing new starts
+//! unless it was asked to keep going; what runs is let run to its end. When asked to
+//! stop, everything that runs is stopped and waited for, so that no process is left
+//! and every output is either registered as a whole or not at all.
+
+use std::{collections::HashMap, panic, sync::Arc};
+
+use hb_model::ResolvedId;
+use hb_store::StoreError;
+use tokio::task::JoinSet;
+
+use crate::{
+    BuildError, BuildOptions, Cancel, Canceller, Event, Failure, FailureCause,
+    events::{Step, Work},
+    graph::{Graph, Place},
+    plan::{Job, Plan, Progress},
+    realise::{Order, Realised, Realiser, StepError},
+};
+
+/// How much was done to reach a goal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Steps that were built.
+    pub built: usize,
+    /// Steps that were fetched.
+    pub fetched: usize,
+    /// Steps that turned out to be realised already once their inputs were known.
+    pub reused: usize,
+}
+
+/// Run `plan` to its goal.
+pub(crate) async fn run(
+    plan: Plan,
+    graph: &Arc<Graph>,
+    realiser: Arc<Realiser>,
+    options: &BuildOptions,
+    cancel: &Cancel,
+) -> Result<(Plan, Counts), BuildError> {
+    let (canceller, stop) = Canceller::new();
+    let scheduler = Scheduler {
+        plan,
+        graph: Arc::clone(graph),
+        realiser,
+        options: options.clone(),
+        canceller,
+        stop,
+        tasks: JoinSet::new(),
+        building: 0,
+        fetching: 0,
+        counts: Counts::default(),
+        failures: Vec::new(),
+        held: HashMap::new(),
+        broken: None,
+    };
+    scheduler.run(cancel).await
+}
+
+/// A job's end.
+struct Ended {
+    place: Place,
+    resolved: ResolvedId,
+    work: Work,
+    result: Result<Realised, StepError>,
+}
+
+struct Scheduler {
+    plan: Plan,
+    graph: Arc<Graph>,
+    realiser: Arc<Realiser>,
+    options: BuildOptions,
+    /// Stops every job.
+    canceller: Canceller,
+    stop: Cancel,
+    tasks: JoinSet<Ended>,
+    building: usize,
+    fetching: usize,
+    counts: Counts,
+    failures: Vec<Arc<Failure>>,
+    /// Failures of what is not certainly needed yet.
+    held: HashMap<Place, Arc<Failure>>,
+    /// The store failed: nothing can go on.
+    broken: Option<StoreError>,
+}
+
+impl Scheduler {
+    async fn run(mut self, cancel: &Cancel) -> Result<(Plan, Counts), BuildError> {
+        loop {
+            if self.plan.is_reached() || cancel.is_cancelled() || self.broken.is_some() {
+                self.canceller.cancel();
+            } else if self.failures.is_empty() || self.options.keep_going {
+                self.start_what_can();
+            }
+            let ended = tokio::select! {
+                ended = self.tasks.join_next() => ended,
+                () = cancel.cancelled(), if !self.stop.is_cancelled() => continue,
+            };
+            match ended {
+                Some(Ok(ended)) => self.settle(ended),
+                // Tasks are never aborted, so this is a panic: a bug, to be seen as one.
+                Some(Err(error)) => panic::resume_unwind(error.into_panic()),
+                None => break,
+            }
+        }
+        self.outcome(cancel)
+    }
+
+    fn start_what_can(&mut self) {
+        while self.building < self.options.jobs.get() {
+            let Some(job) = self.plan.next_build() else { break };
+            self.building += 1;
+            self.start(job);
+        }
+        while self.fetching < self.options.fetches.get() {
+            let Some(job) = self.plan.next_fetch() else { break };
+            self.fetching += 1;
+            self.start(job);
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let Job { place, resolved, forced } = job;
+        let node = self.graph.node(place);
+        let id = resolved.id();
+        let order = Order {
+            step: Step { derivation: node.id, name: node.derivation.name.clone() },
+            resolved,
+            limits: node.derivation.limits,
+            work: Work::of(&node.derivation),
+            forced,
+        };
+        let work = order.work;
+        let realiser = Arc::clone(&self.realiser);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let result = realiser.realise(order, &stop).await;
+            Ended { place, resolved: id, work, result }
+        });
+    }
+
+    /// Take a job's end in.
+    fn settle(&mut self, ended: Ended) {
+        match ended.work {
+            Work::Fetch => self.fetching -= 1,
+            Work::Builtin | Work::Build => self.building -= 1,
+        }
+        match ended.result {
+            Ok(realised) => {
+                match (realised.reused, ended.work) {
+                    (true, _) => self.counts.reused += 1,
+                    (false, Work::Fetch) => self.counts.fetched += 1,
+                    (false, _) => self.counts.built += 1,
+                }
+                let records = self.realiser.store();
+                match self.plan.complete(&ended.resolved, &realised.outputs, records) {
+                    Ok(progress) => self.take_note(progress),
+                    Err(error) => self.broken = Some(error),
+                }
+            }
+            Err(StepError::Failed(failure)) => {
+                let failure = Arc::new(*failure);
+                if self.plan.fail(&ended.resolved).is_empty() {
+                    let derivation = failure.derivation;
+                    self.realiser.events().emit(Event::Stopped { derivation });
+                    self.held.insert(ended.place, failure);
+                } else {
+                    self.report(failure);
+                }
+            }
+            Err(StepError::Stopped) => {}
+            Err(StepError::Store(error)) => self.broken = Some(error),
+        }
+    }
+
+    fn take_note(&mut self, progress: Progress) {
+        self.counts.reused += progress.done.len().saturating_sub(1);
+        for place in progress.surfaced {
+            if let Some(failure) = self.held.remove(&place) {
+                self.report(failure);
+            }
+        }
+    }
+
+    fn report(&mut self, failure: Arc<Failure>) {
+        self.realiser.events().emit(Event::Failed(Arc::clone(&failure)));
+        self.failures.push(failure);
+    }
+
+    fn outcome(self, cancel: &Cancel) -> Result<(Plan, Counts), BuildError> {
+        if let Some(error) = self.broken {
+            return Err(error.into());
+        }
+        if self.plan.is_reached() {
+            return Ok((self.plan, self.counts));
+        }
+        let failures = self.failures;
+        if failures.is_empty() && cancel.is_cancelled() {
+            return Err(BuildError::Cancelled);
+        }
+        if failures.iter().all(|failure| matches!(failure.cause, FailureCause::Differs(_))) {
+            return Err(BuildError::NotReproducible { failures });
+        }
+        let name = |place| self.graph.node(place).derivation.name.clone();
+        let blocked = self.plan.unfinished().map(name).collect();
+        Err(BuildError::Failed { failures, blocked })
+    }
+}
