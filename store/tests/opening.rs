@@ -2,9 +2,13 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use hb_store::{LockAttempt, OpenMode, Store, StoreError};
+use hb_store::{GcOptions, LockAttempt, OpenMode, Store, StoreError, VerifyOptions};
 
 use support::{Fixture, resolved};
 
@@ -141,38 +145,75 @@ fn a_derivation_is_built_by_one_at_a_time_and_the_other_learns_by_whom() {
     assert!(matches!(other.try_lock_build(&id).unwrap(), LockAttempt::Acquired(_)));
 }
 
-/// A store on a file system mounted for reading only; skipped without the right to mount.
+/// Run an ignored test of this file in a mount namespace of its own, after `mount`, a
+/// shell command that finds the store's folder in `$0`; skipped without the right to.
+fn run_with_mount(mount: &str, root: &Path, test: &str, path: &str) {
+    let script = format!("{mount} && exec \"$@\"");
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(root)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored"])
+        .env("HB_TEST_STORE", root)
+        .env("HB_TEST_PATH", path)
+        .output();
+    // Without the program or the right there is nothing to test.
+    if let Ok(output) = output
+        && !String::from_utf8_lossy(&output.stderr).contains("unshare failed")
+    {
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+fn store_in_environment() -> PathBuf {
+    std::env::var_os("HB_TEST_STORE").unwrap().into()
+}
+
 #[test]
 fn a_store_on_a_read_only_file_system_can_be_read() {
     let fixture = Fixture::new();
-    let path = fixture.add("kept", "text");
+    let path = fixture.add("kept", "text").to_string();
     let Fixture { store, folder } = fixture;
     drop(store);
-    let root = folder.path().join("hb");
-    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && exec \"$@\"";
-    let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
-        .arg(&root)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "read_the_store_named_in_the_environment", "--ignored"])
-        .env("HB_TEST_STORE", &root)
-        .env("HB_TEST_PATH", path.to_string())
-        .output();
-    match status {
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare failed") => {}
-        Ok(output) => assert!(output.status.success(), "{output:?}"),
-        Err(_) => {}
-    }
+    let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\"";
+    run_with_mount(mount, &folder.path().join("hb"), "read_the_store", &path);
 }
 
 #[test]
 #[ignore = "run by a_store_on_a_read_only_file_system_can_be_read"]
-fn read_the_store_named_in_the_environment() {
-    let root = std::env::var_os("HB_TEST_STORE").unwrap();
+fn read_the_store() {
+    let root = store_in_environment();
     let path = std::env::var("HB_TEST_PATH").unwrap().parse().unwrap();
-    let store = Store::open(root.as_ref(), OpenMode::Read).unwrap();
+    let store = Store::open(&root, OpenMode::Read).unwrap();
     assert!(store.contains(&path).unwrap());
     assert_eq!(fs::read_to_string(store.physical(&path)).unwrap(), "text");
-    let error = Store::open(root.as_ref(), OpenMode::Write).unwrap_err();
+    let error = Store::open(&root, OpenMode::Write).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnlyFileSystem { .. }), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_called_so_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mount = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
+    run_with_mount(mount, folder.path(), "fill_the_store", "");
+}
+
+#[test]
+#[ignore = "run by a_full_disk_is_called_so_and_loses_nothing"]
+fn fill_the_store() {
+    let store = Store::open(&store_in_environment().join("hb"), OpenMode::Write).unwrap();
+    let add = |number: usize, size: usize| {
+        let label = support::name(&format!("n{number}"));
+        store.add_file(&label, &vec![number as u8; size], false, &[].into())
+    };
+    let kept = add(0, 100_000).unwrap();
+    let error = (1..).find_map(|number| add(number, 100_000).err()).unwrap();
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    let options = VerifyOptions { contents: true };
+    assert!(store.verify(options, &|_| {}).unwrap().is_empty());
+    drop(store);
+    let store = Store::open(&store_in_environment().join("hb"), OpenMode::Write).unwrap();
+    store.add_root(&support::name("kept"), &kept).unwrap();
+    assert!(store.gc(&GcOptions::default(), &|_, _| {}).unwrap().bytes > 0);
+    assert!(store.contains(&kept).unwrap());
 }

@@ -1,6 +1,8 @@
 //! Measures what must be quick; run by hand, optimised, with a folder to work in:
 //! `TMPDIR=/dev/shm cargo test --release -p hb-store --test speed -- --ignored --nocapture`
 
+#![allow(clippy::print_stdout, reason = "it prints what it measured")]
+
 mod support;
 
 use std::{fs, process::Command, time::Instant};
