@@ -19,10 +19,11 @@ use hb_model::StorePath;
 use rustc_hash::FxHashSet;
 
 use crate::{
-    disk::{Folder, make_accessible, remove_tree},
+    disk::remove_tree,
     error::{Context as _, Result},
     lock::lock_exclusive,
-    objects::{is_registered, parse},
+    objects::parse,
+    reserve,
     roots::{RootKind, entries},
     session::held_by_sessions,
     store::Store,
@@ -90,6 +91,7 @@ impl Store {
         if options.dry_run {
             return Ok(report);
         }
+        reserve::release(layout)?;
         self.drop_stale_result_roots()?;
         database.write(|transaction| {
             let mut delete = transaction.prepare_cached("DELETE FROM objects WHERE id = ?1")?;
@@ -106,6 +108,7 @@ impl Store {
                 progress(number * BATCH + within + 1, names.len());
             }
         }
+        reserve::keep(layout);
         Ok(report)
     }
 
@@ -164,27 +167,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    fn move_unregistered(&self, objects: &Folder, to: &Folder, names: &[OsString]) -> Result<()> {
-        let database = &self.inner.database;
-        database.transact(|transaction| {
-            for name in names {
-                if is_registered(transaction, name).map_err(|error| database.error(error))? {
-                    continue;
-                }
-                let take = || {
-                    make_accessible(&objects.fd, name.as_bytes())?;
-                    rustix::fs::renameat(&objects.fd, name, &to.fd, name)
-                };
-                match take() {
-                    // Somebody else's gc was faster.
-                    Err(rustix::io::Errno::NOENT) => {}
-                    outcome => outcome.at("move out of the store", objects.path.join(name))?,
-                }
-            }
-            Ok(())
-        })
     }
 }
 

@@ -8,7 +8,7 @@
 //! 4. The rows of all objects and realisations are committed together. Power fails:
 //!    all of them are there or none.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ffi::OsString, os::unix::ffi::OsStrExt as _};
 
 use hb_model::{NodeDigest, StorePath};
 use rusqlite::Transaction;
@@ -21,7 +21,7 @@ use crate::{
     copy::FOLDER_MODE,
     disk::{Folder, make_accessible},
     error::{Context as _, Result, StoreError},
-    objects::{NewObject, register, registered},
+    objects::{NewObject, is_registered, register, registered},
     store::{Durability, Store},
     tree::Place,
 };
@@ -54,6 +54,23 @@ impl Store {
             let folder = &writer.objects;
             rustix::fs::syncfs(&folder.fd).at("flush the file system of", &folder.path)?;
         }
+        let outcome = self.put_and_register(&writer.objects, objects, and);
+        if outcome.is_err() {
+            // Best effort: what stays is a stray, and gc removes it.
+            let names: Vec<_> = paths.iter().map(|path| path.base_name().into()).collect();
+            let _ = self
+                .scratch_dir()
+                .and_then(|away| self.move_unregistered(&writer.objects, &away.folder, &names));
+        }
+        outcome
+    }
+
+    fn put_and_register(
+        &self,
+        folder: &Folder,
+        objects: &[Finished],
+        and: impl FnOnce(&Transaction) -> Result<()>,
+    ) -> Result<()> {
         let database = &self.inner.database;
         database.transact(|transaction| {
             let mut moved = Vec::new();
@@ -61,7 +78,7 @@ impl Store {
                 let known = registered(transaction, &object.path);
                 match known.map_err(|error| database.error(error))? {
                     None => {
-                        self.put_in_place(&writer.objects, object)?;
+                        self.put_in_place(folder, object)?;
                         moved.push(object);
                     }
                     Some((_, digest)) if digest == object.digest => {}
@@ -72,7 +89,7 @@ impl Store {
                 }
             }
             if !moved.is_empty() && self.inner.durability == Durability::Full {
-                writer.objects.sync()?;
+                folder.sync()?;
             }
             for object in moved {
                 register(
@@ -119,5 +136,32 @@ impl Store {
             objects.open_below(name.as_ref())?.sync()?;
         }
         Ok(())
+    }
+
+    /// Move entries of the object folder away, unless they are registered by now.
+    pub(crate) fn move_unregistered(
+        &self,
+        objects: &Folder,
+        to: &Folder,
+        names: &[OsString],
+    ) -> Result<()> {
+        let database = &self.inner.database;
+        database.transact(|transaction| {
+            for name in names {
+                if is_registered(transaction, name).map_err(|error| database.error(error))? {
+                    continue;
+                }
+                let take = || {
+                    make_accessible(&objects.fd, name.as_bytes())?;
+                    rustix::fs::renameat(&objects.fd, name, &to.fd, name)
+                };
+                match take() {
+                    // It never got there, or somebody else's gc was faster.
+                    Err(Errno::NOENT) => {}
+                    outcome => outcome.at("move out of the store", objects.path.join(name))?,
+                }
+            }
+            Ok(())
+        })
     }
 }

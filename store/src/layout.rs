@@ -62,6 +62,11 @@ impl Layout {
         self.root.join("failed")
     }
 
+    /// Space for when the disk is full.
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
+    }
+
     /// Held while a session begins or ends.
     pub(crate) fn sessions_lock(&self) -> PathBuf {
         self.root.join("locks/sessions")

@@ -25,6 +25,7 @@ mod logs;
 mod objects;
 mod publish;
 mod realisations;
+mod reserve;
 mod rewrite;
 mod roots;
 mod scan;

@@ -13,6 +13,7 @@ use crate::{
     error::{Result, StoreError},
     layout::Layout,
     lock::lock_exclusive,
+    reserve,
     session::Session,
 };
 
@@ -76,12 +77,27 @@ impl Store {
             return Ok(Self { inner: Arc::new(inner) });
         }
         layout.create()?;
+        match Self::open_for_writing(&layout, durability) {
+            // Opening must work even now: gc is what helps.
+            Err(StoreError::Full { .. }) if layout.reserve().exists() => {
+                reserve::release(&layout)?;
+                Self::open_for_writing(&layout, durability)
+            }
+            opened => {
+                reserve::keep(&layout);
+                opened
+            }
+        }
+    }
+
+    fn open_for_writing(layout: &Layout, durability: Durability) -> Result<Self> {
         let opening = lock_exclusive(&layout.sessions_lock())?;
-        let database = Database::open(&layout.database(), mode, durability)?;
+        let database = Database::open(&layout.database(), OpenMode::Write, durability)?;
         drop(opening);
         let objects = Folder::open(&layout.objects())?;
-        let session = Session::start(&layout)?;
+        let session = Session::start(layout)?;
         let writer = Some(Writer { session, objects });
+        let layout = layout.clone();
         Ok(Self { inner: Arc::new(Inner { layout, database, durability, writer }) })
     }
 
