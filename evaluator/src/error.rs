@@ -168,7 +168,7 @@ impl Fault {
 
     /// Whether `tryEval` turns this into `success = false`.
     pub fn is_catchable(&self) -> bool {
-        matches!(self, Self::Throw { .. } | Self::Assertion)
+        matches!(self, Self::Throw { .. } | Self::Assertion | Self::NotInSearchPath { .. })
     }
 }
 

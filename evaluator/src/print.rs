@@ -22,7 +22,12 @@ pub(crate) fn print(machine: &mut Machine, value: Value, how: Printing) -> Eval<
     }
     let value = machine.force(value)?;
     let mut printer = Printer { machine, out: Vec::new(), seen: FxHashSet::default() };
-    printer.value(value)?;
+    // Nix keeps one or two elements inside their list's own cell, and what it prints is a
+    // copy of that cell: a short list that contains itself shows once more.
+    match value.as_list() {
+        Some(items) if items.len() <= 2 => printer.items(items)?,
+        _ => printer.value(value)?,
+    }
     Ok(printer.out)
 }
 
@@ -77,6 +82,10 @@ impl Printer<'_> {
             self.text("«repeated»");
             return Ok(());
         }
+        self.items(items)
+    }
+
+    fn items(&mut self, items: &[Value]) -> Eval<()> {
         self.text("[ ");
         for &item in items {
             self.nested(item)?;

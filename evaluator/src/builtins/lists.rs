@@ -214,6 +214,9 @@ fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn sort(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[1])?;
     let mut items = list.as_list().unwrap_or_default().to_vec();
+    if !items.is_empty() {
+        m.expect_callable(args[0])?;
+    }
     let mut spare = items.clone();
     merge_sort(m, args[0], &mut items, &mut spare)?;
     Ok(m.list(&items))

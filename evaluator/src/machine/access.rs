@@ -5,7 +5,7 @@ use crate::context::ContextId;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Heap, Kind};
 use crate::source::Pos;
-use crate::symbol::Symbol;
+use crate::symbol::{Symbol, well_known};
 use crate::value::{Type, Value};
 
 macro_rules! expectation {
@@ -46,6 +46,16 @@ impl Machine {
         /// Force a function: written, builtin or partly applied, but not a functor.
         expect_function -> Value, "a function", |value| {
             (value.type_of() == Some(Type::Lambda)).then_some(value)
+        }
+    }
+
+    /// Force something that can be called: a function or a functor.
+    pub fn expect_callable(&mut self, value: Value) -> Eval<Value> {
+        let value = self.force(value)?;
+        let is_functor = |set: Attrs| set.get(well_known::FUNCTOR).is_some();
+        match value.type_of() == Some(Type::Lambda) || value.as_attrs().is_some_and(is_functor) {
+            true => Ok(value),
+            false => Err(type_fault("a function", value)),
         }
     }
 
