@@ -22,11 +22,11 @@ pub(crate) fn print(machine: &mut Machine, value: Value, how: Printing) -> Eval<
     }
     let value = machine.force(value)?;
     let mut printer = Printer { machine, out: Vec::new(), seen: FxHashSet::default() };
-    // Nix keeps one or two elements inside their list's own cell, and what it prints is a
-    // copy of that cell: a short list that contains itself shows once more.
+    // Nix knows a list by the cell that holds it, and prints a copy of the outermost
+    // one: a list that contains itself shows once more.
     match value.as_list() {
-        Some(items) if items.len() <= 2 => printer.items(items)?,
-        _ => printer.value(value)?,
+        Some(items) => printer.items(items)?,
+        None => printer.value(value)?,
     }
     Ok(printer.out)
 }
