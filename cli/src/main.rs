@@ -1,2 +1,20 @@
-//! The hb command line.
-fn main() {}
+//! The `hb` command: joins evaluation to building, and is the only one that prints.
+
+mod args;
+mod building;
+mod commands;
+mod config;
+mod error;
+mod exit;
+mod output;
+mod project;
+mod recipe;
+mod world;
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    let cli = args::Cli::parse();
+    output::set_up();
+    commands::run(cli).unwrap_or_else(|failure| output::failure(&failure).into())
+}

@@ -8,7 +8,7 @@ use hb_lang::{Diagnostic, Dialect, Severity};
 use hb_model::{Derivation, DerivationId};
 
 use crate::error::{Eval, Fault};
-use crate::machine::{Machine, type_fault};
+use crate::machine::{Machine, Text, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
 use crate::symbol::well_known;
@@ -198,6 +198,14 @@ impl Evaluator {
         let value = self.value(held);
         let text = self.machine.coerce_to_string(value, crate::Coercion::INTERPOLATION)?;
         Ok(text.as_bytes().unwrap_or_default().to_vec())
+    }
+
+    /// The value as JSON, all of it evaluated.
+    pub fn json(&mut self, held: Held) -> Eval<Vec<u8>> {
+        let value = self.value(held);
+        let mut text = Text::default();
+        crate::builtins::write_json(&mut self.machine, value, true, &mut text)?;
+        Ok(text.bytes)
     }
 
     /// The derivation that a value is, if it is one.

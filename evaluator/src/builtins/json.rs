@@ -38,7 +38,7 @@ fn to_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 /// Append a value, which is reachable from a root, as JSON. A path is put into the store
 /// or else written as it is.
-pub(super) fn write(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Text) -> Eval<()> {
+pub(crate) fn write(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Text) -> Eval<()> {
     let value = m.force(value)?;
     if let Some(bytes) = value.as_bytes() {
         to.context = m.contexts.union(to.context, m.context_of(value));

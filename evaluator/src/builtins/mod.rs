@@ -61,6 +61,7 @@ mod hb;
 mod impure;
 mod instantiate;
 mod json;
+pub(crate) use json::write as write_json;
 mod lists;
 mod numbers;
 pub(crate) mod regex;

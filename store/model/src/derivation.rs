@@ -14,6 +14,9 @@ use crate::{
 /// derivation's `attrs`.
 pub const BUILTIN_PREFIX: &str = "builtin:";
 
+/// What the builders begin with that bring something from outside.
+const FETCH_PREFIX: &str = "builtin:fetch-";
+
 /// A build step. Its texts may hold placeholders of other derivations' outputs, each
 /// of which is then among the inputs, and of its own outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +103,11 @@ impl Derivation {
     /// Whether hb carries it out itself.
     pub fn is_builtin(&self) -> bool {
         self.builder.starts_with(BUILTIN_PREFIX)
+    }
+
+    /// Whether it brings something from outside instead of building it.
+    pub fn is_fetch(&self) -> bool {
+        self.builder.starts_with(FETCH_PREFIX)
     }
 
     /// The identity as evaluated.

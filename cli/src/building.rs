@@ -1,0 +1,261 @@
+//! Where evaluation's derivations are handed to the builder, and its events to a person.
+
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, sync::Arc};
+
+use hb_build::{
+    BuildError, BuildOptions, Cancel, Canceller, Events, Forecast, Graph, Target,
+    audit::{Against, AuditOptions, AuditReport, audit},
+    builders::Watch,
+    fetch::{FetchSettings, Fetcher, Mirror, Origin, Query},
+};
+use hb_model::{Derivation, DerivationId, Outputs, StorePath};
+use hb_sandbox::ClientHost;
+use hb_store::Store;
+use tokio::sync::mpsc;
+
+use crate::{
+    args::Global,
+    commands::build::HowArgs,
+    config::Settings,
+    error::{CliError, DOCTOR, Failure},
+    exit::Exit,
+    output::{self, Progress},
+    project::{LOCK_FILE, Lock, WantedSource},
+    recipe::Evaluated,
+};
+
+/// Work that can be done on a store: what some targets rest on.
+pub(crate) struct Work {
+    pub(crate) store: Arc<Store>,
+    pub(crate) graph: Arc<Graph>,
+    targets: Vec<Target>,
+    places: BTreeMap<DerivationId, String>,
+    settings: Settings,
+}
+
+/// What was built.
+pub(crate) struct BuildOutcome {
+    /// Each target and its path, in the order in which they were asked for.
+    pub(crate) outputs: Vec<(Target, StorePath)>,
+}
+
+impl Work {
+    /// Take what evaluation yielded.
+    pub(crate) fn new(
+        settings: &Settings,
+        store: Arc<Store>,
+        evaluated: Evaluated,
+    ) -> Result<Self, Failure> {
+        let targets: Vec<_> = evaluated
+            .targets
+            .into_iter()
+            .map(|(derivation, output)| Target { derivation, output })
+            .collect();
+        let graph = Graph::new(evaluated.derivations, &targets)
+            .map_err(|error| Failure::plain(Exit::Build, &error, None))?;
+        if let Some(lock) = &evaluated.lock {
+            require_listed(&graph, lock)?;
+        }
+        Ok(Self {
+            store,
+            graph: Arc::new(graph),
+            targets,
+            places: evaluated.places,
+            settings: settings.clone(),
+        })
+    }
+
+    /// What would be done.
+    pub(crate) fn forecast(&self) -> Result<Forecast, Failure> {
+        Ok(hb_build::forecast(&self.store, &self.graph)?)
+    }
+
+    /// Bring the targets into the store.
+    pub(crate) fn build(
+        &self,
+        global: &Global,
+        how: &HowArgs,
+        rebuild: bool,
+    ) -> Result<BuildOutcome, Failure> {
+        let options = BuildOptions { rebuild, ..self.options(how) };
+        let report = self.attended(global, how.log, async |events, cancel| {
+            hb_build::build(&self.store, &self.graph, &options, events, cancel).await
+        })?;
+        let outputs = self
+            .targets
+            .iter()
+            .filter_map(|target| Some((target.clone(), report.outputs.get(target)?.clone())));
+        Ok(BuildOutcome { outputs: outputs.collect() })
+    }
+
+    /// Bring everything that is fetched into the store; gives the paths.
+    pub(crate) fn fetch_all(&self, global: &Global) -> Result<Vec<StorePath>, Failure> {
+        let options = self.options(&HowArgs::default());
+        self.attended(global, false, async |events, cancel| {
+            hb_build::fetch_all(&self.store, &self.graph, &options, events, cancel).await
+        })?;
+        let fixed = self.graph.derivations().filter_map(|(_, derivation)| derivation.fixed_path());
+        Ok(fixed.collect())
+    }
+
+    /// Build each target again and again, and compare.
+    pub(crate) fn audit(
+        &self,
+        global: &Global,
+        how: &HowArgs,
+        rounds: NonZeroUsize,
+        against: &[Against],
+    ) -> Result<Vec<AuditReport>, Failure> {
+        let options = AuditOptions { rounds, against: against.to_vec(), build: self.options(how) };
+        self.targets
+            .iter()
+            .map(|target| {
+                self.attended(global, how.log, async |events, cancel| {
+                    audit(&self.store, &self.graph, target, &options, events, cancel).await
+                })
+            })
+            .collect()
+    }
+
+    fn options(&self, how: &HowArgs) -> BuildOptions {
+        let defaults = BuildOptions::default();
+        BuildOptions {
+            jobs: NonZeroUsize::new(self.settings.jobs).unwrap_or(defaults.jobs),
+            keep_going: how.keep_going,
+            keep_failed: self.settings.keep_failed,
+            fetch: fetch_settings(&self.settings),
+            ..defaults
+        }
+    }
+
+    /// Do something that takes a while: show its events, and stop it on Ctrl-C.
+    fn attended<T>(
+        &self,
+        global: &Global,
+        show_log: bool,
+        work: impl AsyncFnOnce(Events, &Cancel) -> Result<T, BuildError>,
+    ) -> Result<T, Failure> {
+        let runtime = runtime()?;
+        runtime.block_on(async {
+            let (sender, mut events) = mpsc::unbounded_channel();
+            let (canceller, cancel) = Canceller::new();
+            tokio::spawn(cancel_on_signal(canceller));
+            let mut progress = Progress::new(global.quiet, show_log);
+            let watch = async {
+                while let Some(event) = events.recv().await {
+                    progress.show(event);
+                }
+            };
+            let (result, ()) = tokio::join!(work(Events::new(sender), &cancel), watch);
+            result.map_err(|error| self.failure(&error))
+        })
+    }
+
+    /// A build's error in words.
+    fn failure(&self, error: &BuildError) -> Failure {
+        crate::error::build_failure(error, |id| self.places.get(id).cloned())
+    }
+}
+
+/// Refuse fetches that the lock file does not list.
+fn require_listed(graph: &Graph, lock: &Lock) -> Result<(), Failure> {
+    let is_unlisted = |derivation: &Derivation| match &derivation.outputs {
+        Outputs::Fixed(fixed) if derivation.is_fetch() => {
+            let hex = fixed.hash.to_hex();
+            !lock.sources.iter().any(|source| source.sha256 == hex)
+        }
+        _ => false,
+    };
+    let unlisted: String = graph
+        .derivations()
+        .filter(|(_, derivation)| is_unlisted(derivation))
+        .map(|(_, derivation)| format!("\n  {}", derivation.name))
+        .collect();
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{LOCK_FILE} does not list what this recipe fetches:{unlisted}");
+    let error = CliError::usage(message)
+        .with_help("`hb update` locks the tools' sources; other fetches are refused with --locked");
+    Err(Failure::new(Exit::Lock, error))
+}
+
+/// How fetches are done under these settings.
+pub(crate) fn fetch_settings(settings: &Settings) -> FetchSettings {
+    let mirror = |(prefix, places): (&String, &Vec<String>)| {
+        let prefix = prefix.clone();
+        places
+            .iter()
+            .map(|place| Mirror { prefix: prefix.clone(), replacement: place.clone() })
+            .collect::<Vec<_>>()
+    };
+    FetchSettings {
+        offline: settings.offline,
+        mirrors: settings.mirrors.iter().flat_map(mirror).collect(),
+        by_hash: settings.by_hash.clone(),
+        cache: settings.store.join("cache"),
+        host: ClientHost { home: etcetera::home_dir().ok(), env: std::env::vars_os().collect() },
+    }
+}
+
+/// Fetch a source that a tool's recipe names, to learn its size and SHA-256. The file is
+/// dropped: a build fetches it again, and then by its hash.
+pub(crate) fn resolve_source(
+    settings: &Settings,
+    source: &WantedSource,
+) -> Result<(u64, String), Failure> {
+    let fetch = fetch_settings(settings);
+    std::fs::create_dir_all(&fetch.cache)
+        .map_err(|source| CliError::Io { path: fetch.cache.clone(), source })?;
+    let sandbox = hb_sandbox::Runner::find()
+        .map_err(|error| Failure::plain(Exit::Host, &error, Some(DOCTOR)))?;
+    let watch = Watch { cancelled: &|| false, report: &|_| {} };
+    let fetcher = Fetcher { settings: &fetch, sandbox: Some(&sandbox), watch };
+    let mut last = None;
+    for origin in &source.origins {
+        let origin: Origin = serde_json::from_value(origin.clone()).map_err(|error| {
+            CliError::usage(format!("‘{}’ has no usable origin: {error}", source.name))
+        })?;
+        match fetcher.resolve(&Query::Exact(origin)) {
+            Ok(found) => return Ok((found.size, found.hash.to_hex())),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(error) => Failure::plain(Exit::Fetch, &error, None),
+        None => CliError::usage(format!("‘{}’ has no origin", source.name)).into(),
+    })
+}
+
+/// The runtime in which processes are waited for.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Io { path: Path::new("/proc/self/task").into(), source }.into())
+}
+
+/// Ctrl-C and SIGTERM ask for a clean stop; a second one ends hb at once, and the kernel
+/// then ends the sandboxes.
+async fn cancel_on_signal(canceller: Canceller) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if asked {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        asked = true;
+        output::note("stopping; once more to end at once");
+        canceller.cancel();
+    }
+}

@@ -1,0 +1,56 @@
+//! `hb parse`: how a file is understood.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use hb_lang::{Dialect, Severity, print::Places};
+
+use crate::{
+    error::{CliError, Failure},
+    exit::Exit,
+    output,
+    recipe::dialect_of,
+};
+
+/// What `hb parse` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ParseArgs {
+    /// A file, or `-` for standard input
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// Print the lossless syntax tree instead
+    #[arg(long)]
+    tree: bool,
+}
+
+/// Parse and print.
+pub(crate) fn run(args: ParseArgs) -> Result<Exit, Failure> {
+    let stdin = args.path.as_os_str() == "-";
+    let (text, dialect) = match stdin {
+        true => (super::read_stdin()?, Dialect::Nix),
+        false => (super::read_text(&args.path)?, dialect_of(&args.path)),
+    };
+    let name = if stdin { "«stdin»".to_owned() } else { args.path.display().to_string() };
+    let problems = if args.tree {
+        let parse = hb_lang::parse_tree(&text, dialect);
+        output::result(format!("{:#?}", parse.tree).trim_end());
+        parse.problems
+    } else {
+        let program = hb_lang::parse_program(&text, dialect);
+        let failed = program.problems.iter().any(|p| p.severity == Severity::Error);
+        if !failed {
+            let folder = args.path.parent().filter(|_| !stdin).unwrap_or(Path::new("."));
+            let base = std::path::absolute(folder)
+                .map_err(|source| CliError::Io { path: folder.to_owned(), source })?;
+            let home = etcetera::home_dir().unwrap_or_else(|_| "/".into());
+            let places = Places { base: &base, home: &home };
+            output::result(hb_lang::print::print(&program.ast, places));
+        }
+        program.problems
+    };
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    for report in output::diagnostics(&name, &text, &problems) {
+        output::note(format!("{report:?}").trim_end());
+    }
+    Ok(if failed { Exit::Evaluation } else { Exit::Success })
+}

@@ -1,0 +1,184 @@
+//! `hb store`: look into the store and tidy it.
+
+use clap::{Args, Subcommand};
+use hb_model::{StoreName, StorePath};
+use hb_store::{GcOptions, ObjectInfo, RootKind, Store, StoreError, VerifyOptions};
+use serde_json::json;
+
+use crate::{
+    args::Global,
+    error::{CliError, Failure},
+    exit::Exit,
+    output, recipe,
+};
+
+/// What `hb store` takes.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// List the objects
+    Ls,
+    /// Show what is known of an object
+    Path {
+        /// A store path, its physical place, or a link to it
+        path: String,
+    },
+    /// List what an object refers to
+    Refs {
+        /// A store path, its physical place, or a link to it
+        path: String,
+        /// All that it needs, not just what it names itself
+        #[arg(long)]
+        closure: bool,
+        /// What refers to it instead
+        #[arg(long, conflicts_with = "closure")]
+        reverse: bool,
+    },
+    /// Compare the database with the disk
+    Verify {
+        /// Read every object and compare its digest
+        #[arg(long)]
+        contents: bool,
+    },
+    /// Remove what no root needs
+    Gc {
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List, add or remove named roots
+    Root {
+        /// The root's name; without one all roots are listed
+        name: Option<String>,
+        /// What it keeps; without one the root is removed
+        path: Option<String>,
+    },
+}
+
+/// Carry the subcommand out.
+pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
+    let store = recipe::open_store(&recipe::settings_here(global)?)?;
+    match args.command {
+        StoreCommand::Ls => list(global, &store.list()?),
+        StoreCommand::Path { path } => show(global, &store, &super::store_path(&store, &path)?),
+        StoreCommand::Refs { path, closure, reverse } => {
+            let path = super::store_path(&store, &path)?;
+            let found = match (closure, reverse) {
+                (true, _) => store.closure(std::slice::from_ref(&path))?,
+                (_, true) => store.referrers(&path)?.into_iter().collect(),
+                _ => require(&store, &path)?.references.into_iter().collect(),
+            };
+            list(global, &found)
+        }
+        StoreCommand::Verify { contents } => verify(global, &store, contents),
+        StoreCommand::Gc { dry_run } => collect(global, &store, dry_run),
+        StoreCommand::Root { name, path } => root(global, &store, name, path),
+    }
+}
+
+fn list(global: &Global, paths: &[StorePath]) -> Result<Exit, Failure> {
+    let texts: Vec<_> = paths.iter().map(ToString::to_string).collect();
+    match global.json {
+        true => output::json(&texts)?,
+        false => texts.iter().for_each(output::result),
+    }
+    Ok(Exit::Success)
+}
+
+fn show(global: &Global, store: &Store, path: &StorePath) -> Result<Exit, Failure> {
+    let info = require(store, path)?;
+    let references: Vec<_> = info.references.iter().map(ToString::to_string).collect();
+    if global.json {
+        output::json(&json!({
+            "path": path.to_string(),
+            "physical": store.physical(path),
+            "digest": info.digest.to_string(),
+            "size": info.size,
+            "references": references,
+        }))?;
+        return Ok(Exit::Success);
+    }
+    output::result(format!("path      {path}"));
+    output::result(format!("physical  {}", store.physical(path).display()));
+    output::result(format!("digest    {}", info.digest));
+    output::result(format!("size      {}", output::bytes(info.size)));
+    references.iter().for_each(|path| output::result(format!("refers to {path}")));
+    Ok(Exit::Success)
+}
+
+fn verify(global: &Global, store: &Store, contents: bool) -> Result<Exit, Failure> {
+    let findings = store.verify(VerifyOptions { contents }, &|_| {})?;
+    let lines: Vec<_> = findings.iter().map(output::finding).collect();
+    match global.json {
+        true => output::json(&lines)?,
+        false => lines.iter().for_each(output::result),
+    }
+    if lines.is_empty() && !global.quiet {
+        output::note("the store is as it should be");
+    }
+    Ok(if lines.is_empty() { Exit::Success } else { Exit::Store })
+}
+
+fn require(store: &Store, path: &StorePath) -> Result<ObjectInfo, Failure> {
+    let info = store.info(path)?;
+    Ok(info.ok_or_else(|| StoreError::NotInStore { path: path.clone() })?)
+}
+
+fn collect(global: &Global, store: &Store, dry_run: bool) -> Result<Exit, Failure> {
+    let options = GcOptions { dry_run, ..GcOptions::default() };
+    let report = store.gc(&options, &|_, _| {})?;
+    if global.json {
+        let freed: Vec<_> = report.freed.iter().map(ToString::to_string).collect();
+        output::json(&json!({ "freed": freed, "strays": report.strays, "bytes": report.bytes }))?;
+        return Ok(Exit::Success);
+    }
+    if !global.quiet {
+        report.freed.iter().for_each(output::result);
+    }
+    let verb = if dry_run { "would free" } else { "freed" };
+    let count = report.freed.len() + report.strays.len();
+    output::result(format!("{verb} {count} objects, {}", output::bytes(report.bytes)));
+    Ok(Exit::Success)
+}
+
+fn root(
+    global: &Global,
+    store: &Store,
+    name: Option<String>,
+    path: Option<String>,
+) -> Result<Exit, Failure> {
+    let Some(name) = name else { return roots(global, store) };
+    let name = StoreName::new(&name).map_err(|error| CliError::usage(error.to_string()))?;
+    match path {
+        Some(path) => store.add_root(&name, &super::store_path(store, &path)?)?,
+        None if !store.remove_root(&name)? => {
+            return Err(CliError::usage(format!("there is no root ‘{name}’")).into());
+        }
+        None => {}
+    }
+    Ok(Exit::Success)
+}
+
+fn roots(global: &Global, store: &Store) -> Result<Exit, Failure> {
+    let roots: Vec<_> = store
+        .roots()?
+        .into_iter()
+        .map(|root| {
+            let by = match root.kind {
+                RootKind::Named(name) => name.to_string(),
+                RootKind::Result(link) => link.display().to_string(),
+            };
+            (by, root.path.to_string())
+        })
+        .collect();
+    match global.json {
+        true => output::json(&roots)?,
+        false => roots.iter().for_each(|(by, path)| output::result(format!("{by} → {path}"))),
+    }
+    Ok(Exit::Success)
+}

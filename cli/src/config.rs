@@ -1,0 +1,184 @@
+//! Settings and where they come from.
+//!
+//! Precedence, first wins: option, environment, the project's `hb.toml` (its
+//! `[settings]`), the user's `hb/config.toml`, the system's `/etc/hb/config.toml`.
+//! This module is the only one that reads the environment.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::error::CliError;
+
+/// Where the system's settings are.
+const SYSTEM_FILE: &str = "/etc/hb/config.toml";
+
+/// One layer of settings; whatever is absent is left to the next layer.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Layer {
+    /// Where the store lies.
+    pub(crate) store: Option<PathBuf>,
+    /// How many builds run at once.
+    pub(crate) jobs: Option<usize>,
+    /// Never fetch.
+    pub(crate) offline: Option<bool>,
+    /// Keep the build folder of a failed build.
+    pub(crate) keep_failed: Option<bool>,
+    /// URL prefixes and what to try in their place, in order.
+    pub(crate) mirrors: Option<BTreeMap<String, Vec<String>>>,
+    /// Folders and servers that answer by hash: `<base>/<algorithm>/<hex>`.
+    pub(crate) by_hash: Option<Vec<String>>,
+}
+
+/// The settings of one run, every layer applied.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) store: PathBuf,
+    pub(crate) jobs: usize,
+    pub(crate) offline: bool,
+    pub(crate) keep_failed: bool,
+    pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    pub(crate) by_hash: Vec<String>,
+}
+
+impl Layer {
+    /// Fill what is absent here from `next`.
+    fn or(self, next: Self) -> Self {
+        Self {
+            store: self.store.or(next.store),
+            jobs: self.jobs.or(next.jobs),
+            offline: self.offline.or(next.offline),
+            keep_failed: self.keep_failed.or(next.keep_failed),
+            mirrors: self.mirrors.or(next.mirrors),
+            by_hash: self.by_hash.or(next.by_hash),
+        }
+    }
+
+    /// What `HB_STORE`, `HB_JOBS`, `HB_OFFLINE` and `HB_KEEP_FAILED` say.
+    fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CliError> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let flag = |name: &str| {
+            set(name)
+                .map(|value| match value.as_str() {
+                    "1" | "true" | "yes" => Ok(true),
+                    "0" | "false" | "no" => Ok(false),
+                    _ => Err(CliError::Variable { name: name.into(), value, expected: "0 or 1" }),
+                })
+                .transpose()
+        };
+        let jobs = set("HB_JOBS")
+            .map(|value| {
+                value.parse().ok().filter(|jobs| *jobs > 0).ok_or_else(|| CliError::Variable {
+                    name: "HB_JOBS".into(),
+                    value,
+                    expected: "a positive number",
+                })
+            })
+            .transpose()?;
+        Ok(Self {
+            store: set("HB_STORE").map(PathBuf::from),
+            jobs,
+            offline: flag("HB_OFFLINE")?,
+            keep_failed: flag("HB_KEEP_FAILED")?,
+            mirrors: None,
+            by_hash: None,
+        })
+    }
+
+    /// What a file says; a file that is not there says nothing.
+    fn from_file(path: &Path) -> Result<Self, CliError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let layer: Self =
+                    toml::from_str(&text).map_err(|error| CliError::toml(path, &text, &error))?;
+                Ok(layer.relative_to(path.parent().unwrap_or(Path::new("/"))))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(CliError::Io { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Take relative paths as relative to the folder of the file that names them.
+    pub(crate) fn relative_to(mut self, folder: &Path) -> Self {
+        self.store = self.store.map(|store| folder.join(store));
+        self
+    }
+}
+
+impl Settings {
+    /// Apply the layers. `options` come from the command line, `project` from the
+    /// project's `hb.toml`.
+    pub(crate) fn load(options: Layer, project: Layer) -> Result<Self, CliError> {
+        let directories = etcetera::choose_base_strategy().ok();
+        let user = match &directories {
+            Some(base) => Layer::from_file(&user_file(base))?,
+            None => Layer::default(),
+        };
+        let layers = options
+            .or(Layer::from_environment(|name| std::env::var(name).ok())?)
+            .or(project)
+            .or(user)
+            .or(Layer::from_file(Path::new(SYSTEM_FILE))?);
+        let store = match (layers.store, directories) {
+            (Some(store), _) => std::path::absolute(&store)
+                .map_err(|source| CliError::Io { path: store.clone(), source })?,
+            (None, Some(base)) => default_store(&base),
+            (None, None) => return Err(CliError::NoHome),
+        };
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            store,
+            jobs: layers.jobs.unwrap_or_else(processors),
+            offline: layers.offline.unwrap_or(false),
+            keep_failed: layers.keep_failed.unwrap_or(false),
+            mirrors: layers.mirrors.unwrap_or_default(),
+            by_hash: layers.by_hash.unwrap_or_default(),
+        })
+    }
+}
+
+fn user_file(base: &impl etcetera::BaseStrategy) -> PathBuf {
+    base.config_dir().join("hb/config.toml")
+}
+
+fn default_store(base: &impl etcetera::BaseStrategy) -> PathBuf {
+    base.data_dir().join("hb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(jobs: usize) -> Layer {
+        Layer { jobs: Some(jobs), ..Layer::default() }
+    }
+
+    #[test]
+    fn an_earlier_layer_wins_and_a_later_one_fills_in() {
+        let later = Layer { offline: Some(true), ..jobs(8) };
+        let merged = jobs(3).or(later);
+        assert_eq!((merged.jobs, merged.offline), (Some(3), Some(true)));
+    }
+
+    #[test]
+    fn the_environment_is_read_and_refused_where_it_has_no_meaning() {
+        let layer = Layer::from_environment(|name| match name {
+            "HB_JOBS" => Some("4".into()),
+            "HB_OFFLINE" => Some("1".into()),
+            "HB_STORE" => Some(String::new()),
+            _ => None,
+        });
+        assert_eq!(layer.unwrap(), Layer { offline: Some(true), ..jobs(4) });
+        assert!(Layer::from_environment(|_| Some("maybe".into())).is_err());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_an_error() {
+        assert!(toml::from_str::<Layer>("job = 3").is_err());
+        assert_eq!(toml::from_str::<Layer>("jobs = 3").unwrap(), jobs(3));
+    }
+}

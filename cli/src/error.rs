@@ -1,0 +1,250 @@
+//! Failures: what to print and which code to end with.
+//!
+//! The libraries' errors carry facts; this module decides whose fault each is, adds
+//! the way out, and picks the exit code.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use hb_build::{BuildError, FailureCause, builders::BuiltinError};
+use hb_model::DerivationId;
+use hb_store::StoreError;
+use miette::{Diagnostic, MietteDiagnostic};
+
+use crate::exit::Exit;
+
+/// The way out where the machine may lack something.
+pub(crate) const DOCTOR: &str = "`hb doctor` says what this machine lacks";
+
+/// The end of a command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The code to end with.
+    pub(crate) exit: Exit,
+    /// What to show; more than one where several problems were found in one run.
+    pub(crate) reports: Vec<miette::Report>,
+}
+
+impl Failure {
+    /// One report, one code.
+    pub(crate) fn new(exit: Exit, report: impl Into<miette::Report>) -> Self {
+        Self { exit, reports: vec![report.into()] }
+    }
+
+    /// An error of a library that implements no diagnostic of its own: its message,
+    /// its causes, and a way out where there is one.
+    pub(crate) fn plain(
+        exit: Exit,
+        error: &(dyn std::error::Error + 'static),
+        help: Option<&str>,
+    ) -> Self {
+        let mut report = MietteDiagnostic::new(chain(error));
+        if let Some(help) = help {
+            report = report.with_help(help);
+        }
+        Self::new(exit, report)
+    }
+}
+
+/// What can be wrong with what the user wrote outside recipes.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(crate) enum CliError {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A configuration, project or lock file is not what it should be.
+    #[error("{message}")]
+    #[diagnostic(code(project::toml))]
+    Toml {
+        message: String,
+        #[source_code]
+        text: miette::NamedSource<String>,
+        #[label("here")]
+        span: Option<miette::SourceSpan>,
+    },
+    /// A lock file of another format.
+    #[error("{} has format {found}, and this hb knows format {known}", path.display())]
+    #[diagnostic(code(project::lock), help("use a newer hb, or write it anew with `hb update`"))]
+    LockVersion { path: PathBuf, found: u32, known: u32 },
+    /// An environment variable has no meaning.
+    #[error("the environment has {name}=‘{value}’; {expected} is expected")]
+    #[diagnostic(code(settings::variable))]
+    Variable { name: String, value: String, expected: &'static str },
+    /// There is nowhere to put the store.
+    #[error("no home folder, so there is no default place for the store")]
+    #[diagnostic(code(settings::store), help("name one with --store DIR or HB_STORE"))]
+    NoHome,
+    /// A command needs a project and there is none.
+    #[error("{} is not inside a project: neither it nor a folder above has an hb.toml", start.display())]
+    #[diagnostic(code(project::none), help("`hb pin go@1.24.4` makes one here"))]
+    NoProject { start: PathBuf },
+    /// Anything that one sentence says.
+    #[error("{message}")]
+    Usage {
+        message: String,
+        #[help]
+        help: Option<String>,
+    },
+}
+
+impl CliError {
+    /// A problem that the TOML reader found.
+    pub(crate) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        Self::Toml {
+            message: error.message().trim_end().to_owned(),
+            text: miette::NamedSource::new(path.display().to_string(), text.to_owned()),
+            span: error.span().map(Into::into),
+        }
+    }
+
+    /// A mistake in how hb was called.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: None }
+    }
+
+    /// What to do next.
+    pub(crate) fn with_help(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Usage { message, .. } => Self::Usage { message, help: Some(text.into()) },
+            other => other,
+        }
+    }
+}
+
+impl From<CliError> for Failure {
+    fn from(error: CliError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::plain(Exit::Store, &error, store_help(&error))
+    }
+}
+
+/// The way out of a store's error, where there is one.
+fn store_help(error: &StoreError) -> Option<&'static str> {
+    Some(match error {
+        StoreError::Full { .. } => {
+            "free some space, or let `hb store gc` remove what nothing needs; what was stored \
+             before is whole"
+        }
+        StoreError::ReadOnlyFileSystem { .. } | StoreError::Denied { .. } => {
+            "name a store of your own with --store DIR or HB_STORE"
+        }
+        StoreError::WrongOwner { .. } => {
+            "run hb as that user, or name a store of your own with --store DIR"
+        }
+        StoreError::NewerFormat { .. } => {
+            "use the newer hb that wrote it, or name another store with --store DIR"
+        }
+        StoreError::DamagedDatabase { .. } => {
+            "move the file away and name another store, or restore it from a copy"
+        }
+        StoreError::Busy { .. } => "wait for the other hb to finish, and try again",
+        StoreError::LinkInTheWay { .. } => "move it away, or name another link with --out-link",
+        _ => return None,
+    })
+}
+
+/// What a build's error says, and the code to end with.
+pub(crate) fn build_failure(
+    error: &BuildError,
+    place_of: impl Fn(&DerivationId) -> Option<String>,
+) -> Failure {
+    let each = |failures: &[Arc<hb_build::Failure>], exit| Failure {
+        exit,
+        reports: failures.iter().map(|f| step_report(f, place_of(&f.derivation))).collect(),
+    };
+    match error {
+        BuildError::Failed { failures, blocked } => {
+            let exit = failures.iter().map(|failure| exit_of(&failure.cause)).min();
+            let mut failure = each(failures, exit.unwrap_or(Exit::Build));
+            if !blocked.is_empty() {
+                let names: Vec<_> = blocked.iter().map(ToString::to_string).collect();
+                let message = format!("not built because of that: {}", names.join(", "));
+                let note = MietteDiagnostic::new(message).with_severity(miette::Severity::Advice);
+                failure.reports.push(note.into());
+            }
+            failure
+        }
+        BuildError::NotReproducible { failures } => each(failures, Exit::Differs),
+        BuildError::Cancelled => Failure::new(
+            Exit::Interrupted,
+            MietteDiagnostic::new(
+                "stopped: nothing is left running, and what was finished is kept",
+            ),
+        ),
+        BuildError::Offline { missing } => {
+            let lines: String = missing.iter().map(|file| format!("\n  {}", file.name)).collect();
+            let message = format!(
+                "{} files are not in the store, and offline nothing is fetched:{lines}",
+                missing.len()
+            );
+            Failure::new(
+                Exit::Fetch,
+                MietteDiagnostic::new(message).with_help(
+                    "`hb fetch` with the same recipe brings all of them, where there is a network",
+                ),
+            )
+        }
+        BuildError::MissingSources { .. } | BuildError::NoTarget(_) | BuildError::Folder { .. } => {
+            Failure::plain(Exit::Store, error, None)
+        }
+        BuildError::Store(error) => Failure::plain(Exit::Store, error, store_help(error)),
+    }
+}
+
+/// Whose fault a failed step is.
+fn exit_of(cause: &FailureCause) -> Exit {
+    match cause {
+        FailureCause::NoSandbox(_) => Exit::Host,
+        FailureCause::Builtin(BuiltinError::Fetch(_)) => Exit::Fetch,
+        _ => Exit::Build,
+    }
+}
+
+/// A failed step: where it stands, why it failed, what it said last, and how to look.
+fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Report {
+    let mut message = format!("{} failed: {}", failure.name, chain(&failure.cause));
+    if let Some(place) = place {
+        message += &format!("\n  made at {place}");
+    }
+    if let Some(log) = &failure.log {
+        message += "\n  the last lines of its log:";
+        log.lines.iter().for_each(|line| message += &format!("\n  │ {line}"));
+        message += &format!("\n  the whole log: {}", log.path.display());
+    }
+    let report = MietteDiagnostic::new(message);
+    match (&failure.kept, &failure.log) {
+        (Some(kept), _) => report.with_help(format!(
+            "the build folder is kept in {}; `hb shell --failed {}` opens a shell as the build had it",
+            kept.display(),
+            kept.display()
+        )),
+        (None, Some(_)) => report.with_help("with --keep-failed the build folder is kept, to look inside"),
+        (None, None) => report,
+    }
+    .into()
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text += &format!(": {more}");
+        }
+        source = cause.source();
+    }
+    text
+}

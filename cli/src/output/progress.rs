@@ -1,0 +1,186 @@
+//! What goes on while building: live on a terminal, plain lines otherwise.
+
+use std::{collections::HashMap, time::Duration};
+
+use hb_build::{Event, Phase, Step, Work};
+use hb_model::DerivationId;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How a running step's line is drawn anew, for its clock.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Shows the events of one build.
+pub(crate) struct Progress {
+    bars: MultiProgress,
+    live: bool,
+    quiet: bool,
+    show_log: bool,
+    running: HashMap<DerivationId, Running>,
+}
+
+struct Running {
+    name: String,
+    work: Work,
+    bar: ProgressBar,
+    /// The beginning of a log line whose end has not come yet.
+    partial: Vec<u8>,
+}
+
+impl Progress {
+    /// `show_log` prints what builders write.
+    pub(crate) fn new(quiet: bool, show_log: bool) -> Self {
+        let live = !quiet && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let target = match live {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        Self { bars, live, quiet, show_log, running: HashMap::new() }
+    }
+
+    /// Show one event.
+    pub(crate) fn show(&mut self, event: Event) {
+        match event {
+            Event::Planned(forecast) => {
+                let (fetches, builds) = (forecast.fetch.len(), forecast.build.len());
+                let maybe = forecast.may_fetch.len() + forecast.may_build.len();
+                if fetches + builds + maybe > 0 {
+                    let perhaps =
+                        if maybe > 0 { format!(", {maybe} more perhaps") } else { String::new() };
+                    self.line(format!("{fetches} to fetch, {builds} to build{perhaps}"));
+                }
+            }
+            Event::Started { step, work, .. } => self.start(step, work),
+            Event::Waiting { step, process } => {
+                let who = process.map(|id| format!(" (process {id})")).unwrap_or_default();
+                self.line(format!("waiting for another hb{who}, which builds {}", step.name));
+            }
+            Event::Round { number, total, .. } => self.line(format!("round {number} of {total}")),
+            Event::Entered { derivation, phase } => self.enter(&derivation, phase),
+            Event::Log { derivation, bytes } => self.log(&derivation, &bytes),
+            Event::Progress { derivation, received, total } => {
+                if let Some(running) = self.running.get(&derivation) {
+                    if let Some(total) = total.filter(|_| running.bar.length() != total) {
+                        running.bar.set_length(total);
+                        running.bar.set_style(fetch_style());
+                    }
+                    running.bar.set_position(received);
+                }
+            }
+            Event::Finished { step, duration, reused, .. } => {
+                let work = self.end(&step.derivation);
+                let verb = match work {
+                    Some(Work::Fetch) => "fetched",
+                    _ if reused => "reused",
+                    _ => "built",
+                };
+                self.line(format!("{verb} {} in {}", step.name, seconds(duration)));
+            }
+            Event::Failed(failure) => {
+                self.end(&failure.derivation);
+                self.line(format!("failed {} after {}", failure.name, seconds(failure.duration)));
+            }
+            Event::Stopped { derivation } => {
+                self.end(&derivation);
+            }
+        }
+    }
+
+    fn start(&mut self, step: Step, work: Work) {
+        let name = step.name.to_string();
+        let verb = match work {
+            Work::Fetch => "fetching",
+            Work::Builtin | Work::Build => "building",
+        };
+        if !self.live {
+            self.line(format!("{verb} {name}"));
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(step_style());
+        bar.set_prefix(verb);
+        bar.set_message(name.clone());
+        if self.live {
+            bar.enable_steady_tick(TICK);
+        }
+        self.running.insert(step.derivation, Running { name, work, bar, partial: Vec::new() });
+    }
+
+    fn enter(&mut self, derivation: &DerivationId, phase: Phase) {
+        let Some(running) = self.running.get(derivation) else { return };
+        running.bar.set_prefix(match (phase, running.work) {
+            (Phase::Publishing, _) => "storing",
+            (Phase::Running, Work::Fetch) => "fetching",
+            (Phase::Running, _) => "building",
+        });
+    }
+
+    fn log(&mut self, derivation: &DerivationId, bytes: &[u8]) {
+        let Some(running) = self.running.get_mut(derivation) else { return };
+        running.partial.extend_from_slice(bytes);
+        let Some(end) = running.partial.iter().rposition(|&byte| byte == b'\n') else { return };
+        let whole: Vec<u8> = running.partial.drain(..=end).collect();
+        if self.show_log {
+            let text = String::from_utf8_lossy(&whole);
+            let lines: Vec<_> =
+                text.lines().map(|line| format!("{}> {line}", running.name)).collect();
+            lines.into_iter().for_each(|line| self.line(line));
+        }
+    }
+
+    fn end(&mut self, derivation: &DerivationId) -> Option<Work> {
+        let running = self.running.remove(derivation)?;
+        if self.show_log && !running.partial.is_empty() {
+            let rest = String::from_utf8_lossy(&running.partial).into_owned();
+            self.line(format!("{}> {rest}", running.name));
+        }
+        running.bar.finish_and_clear();
+        Some(running.work)
+    }
+
+    /// A line above the bars.
+    fn line(&self, line: String) {
+        if !self.quiet {
+            self.bars.suspend(|| super::note(line));
+        }
+    }
+}
+
+fn step_style() -> ProgressStyle {
+    style("{spinner} {prefix} {wide_msg} {elapsed}")
+}
+
+fn fetch_style() -> ProgressStyle {
+    style("{spinner} {prefix} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// A duration as people read it: `0.4 s`, `12 s`, `3 min 5 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        whole @ 10..60 => format!("{whole} s"),
+        whole => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        let text = |ms| seconds(Duration::from_millis(ms));
+        assert_eq!([text(420), text(12_300), text(185_000)], ["0.4 s", "12 s", "3 min 5 s"]);
+    }
+
+    #[test]
+    fn the_templates_are_valid() {
+        assert!(ProgressStyle::with_template("{spinner} {prefix} {wide_msg} {elapsed}").is_ok());
+        let fetch =
+            "{spinner} {prefix} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        assert!(ProgressStyle::with_template(fetch).is_ok());
+    }
+}

@@ -1,0 +1,343 @@
+//! From a recipe's name on the command line to derivations: find the project, evaluate,
+//! select, and take out what is to be built.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use hb_evaluator::{Error, Evaluator, Held, Options, Report};
+use hb_lang::Dialect;
+use hb_model::{Derivation, DerivationId, OutputName};
+use hb_store::{OpenMode, Store};
+
+use crate::{
+    args::{ArgumentArgs, Global, PurityArgs, RecipeArgs},
+    config::{Layer, Settings},
+    error::{CliError, Failure},
+    exit::Exit,
+    project::{self, Lock, Project},
+    world::{HostWorld, StoreSource, View},
+};
+
+/// The dialect of a file, by its name.
+pub(crate) fn dialect_of(path: &Path) -> Dialect {
+    match path.extension() {
+        Some(extension) if extension == "nix" => Dialect::Nix,
+        _ => Dialect::Hb,
+    }
+}
+
+/// This machine's platform, such as `x86_64-linux`.
+pub(crate) fn current_system() -> String {
+    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+/// `FILE` or `FILE#a.b`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecipeName {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The attribute's path; empty for none.
+    pub(crate) attribute: Vec<String>,
+}
+
+impl FromStr for RecipeName {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (file, attribute) = text.split_once('#').unwrap_or((text, ""));
+        Ok(Self {
+            file: file.into(),
+            attribute: attribute.split('.').filter(|p| !p.is_empty()).map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// A recipe ready to be evaluated: where it is, whose it is, and under which settings.
+pub(crate) struct Recipe {
+    /// The file and attribute.
+    pub(crate) name: RecipeName,
+    /// The project around it.
+    pub(crate) project: Option<Project>,
+    /// Every layer applied.
+    pub(crate) settings: Settings,
+}
+
+/// What a recipe's attribute turned out to be.
+pub(crate) struct Evaluated {
+    /// Every derivation that evaluation met.
+    pub(crate) derivations: BTreeMap<DerivationId, Derivation>,
+    /// Where each stands in its recipe, as `file:line:column`.
+    pub(crate) places: BTreeMap<DerivationId, String>,
+    /// What was asked for, in order.
+    pub(crate) targets: Vec<(DerivationId, OutputName)>,
+    /// With `--locked`: all that may be fetched.
+    pub(crate) lock: Option<Lock>,
+}
+
+impl Recipe {
+    /// Find a recipe. `options` are the settings given on the command line.
+    pub(crate) fn find(text: &str, options: Layer) -> Result<Self, Failure> {
+        let Ok(mut name) = RecipeName::from_str(text);
+        name.file = std::fs::canonicalize(&name.file)
+            .map_err(|source| CliError::Io { path: name.file.clone(), source })?;
+        if name.file.is_dir() {
+            return Err(CliError::usage(format!("‘{}’ is a folder", name.file.display()))
+                .with_help("name a recipe file in it")
+                .into());
+        }
+        let project = Project::find(&name.folder())?;
+        let settings = Settings::load(options, project::settings(project.as_ref()))?;
+        Ok(Self { name, project, settings })
+    }
+
+    /// Open the store that the settings name.
+    pub(crate) fn open_store(&self) -> Result<Arc<Store>, Failure> {
+        open_store(&self.settings)
+    }
+
+    /// Evaluate, and take out the derivations of the attribute, or of `default`.
+    pub(crate) fn evaluate(
+        &self,
+        args: &RecipeArgs,
+        store: &Arc<Store>,
+    ) -> Result<Evaluated, Failure> {
+        let mut session = Session::new(
+            self.project.as_ref(),
+            &self.name.folder(),
+            &args.arguments,
+            args.purity,
+            store.clone().into(),
+        )?;
+        let value = session.eval_recipe(&self.name)?;
+        let evaluated = session.targets(value, &self.name)?;
+        Ok(Evaluated { lock: self.lock(args.purity)?, ..evaluated })
+    }
+
+    /// With `--locked`, the lock file, which must serve everything that `hb.toml` names.
+    fn lock(&self, purity: PurityArgs) -> Result<Option<Lock>, Failure> {
+        if !purity.locked {
+            return Ok(None);
+        }
+        let project = self
+            .project
+            .as_ref()
+            .ok_or_else(|| CliError::NoProject { start: self.name.folder() })?;
+        project.require_locked()?;
+        Ok(Some(project.lock.clone()))
+    }
+}
+
+impl RecipeName {
+    /// The folder that holds the file.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("/")).to_owned()
+    }
+}
+
+/// Open the store for building.
+pub(crate) fn open_store(settings: &Settings) -> Result<Arc<Store>, Failure> {
+    Ok(Arc::new(Store::open(&settings.store, OpenMode::Write)?))
+}
+
+/// An evaluation in progress.
+pub(crate) struct Session {
+    evaluator: Evaluator,
+    arguments: Vec<(String, Held)>,
+    whole_trace: bool,
+}
+
+impl Session {
+    /// Begin to evaluate what lies in `folder`, within its project if it has one.
+    pub(crate) fn new(
+        project: Option<&Project>,
+        folder: &Path,
+        arguments: &ArgumentArgs,
+        purity: PurityArgs,
+        store: StoreSource,
+    ) -> Result<Self, Failure> {
+        let system = arguments.system.clone().unwrap_or_else(current_system);
+        let view = View {
+            project: project.map_or_else(|| folder.to_owned(), |project| project.folder.clone()),
+            also: project.map(Project::recipes_folder).transpose()?.flatten().into_iter().collect(),
+            impure: purity.impure,
+            system: system.clone(),
+        };
+        let world = HostWorld::new(view, store);
+        let evaluator = Evaluator::new(Box::new(world), Options::default());
+        let mut session = Self { evaluator, arguments: Vec::new(), whole_trace: false };
+        session.set_arguments(project, folder, arguments, &system)?;
+        Ok(session)
+    }
+
+    /// An evaluation that reads nothing: for looking at texts.
+    pub(crate) fn bare() -> Result<Self, Failure> {
+        let nowhere = Path::new("/");
+        let arguments = ArgumentArgs::default();
+        Self::new(None, nowhere, &arguments, PurityArgs::default(), nowhere.to_owned().into())
+    }
+
+    fn set_arguments(
+        &mut self,
+        project: Option<&Project>,
+        folder: &Path,
+        given: &ArgumentArgs,
+        system: &str,
+    ) -> Result<(), Failure> {
+        let value = self.evaluator.string(system);
+        self.arguments.push(("system".to_owned(), value));
+        if let Some(project) = project {
+            let text = project.pins_expression(system)?;
+            let pins = self.eval_text(&text, &project.folder)?;
+            self.arguments.push(("pins".to_owned(), pins));
+        }
+        for pair in given.arg.chunks_exact(2) {
+            let value = self.eval_text(&pair[1], folder)?;
+            self.arguments.push((pair[0].clone(), value));
+        }
+        for pair in given.argstr.chunks_exact(2) {
+            let value = self.evaluator.string(&pair[1]);
+            self.arguments.push((pair[0].clone(), value));
+        }
+        Ok(())
+    }
+
+    /// Evaluate a recipe's file, give it its arguments, and select its attribute.
+    pub(crate) fn eval_recipe(&mut self, name: &RecipeName) -> Result<Held, Failure> {
+        let value = self.evaluator.eval_file(&name.file);
+        let value = self.reported(value)?;
+        self.apply_and_select(value, &name.attribute)
+    }
+
+    /// Evaluate a text in hb's dialect.
+    pub(crate) fn eval_text(&mut self, text: &str, folder: &Path) -> Result<Held, Failure> {
+        let value = self.evaluator.eval_text(text, folder, Dialect::Hb);
+        self.reported(value)
+    }
+
+    /// Call a function of named arguments with those that it names, then select.
+    pub(crate) fn apply_and_select(
+        &mut self,
+        value: Held,
+        attribute: &[String],
+    ) -> Result<Held, Failure> {
+        let arguments: Vec<_> =
+            self.arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let value = self.evaluator.call_with(value, &arguments);
+        let value = self.reported(value)?;
+        let path: Vec<_> = attribute.iter().map(String::as_str).collect();
+        let selected = self.evaluator.select(value, &path);
+        self.reported(selected)
+    }
+
+    /// The derivations of every tool of the project.
+    pub(crate) fn tools(mut self) -> Result<Evaluated, Failure> {
+        let pins = self.arguments.iter().find(|(name, _)| name == "pins").map(|(_, value)| *value);
+        let Some(pins) = pins else { return Ok(self.evaluated(Vec::new())) };
+        let names = self.evaluator.attr_names(pins);
+        let mut targets = Vec::new();
+        for name in self.reported(names)?.unwrap_or_default() {
+            let tool = self.evaluator.select(pins, &[&name]);
+            let tool = self.reported(tool)?;
+            targets.extend(self.target(tool)?);
+        }
+        Ok(self.evaluated(targets))
+    }
+
+    fn evaluated(self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
+        let places = self.evaluator.derivation_places();
+        let derivations = self.evaluator.derivations().clone();
+        Evaluated { derivations, places, targets, lock: None }
+    }
+
+    /// The derivation that a value is, or those in the list that it is; those of
+    /// `default` where it is a set that is none itself.
+    fn targets(mut self, value: Held, name: &RecipeName) -> Result<Evaluated, Failure> {
+        let mut targets = Vec::new();
+        if let Some(target) = self.target(value)? {
+            targets.push(target);
+        } else {
+            let value = match name.attribute.is_empty() {
+                true => {
+                    let default = self.evaluator.select(value, &["default"]);
+                    self.reported(default)?
+                }
+                false => value,
+            };
+            let items = self.evaluator.items(value);
+            for item in self.reported(items)?.unwrap_or_else(|| vec![value]) {
+                let target = self.target(item)?;
+                targets.push(target.ok_or_else(|| not_a_derivation(name))?);
+            }
+        }
+        Ok(self.evaluated(targets))
+    }
+
+    fn target(&mut self, value: Held) -> Result<Option<(DerivationId, OutputName)>, Failure> {
+        let derivation = self.evaluator.derivation_of(value);
+        let Some(derivation) = self.reported(derivation)? else { return Ok(None) };
+        let name = self.evaluator.select(value, &["outputName"]);
+        let name = self.reported(name)?;
+        let name = self.evaluator.text(name);
+        let name = String::from_utf8(self.reported(name)?).unwrap_or_default();
+        let output = OutputName::new(&name)
+            .map_err(|error| Failure::plain(Exit::Evaluation, &error, None))?;
+        Ok(Some((derivation, output)))
+    }
+
+    /// The evaluator, for commands that look at values.
+    pub(crate) fn evaluator(&mut self) -> &mut Evaluator {
+        &mut self.evaluator
+    }
+
+    /// Show every step of traces.
+    pub(crate) fn show_trace(&mut self) {
+        self.whole_trace = true;
+    }
+
+    /// An error with its place and trace, as a failure.
+    pub(crate) fn reported<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
+        result.map_err(|error| {
+            let report = Report::new(&error, self.evaluator.sources(), self.whole_trace);
+            Failure::new(Exit::Evaluation, report)
+        })
+    }
+}
+
+fn not_a_derivation(name: &RecipeName) -> Failure {
+    let attribute = match name.attribute.is_empty() {
+        true => "default".to_owned(),
+        false => name.attribute.join("."),
+    };
+    let message =
+        format!("‘{attribute}’ of {} is no derivation and no list of them", name.file.display());
+    Failure {
+        exit: Exit::Evaluation,
+        ..CliError::usage(message)
+            .with_help("`hb eval` shows what it is; FILE#a.b selects another attribute")
+            .into()
+    }
+}
+
+/// The settings for a command that takes no recipe: those of the project around the
+/// current folder.
+pub(crate) fn settings_here(global: &Global) -> Result<Settings, Failure> {
+    let project = Project::find(Path::new("."))?;
+    Ok(Settings::load(global.layer(), project::settings(project.as_ref()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipes_name_is_a_file_and_an_attribute_path() {
+        let parse = |text: &str| RecipeName::from_str(text).unwrap();
+        assert_eq!(parse("a.hb").attribute, Vec::<String>::new());
+        assert_eq!(parse("a.hb#b.c").attribute, ["b", "c"]);
+        assert_eq!(parse("a.hb#b.c").file, Path::new("a.hb"));
+    }
+}
