@@ -12,6 +12,7 @@ mod error;
 mod events;
 pub mod fetch;
 mod graph;
+mod inside;
 mod options;
 mod plan;
 mod realise;
@@ -29,13 +30,14 @@ pub use cancel::{Cancel, Canceller};
 pub use error::{BuildError, Difference, Failure, FailureCause, LogEnd};
 pub use events::{Event, Events, Phase, Step, Work};
 pub use graph::{Edge, Graph, GraphData, GraphError, NodeData, NodeKey, Target};
+pub use inside::{Inside, look_inside};
 pub use options::BuildOptions;
 pub use plan::{Forecast, Forecasted, MissingSource};
 pub use schedule::Counts;
 pub use system::this_system;
 
 use plan::{Goal, Plan};
-use realise::Realiser;
+use realise::{Order, Realiser};
 
 /// What realisations say of who built them.
 pub(crate) const BUILDER: &str = concat!("hb ", env!("CARGO_PKG_VERSION"));
@@ -92,6 +94,31 @@ pub async fn fetch_all(
 ) -> Result<Counts, BuildError> {
     let (_, counts) = reach(Goal::Fetches, store, graph, options, events, cancel).await?;
     Ok(counts)
+}
+
+/// Bring everything into the store that `target` itself is built from, and give the order
+/// to build it, whether or not it has been built.
+pub(crate) async fn ready(
+    store: &Store,
+    graph: &Arc<Graph>,
+    target: &Target,
+    options: &BuildOptions,
+    events: Events,
+    cancel: &Cancel,
+) -> Result<(Realiser, Order), BuildError> {
+    let missing = || BuildError::NoTarget(target.clone());
+    let place = graph.place(&target.derivation).ok_or_else(missing)?;
+    let (plan, _) =
+        reach(Goal::Inputs(place), store, graph, options, events.clone(), cancel).await?;
+    let node = graph.node(place);
+    let order = Order {
+        step: Step { derivation: node.id, name: node.derivation.name.clone() },
+        resolved: plan.resolve(place).map_err(|_| missing())?,
+        limits: node.derivation.limits,
+        work: Work::of(&node.derivation),
+        forced: true,
+    };
+    Ok((Realiser::new(store.clone(), options, events), order))
 }
 
 /// Plan, refuse what cannot work, then do it.

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, sync::Arc};
 
 use hb_build::{
-    BuildError, BuildOptions, Cancel, Canceller, Events, Forecast, Graph, Target,
+    BuildError, BuildOptions, Cancel, Canceller, Events, Forecast, Graph, Inside, Target,
     audit::{Against, AuditOptions, AuditReport, audit},
     builders::Watch,
     fetch::{FetchSettings, Fetcher, Mirror, Origin, Query},
+    look_inside,
 };
 use hb_model::{Derivation, DerivationId, Outputs, StorePath};
 use hb_sandbox::ClientHost;
@@ -115,6 +116,19 @@ impl Work {
                 })
             })
             .collect()
+    }
+
+    /// The sandbox of the first target, for a person to look into.
+    pub(crate) fn look_inside(
+        &self,
+        global: &Global,
+        kept: Option<&Path>,
+    ) -> Result<Option<Inside>, Failure> {
+        let Some(target) = self.targets.first() else { return Ok(None) };
+        let options = self.options(&HowArgs::default());
+        self.attended(global, false, async |events, cancel| {
+            look_inside(&self.store, &self.graph, target, kept, &options, events, cancel).await
+        })
     }
 
     fn options(&self, how: &HowArgs) -> BuildOptions {

@@ -225,11 +225,13 @@ fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Re
     let report = MietteDiagnostic::new(message);
     match (&failure.kept, &failure.log) {
         (Some(kept), _) => report.with_help(format!(
-            "the build folder is kept in {}; `hb shell --failed {}` opens a shell as the build had it",
-            kept.display(),
+            "the build folder is kept in {0}; `hb shell FILE#ATTR --kept {0}` opens a shell as the \
+             build had it",
             kept.display()
         )),
-        (None, Some(_)) => report.with_help("with --keep-failed the build folder is kept, to look inside"),
+        (None, Some(_)) => {
+            report.with_help("with --keep-failed the build folder is kept, to look inside")
+        }
         (None, None) => report,
     }
     .into()

@@ -40,9 +40,7 @@ use self::{
 };
 use crate::{
     BuildError, BuildOptions, Cancel, Event, Events, Graph, Target,
-    events::{Step, Work},
-    plan::Goal,
-    reach,
+    ready,
     realise::{Order, Realiser, StepError, Trial, blocking},
 };
 
@@ -70,21 +68,8 @@ pub async fn audit(
     events: Events,
     cancel: &Cancel,
 ) -> Result<AuditReport, BuildError> {
-    let place =
-        graph.place(&target.derivation).ok_or_else(|| BuildError::NoTarget(target.clone()))?;
-    let goal = Goal::Inputs(place);
-    let (plan, _) = reach(goal, store, graph, &options.build, events.clone(), cancel).await?;
-    let realiser = Realiser::new(store.clone(), &options.build, events.clone());
-
-    let node = graph.node(place);
-    let resolved = plan.resolve(place).map_err(|_| BuildError::NoTarget(target.clone()))?;
-    let order = Order {
-        step: Step { derivation: node.id, name: node.derivation.name.clone() },
-        resolved,
-        limits: node.derivation.limits,
-        work: Work::of(&node.derivation),
-        forced: true,
-    };
+    let (realiser, order) =
+        ready(store, graph, target, &options.build, events.clone(), cancel).await?;
     let output = target.output.clone();
     let auditor = Auditor { realiser, order, output, events, cancel };
     auditor.run(options).await

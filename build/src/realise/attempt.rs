@@ -12,7 +12,7 @@ use hb_sandbox::{Exit, Runner, RunnerError, SandboxSpec, User};
 use tokio::sync::OnceCell;
 
 use super::{
-    Halt, Order, Realiser, Traces, blocking,
+    Halt, Order, Realiser, StepError, Traces, blocking,
     interpreter::{DynamicProgram, first_dynamic_program},
     log::Log,
     spec::{Folders, Visible, specification},
@@ -142,6 +142,24 @@ impl Realiser {
                 Isolation::Namespaces
             }
         })
+    }
+
+    /// The sandbox that the order is built in, with its folders below `place`: what a
+    /// failed build left there is found again.
+    pub(crate) fn sandbox_at(&self, order: &Order, place: &Path) -> Result<SandboxSpec, StepError> {
+        let make = || {
+            let folder = place.join(OUTPUTS);
+            create(&folder)?;
+            let paths = order.resolved.scratch_paths(0).map_err(FailureCause::from)?;
+            let made = |(name, path): (OutputName, StorePath)| {
+                let physical = folder.join(path.base_name());
+                (name, Made { path, physical })
+            };
+            let outputs = paths.into_iter().map(made).collect();
+            let visible = self.visible(order)?;
+            self.sandbox(order, &Setting::default(), &visible, &outputs, &folder)
+        };
+        make().map_err(|halt| self.explain(order, Traces::begin(), halt))
     }
 
     /// The sandbox that the order is built in, its outputs to lie in `folder`.

@@ -1,24 +1,49 @@
-//! `hb shell`: a shell that finds the pinned tools.
+//! `hb shell`: a shell that finds the pinned tools, or one inside a build's sandbox.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::run::with_tools;
+use super::run::{execute, with_tools};
 use crate::{
-    args::{Global, PurityArgs},
-    error::Failure,
+    args::{ArgumentArgs, Global, PurityArgs, RecipeArgs},
+    building,
+    error::{CliError, Failure},
+    recipe::Recipe,
 };
 
 /// What `hb shell` takes.
 #[derive(Debug, Args)]
 pub(crate) struct ShellArgs {
+    /// Look into the sandbox of this build instead of using the pinned tools
+    #[arg(value_name = "FILE[#ATTR]")]
+    recipe: Option<String>,
+    /// The folder that a failed build of it left (see --keep-failed)
+    #[arg(long, value_name = "DIR", requires = "recipe")]
+    kept: Option<PathBuf>,
+    #[command(flatten)]
+    arguments: ArgumentArgs,
     #[command(flatten)]
     purity: PurityArgs,
 }
 
 /// Open a shell; ends as the shell does.
 pub(crate) fn run(global: &Global, args: ShellArgs) -> Result<ExitCode, Failure> {
-    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-    with_tools(global, args.purity, vec![shell.unwrap_or_else(|| "/bin/sh".into())])
+    let Some(name) = args.recipe else {
+        let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+        return with_tools(global, args.purity, vec![shell.unwrap_or_else(|| "/bin/sh".into())]);
+    };
+    let recipe = Recipe::find(&name, global.layer())?;
+    let store = recipe.open_store()?;
+    let recipe_args =
+        RecipeArgs { recipe: name.clone(), arguments: args.arguments, purity: args.purity };
+    let evaluated = recipe.evaluate(&recipe_args, &store)?;
+    let work = building::Work::new(&recipe.settings, store, evaluated)?;
+    match work.look_inside(global, args.kept.as_deref())? {
+        Some(inside) => execute(inside.spec.clone()),
+        None => {
+            Err(CliError::usage(format!("hb carries ‘{name}’ out by itself, without a sandbox"))
+                .into())
+        }
+    }
 }
