@@ -116,13 +116,10 @@ let
   qemu = "${debian.qemu}/qemu-loongarch64-static";
 
   /** `app` once more, by the toolchain that runs on loong64. */
-  nativeApp = go.goProgram (
-    tally
-    // {
-      toolchain = toolchain.${arch};
-      emulator = qemu;
-    }
-  );
+  nativeApp = go.goProgram (tally // {
+    toolchain = toolchain.${arch};
+    emulator = qemu;
+  });
 
   /** A derivation whose `script` checks something and then writes `$out`. */
   check =

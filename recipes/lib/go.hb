@@ -82,12 +82,14 @@ in
       builder = "/bin/bash";
       args = [ "-eu" "/build/build-go.sh" ];
       files."build-go.sh" = ./build-go.sh;
-      env = {
-        PATH = "/bin:/usr/bin";
-        source = "${source}";
-        bootstrap = "${bootstrap}";
-        inherit target;
-      } // env;
+      env =
+        {
+          PATH = "/bin:/usr/bin";
+          source = "${source}";
+          bootstrap = "${bootstrap}";
+          inherit target;
+        }
+        // env;
       outputs = if target == "" then [ "out" ] else [ "out" target "dist" ];
     };
 

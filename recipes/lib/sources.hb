@@ -56,29 +56,23 @@ in
 {
   inherit release wheel;
 
-  go1_24_4 =
-    pin 30788576 "5a86a83a31f9fa81490b8c5420ac384fd3d95a3e71fba665c7b3f95d1dfef2b4"
-      (release {
-        version = "1.24.4";
-        revision = "1";
-        suite = "trixie";
-      });
+  go1_24_4 = pin 30788576 "5a86a83a31f9fa81490b8c5420ac384fd3d95a3e71fba665c7b3f95d1dfef2b4" (release {
+    version = "1.24.4";
+    revision = "1";
+    suite = "trixie";
+  });
 
-  go1_23_1 =
-    pin 28164249 "6ee44e298379d146a5e5aa6b1c5b5d5f5d0a3365eabdd70741e6e21340ec3b0d"
-      (release {
-        version = "1.23.1";
-        revision = "3";
-        suite = "trixie";
-      });
+  go1_23_1 = pin 28164249 "6ee44e298379d146a5e5aa6b1c5b5d5f5d0a3365eabdd70741e6e21340ec3b0d" (release {
+    version = "1.23.1";
+    revision = "3";
+    suite = "trixie";
+  });
 
-  go1_19_8 =
-    pin 26553006 "1d7a67929dccafeaf8a29e55985bc2b789e0499cb1a17100039f084e3238da2f"
-      (release {
-        version = "1.19.8";
-        revision = "2";
-        suite = "bookworm";
-      });
+  go1_19_8 = pin 26553006 "1d7a67929dccafeaf8a29e55985bc2b789e0499cb1a17100039f084e3238da2f" (release {
+    version = "1.19.8";
+    revision = "2";
+    suite = "bookworm";
+  });
 
   /** Debian's packaging of Go 1.19.8; its patches are in `debian/patches`. */
   go1_19_8_debian = hb.fetch {
@@ -97,11 +91,11 @@ in
     ];
   };
 
-  go1_22_10_wheel =
-    pin 71545580 "aac54542c16fdcc431714e140704495a74a85e46d181b564cb46afa44f2330e2"
-      (wheel "1.22.10");
+  go1_22_10_wheel = pin 71545580 "aac54542c16fdcc431714e140704495a74a85e46d181b564cb46afa44f2330e2" (
+    wheel "1.22.10"
+  );
 
-  go1_21_13_wheel =
-    pin 69103449 "c761e623055819e4eea2416afd1214864ba8576561939b0907ba28bfb373e3e3"
-      (wheel "1.21.13");
+  go1_21_13_wheel = pin 69103449 "c761e623055819e4eea2416afd1214864ba8576561939b0907ba28bfb373e3e3" (
+    wheel "1.21.13"
+  );
 }

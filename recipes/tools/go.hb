@@ -96,7 +96,8 @@ in
     if system == loong64 then
       (builtGo version pins).loong64
     else if system != amd64 then
-      throw "go ${version} can be had for ${builtins.concatStringsSep ", " platforms}, but not for ${system}"
+      throw
+        "go ${version} can be had for ${builtins.concatStringsSep ", " platforms}, but not for ${system}"
     else if isBuilt version then
       builtGo version pins
     else
