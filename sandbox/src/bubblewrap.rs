@@ -19,7 +19,9 @@ use crate::stage::{Kind, Shown, Staged, StoreMounts};
 pub(crate) const STATUS_FD: i32 = 3;
 /// The descriptor from which bubblewrap reads its arguments.
 pub(crate) const ARGS_FD: i32 = 4;
-/// The descriptor from which bubblewrap reads the system call filter.
+/// The descriptor from which bubblewrap reads the system call filter. Where it waits
+/// until its processes are numbered, it does so on the next one; without a filter, on
+/// this one.
 pub(crate) const FILTER_FD: i32 = 5;
 
 /// Bubblewrap's arguments for `spec`, without the program and its arguments.
@@ -40,6 +42,9 @@ pub(crate) fn arguments(spec: &SandboxSpec, staged: &Staged, filtered: bool) -> 
     args.push(["--json-status-fd", &STATUS_FD.to_string()]);
     if filtered {
         args.push(["--seccomp", &FILTER_FD.to_string()]);
+    }
+    if spec.first_process.is_some() {
+        args.push(["--block-fd", &(FILTER_FD + i32::from(filtered)).to_string()]);
     }
     args.0
 }

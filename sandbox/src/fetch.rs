@@ -109,6 +109,7 @@ pub fn fetch_client(host: &ClientHost, work: PathBuf, argv: Vec<OsString>) -> Sa
         stdio: Stdio::Captured,
         syscalls: SyscallPolicy::Fetch,
         processors: None,
+        first_process: None,
         limits: Limits::default(),
     }
 }

@@ -11,6 +11,7 @@
 mod bubblewrap;
 mod fetch;
 mod locate;
+mod numbering;
 mod outcome;
 mod probe;
 mod run;

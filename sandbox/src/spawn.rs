@@ -98,6 +98,12 @@ pub enum SpawnError {
     /// The outputs' folder could not be made writable again.
     #[error("could not make the folder of the outputs writable")]
     WritableOutputs(#[source] Errno),
+    /// Bubblewrap's first process was not found.
+    #[error("could not find the sandbox's first process")]
+    FirstProcess,
+    /// The number of the first process could not be set.
+    #[error("could not set the number of the first process")]
+    Number(#[source] Errno),
     /// Bubblewrap could not be executed.
     #[error("could not execute bubblewrap")]
     Execute(#[source] Errno),
@@ -106,6 +112,7 @@ pub enum SpawnError {
 /// A running sandbox. Dropping it ends every process in it, and waits for that.
 #[derive(Debug)]
 pub(crate) struct Process {
+    id: i32,
     handle: OwnedFd,
     reaped: bool,
 }
@@ -114,6 +121,11 @@ impl Process {
     /// Becomes readable once every process of the sandbox is dead.
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
+    }
+
+    /// Bubblewrap's own number, while it lives.
+    pub(crate) fn id(&self) -> i32 {
+        self.id
     }
 
     /// Ends every process of the sandbox.
@@ -141,7 +153,7 @@ impl Drop for Process {
 }
 
 /// Room for the child's few frames, debug builds included.
-const STACK_BYTES: usize = 256 * 1024;
+pub(crate) const STACK_BYTES: usize = 256 * 1024;
 /// Descriptors to hand over are first moved to this number or above, so that
 /// placing one cannot overwrite another.
 const PARKED: RawFd = 16;
@@ -296,7 +308,7 @@ impl Child {
         }
         // SAFETY: CLONE_PIDFD has just put an open descriptor there that is ours.
         let handle = unsafe { OwnedFd::from_raw_fd(handle) };
-        Ok(Process { handle, reaped: false })
+        Ok(Process { id: pid, handle, reaped: false })
     }
 
     /// The child's whole life before bubblewrap's.
@@ -432,16 +444,16 @@ fn write_file(path: &CStr, contents: &[u8]) -> Result<(), Errno> {
     rustix::io::write(&file, contents).map(drop)
 }
 
-fn last_errno() -> Errno {
+pub(crate) fn last_errno() -> Errno {
     // SAFETY: the C library's own pointer to this thread's error number.
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
 }
 
 /// Every signal of this thread is blocked while this lives.
-struct BlockedSignals(libc::sigset_t);
+pub(crate) struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
-    fn block() -> Self {
+    pub(crate) fn block() -> Self {
         // SAFETY: both sets live on the stack; all-zero is a valid set, and
         // blocking a thread's signals cannot fail with a valid first argument.
         unsafe {

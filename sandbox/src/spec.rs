@@ -51,6 +51,9 @@ pub struct SandboxSpec {
     pub syscalls: SyscallPolicy,
     /// How many processors it may run on; `None` for all of hb's.
     pub processors: Option<usize>,
+    /// The number of its first process, where that is not the usual one. An audit asks
+    /// for another.
+    pub first_process: Option<u32>,
     /// When it is stopped, and what it may use.
     pub limits: Limits,
 }
@@ -193,6 +196,7 @@ impl SandboxSpec {
             stdio: Stdio::Captured,
             syscalls: SyscallPolicy::Build,
             processors: None,
+            first_process: None,
             limits: Limits::default(),
         }
     }
@@ -220,6 +224,7 @@ impl SandboxSpec {
             stdio: Stdio::Inherited,
             syscalls: SyscallPolicy::Unfiltered,
             processors: None,
+            first_process: None,
             limits: Limits::default(),
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::bubblewrap::{ARGS_FD, arguments};
 use crate::locate::Bubblewrap;
+use crate::numbering::number_from;
 use crate::outcome::Isolation;
 use crate::run::RunError;
 use crate::seccomp::{Filter, FilterError, kernel_filters};
@@ -82,18 +83,30 @@ impl Starter {
             descriptors.push(write_end);
             output = Some(read_end);
         }
-        // In the order of STATUS_FD, ARGS_FD and FILTER_FD.
+        // In the order of STATUS_FD, ARGS_FD, FILTER_FD, and what is waited on.
         descriptors.push(status_end);
         descriptors.push(argument_file(&arguments(spec, &staged, filter.is_some()))?);
         if let Some(filter) = filter {
             descriptors.push(filter.open().map_err(RunError::Descriptor)?);
         }
+        let mut waited_on = None;
+        if spec.first_process.is_some() {
+            let (read_end, write_end) = pipe_with(PipeFlags::CLOEXEC).map_err(descriptor_error)?;
+            descriptors.push(read_end);
+            waited_on = Some(write_end);
+        }
         let mut argv: Vec<OsString> =
             vec!["bwrap".into(), "--args".into(), ARGS_FD.to_string().into(), "--".into()];
         argv.extend_from_slice(&spec.argv);
         let process = spawn(&self.bubblewrap, &argv, descriptors, spec, &staged)?;
+        let mut status = File::from(status);
+        if let Some(first) = spec.first_process {
+            number_from(first, &process, &mut status)?;
+        }
+        // Bubblewrap waits until nobody can write to it.
+        drop(waited_on);
         let isolation = isolation(spec, filter.is_some());
-        Ok(Started { process, status: status.into(), output, isolation })
+        Ok(Started { process, status, output, isolation })
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Factor {
     User,
     /// What else the machine does.
     Load,
+    /// The numbers of the build's processes.
+    ProcessIds,
 }
 
 /// What one round was like.
@@ -33,6 +35,8 @@ pub struct Conditions {
     pub processors: usize,
     /// The user's number in the build.
     pub user: u32,
+    /// The number of the build's first process, where it was not the usual one.
+    pub first_process: Option<u32>,
     /// Which of the possible scratch paths were used.
     pub scratch_variant: u32,
     /// The hash parts of the outputs' scratch paths.
@@ -51,6 +55,7 @@ impl Default for Conditions {
             ended: SystemTime::UNIX_EPOCH,
             processors: 1,
             user: 0,
+            first_process: None,
             scratch_variant: 0,
             scratch_hashes: Vec::new(),
             varied: Vec::new(),
@@ -77,6 +82,9 @@ pub enum Reason {
     /// The machine has one processor.
     #[error("this machine has one processor")]
     OneProcessor,
+    /// The kernel has no way to number processes from elsewhere.
+    #[error("this kernel cannot number processes from elsewhere")]
+    NoNumbering,
     /// There is no input with a folder of two entries.
     #[error("no folder of the inputs has several entries")]
     NothingToList,

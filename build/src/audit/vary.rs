@@ -23,6 +23,13 @@ use crate::{
     realise::{Attempt, Order, Realiser, Setting, blocking},
 };
 
+/// Where the kernel lets processes be numbered from elsewhere.
+const LAST_PROCESS: &str = "/proc/sys/kernel/ns_last_pid";
+/// Not to be taken for a number of processors.
+const FIRST_PROCESS: u32 = 1000;
+/// Below the lowest limit that kernels have by default.
+const MAX_PROCESS: u32 = 30_000;
+
 /// A round that can begin.
 pub(super) struct Prepared {
     pub(super) setting: Setting,
@@ -55,8 +62,13 @@ pub(super) async fn prepare(
     prepared.setting.variant = u32::try_from(number).unwrap_or(u32::MAX);
     prepared.varied.push(Factor::ScratchHash);
     if order.work != Work::Build {
-        let sandboxed =
-            [Factor::User, Factor::Processors, Factor::InputListing, Factor::BuildListing];
+        let sandboxed = [
+            Factor::User,
+            Factor::Processors,
+            Factor::ProcessIds,
+            Factor::InputListing,
+            Factor::BuildListing,
+        ];
         for factor in sandboxed {
             prepared.leave(factor, Reason::Builtin);
         }
@@ -64,6 +76,7 @@ pub(super) async fn prepare(
     }
     prepared.vary_user(number);
     prepared.vary_processors();
+    prepared.vary_process_ids(number);
     prepared.vary_listing(realiser, order).await?;
     Ok(prepared)
 }
@@ -89,6 +102,15 @@ impl Prepared {
                 self.varied.push(Factor::Processors);
             }
         }
+    }
+
+    fn vary_process_ids(&mut self, number: usize) {
+        if !Path::new(LAST_PROCESS).exists() {
+            return self.leave(Factor::ProcessIds, Reason::NoNumbering);
+        }
+        let round = u32::try_from(number).unwrap_or(u32::MAX);
+        self.setting.first_process = Some(FIRST_PROCESS.saturating_mul(round).min(MAX_PROCESS));
+        self.varied.push(Factor::ProcessIds);
     }
 
     async fn vary_listing(&mut self, realiser: &Realiser, order: &Order) -> Result<(), BuildError> {
@@ -135,6 +157,7 @@ impl Prepared {
             ended,
             processors: self.setting.processors.unwrap_or_else(processors),
             user: self.setting.user.unwrap_or(User::BUILDER).uid,
+            first_process: self.setting.first_process,
             scratch_variant: self.setting.variant,
             scratch_hashes: outputs.map(|made| made.path.hash_part()).collect(),
             varied: self.varied,

@@ -47,6 +47,8 @@ pub(crate) struct Setting {
     pub(crate) user: Option<User>,
     /// How many processors it has.
     pub(crate) processors: Option<usize>,
+    /// The number of its first process.
+    pub(crate) first_process: Option<u32>,
     /// What it sees as its inputs.
     pub(crate) inputs: Option<Visible>,
     /// Where its build folder lies on the host.
@@ -183,6 +185,7 @@ impl Realiser {
             spec.user = user;
         }
         spec.processors = setting.processors;
+        spec.first_process = setting.first_process;
         Ok(spec)
     }
 

@@ -133,6 +133,13 @@ fn standard_input_is_empty() {
 }
 
 #[test]
+fn processes_can_be_numbered_from_elsewhere() {
+    let mut build = build("echo $$; sh -c 'echo $$'; :");
+    build.spec.first_process = Some(4321);
+    assert_eq!(build.succeed(), "4321\n4322\n");
+}
+
+#[test]
 fn the_number_of_processors_can_be_limited() {
     let mut build = build("nproc");
     build.spec.processors = Some(1);
