@@ -202,7 +202,8 @@ async fn cancelling_leaves_no_process_and_registers_nothing() {
     assert!(matches!(support::drain(events).last(), Some(Event::Stopped { .. })));
     let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap().stdout;
     assert!(!String::from_utf8_lossy(&processes).contains(&marker));
-    assert_eq!(world.store.list().unwrap(), [world.busybox.clone()]);
+    let left = world.store.list().unwrap();
+    assert_eq!(left, std::slice::from_ref(&world.busybox));
 }
 
 #[tokio::test(flavor = "multi_thread")]

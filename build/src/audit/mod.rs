@@ -39,8 +39,7 @@ use self::{
     load::Load,
 };
 use crate::{
-    BuildError, BuildOptions, Cancel, Event, Events, Graph, Target,
-    ready,
+    BuildError, BuildOptions, Cancel, Event, Events, Graph, Target, ready,
     realise::{Order, Realiser, StepError, Trial, blocking},
 };
 

@@ -324,7 +324,8 @@ mod tests {
     fn missing_inputs_and_outputs_are_named_with_what_needs_them() {
         let out = Target { derivation: id("b"), output: OutputName::out() };
         let error =
-            Graph::new([(id("b"), derivation("b", &["a"]))].into(), &[out.clone()]).unwrap_err();
+            Graph::new([(id("b"), derivation("b", &["a"]))].into(), std::slice::from_ref(&out))
+                .unwrap_err();
         assert_eq!(
             error,
             GraphError::NoDerivation {
