@@ -95,6 +95,8 @@ pub fn fetch_client(host: &ClientHost, work: PathBuf, argv: Vec<OsString>) -> Sa
         binds.extend(HOME_PATHS.iter().map(|path| read_only(home.join(path))));
     }
     binds.extend(named_paths(&env).map(read_only));
+    // Such as a root user's folders in a variable that `su` has kept.
+    binds.retain(|bind| bind.source.exists());
     SandboxSpec {
         root: Root::Empty,
         store: StoreView::default(),
