@@ -105,6 +105,8 @@ impl Recipe {
         args: &RecipeArgs,
         store: &Arc<Store>,
     ) -> Result<Evaluated, Failure> {
+        // First: what a stale lock file makes of the tools is beside the point.
+        let lock = self.lock(args.purity)?;
         let mut session = Session::new(
             self.project.as_ref(),
             &self.name.folder(),
@@ -114,7 +116,7 @@ impl Recipe {
         )?;
         let value = session.eval_recipe(&self.name)?;
         let evaluated = session.targets(value, &self.name)?;
-        Ok(Evaluated { lock: self.lock(args.purity)?, ..evaluated })
+        Ok(Evaluated { lock, ..evaluated })
     }
 
     /// With `--locked`, the lock file, which must serve everything that `hb.toml` names.

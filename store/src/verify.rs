@@ -105,6 +105,14 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// Whether it is what a killed process may leave: no part of the store, in nobody's
+    /// way, and removed by the next garbage collection.
+    pub fn is_leftover(&self) -> bool {
+        matches!(self, Self::Stray { .. })
+    }
+}
+
 impl Store {
     /// Look for everything that is wrong. Objects that come and go meanwhile are no
     /// findings; but in a store opened for reading, one that another process is just

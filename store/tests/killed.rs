@@ -118,7 +118,7 @@ fn look(work: Work, folder: Folder, stop: usize) {
     let verify = || fixture.store.verify(VerifyOptions { contents: true }, &|_| {}).unwrap();
     let findings = verify();
     // Whole objects that nobody knows may lie around; nothing else.
-    let only_strays = findings.iter().all(|finding| matches!(finding, Finding::Stray { .. }));
+    let only_strays = findings.iter().all(Finding::is_leftover);
     assert!(only_strays, "{work:?} killed at {stop}: {findings:?}");
     let staging = fs::read_dir(fixture.path("hb/staging")).unwrap();
     assert_eq!(staging.count(), 1, "{work:?} killed at {stop}: staging is not cleared");

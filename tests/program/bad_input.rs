@@ -73,12 +73,11 @@ fn a_wrong_hash_says_which_origin_gave_what_and_keeps_the_file() {
         "0".repeat(64),
     ));
     let said = check_failure(&project, FETCH, &[&url, &"0".repeat(64)]);
-    let digest = "f76fdb4eaa4ddda4d5cb1c4a4f3fb3c1";
     let kept = said
         .split_whitespace()
         .map(|word| word.trim_matches(['‘', '’', ',', '.', ';']))
         .find(|word| word.starts_with('/') && fs::read(word).is_ok_and(|b| b.starts_with(b"not")));
-    assert!(kept.is_some(), "the file is kept aside (not {digest}):\n{said}");
+    assert!(kept.is_some(), "the file is kept aside:\n{said}");
 }
 
 #[test]
@@ -151,7 +150,7 @@ fn a_cycle_of_outputs_is_reported_by_name() {
         r#"{ default = runWith { name = "loop"; outputs = [ "out" "doc" ];
              script = "echo $doc > $out; echo $out > $doc"; }; }"#,
     );
-    check_failure(&project, BUILD, &["cycle", "out", "doc"]);
+    check_failure(&project, BUILD, &["refer to each other", "‘out’", "‘doc’"]);
 }
 
 #[test]

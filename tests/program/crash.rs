@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::Project;
+use crate::support::{Project, processes_in};
 
 /// Moments at which hb is killed while builds run, and while an output is published.
 const KILLS: [usize; 2] = [10, 10];
@@ -16,7 +16,7 @@ const KILLS: [usize; 2] = [10, 10];
 const RECIPE: &str = r#"rec {
   tree = seed: run "tree-${seed}" ''
     mkdir $out; cd $out; i=0
-    while [ $i -lt 1500 ]; do echo "${seed} $i" > $i; i=$((i+1)); done
+    while [ $i -lt 500 ]; do echo "${seed} $i" > $i; i=$((i+1)); done
   '';
   default = run "all" "cat ${tree "a"}/7 ${tree "b"}/8 ${tree "c"}/9 > $out";
 }"#;
@@ -68,17 +68,6 @@ fn wait_until_something_is_published(store: &Path) {
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("nothing was published in time");
-}
-
-/// The command lines of living processes that mention a folder.
-fn processes_in(folder: &Path) -> Vec<String> {
-    fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(&*folder.to_string_lossy()))
-        .collect()
 }
 
 fn mounts() -> String {

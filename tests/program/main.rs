@@ -1,9 +1,13 @@
 //! Whole-program tests: the real `hb`, real sandboxes, a hello program where the real
 //! recipe would take minutes. One module for each promise.
 
+mod audit;
 mod bad_input;
 mod crash;
+mod full_disk;
 mod hello;
+mod interrupt;
 mod isolation;
+mod pins;
 mod places;
 mod support;

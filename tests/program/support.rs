@@ -36,7 +36,7 @@ pub(crate) struct Project {
 impl Project {
     /// An empty project with busybox in it.
     pub(crate) fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = temporary_folder();
         let store = folder.path().join("store");
         fs::create_dir_all(folder.path().join("work/bin")).unwrap();
         assert!(Path::new(BUSYBOX).exists(), "these tests need Debian's busybox-static");
@@ -107,6 +107,19 @@ impl Project {
     }
 }
 
+/// A folder in memory where programs may run there: hb syncs what it stores, and a disk
+/// would make the tests wait.
+fn temporary_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let runs_programs = rustix::fs::statvfs(memory)
+        .is_ok_and(|found| !found.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC));
+    match runs_programs {
+        true => TempDir::new_in(memory),
+        false => TempDir::new(),
+    }
+    .unwrap()
+}
+
 impl Drop for Project {
     fn drop(&mut self) {
         make_writable(&self.store);
@@ -135,18 +148,24 @@ pub(crate) fn make_writable(path: &Path) {
     }
 }
 
-/// `hb` as an ordinary user, who is given the project's folder; `None`, and a word on
-/// why, where the tests do not run as root and so are an ordinary user's already.
+/// Whether the tests run as root; says that a test is skipped if not.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn as_root() -> bool {
+    let is_root = rustix::process::getuid().is_root();
+    if !is_root {
+        eprintln!("skipped: only root can do this");
+    }
+    is_root
+}
+
+/// `hb` as an ordinary user, who is given the project's folder; `None` where the tests do not run as root and so are an ordinary user's already.
 pub(crate) fn as_ordinary_user<const N: usize>(
     project: &Project,
     arguments: [&str; N],
 ) -> Option<Command> {
     use std::os::unix::process::CommandExt as _;
     const NOBODY: u32 = 65534;
-    let is_root =
-        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if !is_root {
-        eprintln!("skipped: only root can become somebody else");
+    if !as_root() {
         return None;
     }
     give(project.folder.path(), NOBODY);
@@ -168,4 +187,22 @@ fn give(path: &Path, user: u32) {
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         fs::read_dir(path).into_iter().flatten().flatten().for_each(|e| give(&e.path(), user));
     }
+}
+
+/// The command lines of living processes that were told of a folder, or run in a sandbox
+/// that shows something of it.
+pub(crate) fn processes_in(folder: &Path) -> Vec<String> {
+    // Mounts name what they show from the root of its file system on.
+    let parent = folder.parent().and_then(Path::file_name).unwrap();
+    let named = format!("{}/{}", parent.display(), folder.file_name().unwrap().display());
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let mounts = fs::read_to_string(entry.path().join("mountinfo")).unwrap_or_default();
+            (line.contains(&named) || mounts.contains(&named)).then_some(line)
+        })
+        .collect()
 }

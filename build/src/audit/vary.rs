@@ -10,6 +10,7 @@ use std::{
 };
 
 use hb_sandbox::User;
+use hb_store::ScratchDir;
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
@@ -36,8 +37,9 @@ pub(super) struct Prepared {
     pub(super) load: bool,
     varied: Vec<Factor>,
     not_varied: Vec<NotVaried>,
-    /// Removed after the round.
+    /// Removed after the round, and before the folder that may hold them.
     _folders: Vec<Folder>,
+    _scratch: Option<ScratchDir>,
 }
 
 /// Decide on a round's conditions. The first, number 0, is like any build.
@@ -52,6 +54,7 @@ pub(super) async fn prepare(
         varied: Vec::new(),
         not_varied: Vec::new(),
         _folders: Vec::new(),
+        _scratch: None,
     };
     if number == 0 {
         return Ok(prepared);
@@ -129,6 +132,7 @@ impl Prepared {
         let folder = Folder::below(other.as_deref().unwrap_or(usual.path()))?;
         let copies = folder.0.path().to_owned();
         self._folders.push(folder);
+        self._scratch = Some(usual);
         let relisted = {
             let copies = copies.clone();
             blocking(move || relisted(&visible, &copies)).await

@@ -43,8 +43,10 @@ pub struct OriginFailure {
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     /// Other bytes.
-    #[error("it gave {got}; the file is kept as {}", .kept.display())]
+    #[error("it gave {got}, and {declared} was declared; the file is kept as {}", .kept.display())]
     WrongHash {
+        /// The hash that the recipe says.
+        declared: DeclaredHash,
         /// Their hash.
         got: DeclaredHash,
         /// Where they lie now.

@@ -189,8 +189,9 @@ impl<'a> Partial<'a> {
         fs::create_dir_all(&expected.rejected)
             .and_then(|()| fs::copy(&self.path, &kept))
             .map_err(|error| Reason::Io { path: kept.clone(), error })?;
+        let declared = expected.hash.clone();
         self.reset()?;
-        Err(Reason::WrongHash { got, kept })
+        Err(Reason::WrongHash { declared, got, kept })
     }
 
     /// The hash of the bytes; they cannot be asked for again.

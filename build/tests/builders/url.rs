@@ -114,7 +114,7 @@ fn wrong_bytes_are_kept_aside_and_the_next_origin_is_asked() {
 
     fs::remove_file(fixture.path("out")).unwrap();
     let failures = reasons(fetch(&fixture, &[&bad], b"good").unwrap_err());
-    let [(origin, Reason::WrongHash { got, kept })] = &failures[..] else {
+    let [(origin, Reason::WrongHash { got, kept, .. })] = &failures[..] else {
         panic!("{failures:?}");
     };
     assert_eq!((origin, got), (&bad, &sha256(b"evil")));

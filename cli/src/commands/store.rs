@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
-use hb_store::{GcOptions, ObjectInfo, RootKind, Store, StoreError, VerifyOptions};
+use hb_store::{Finding, GcOptions, ObjectInfo, RootKind, Store, StoreError, VerifyOptions};
 use serde_json::json;
 
 use crate::{
@@ -121,7 +121,8 @@ fn verify(global: &Global, store: &Store, contents: bool) -> Result<Exit, Failur
     if lines.is_empty() && !global.quiet {
         output::note("the store is as it should be");
     }
-    Ok(if lines.is_empty() { Exit::Success } else { Exit::Store })
+    let is_whole = findings.iter().all(Finding::is_leftover);
+    Ok(if is_whole { Exit::Success } else { Exit::Store })
 }
 
 fn require(store: &Store, path: &StorePath) -> Result<ObjectInfo, Failure> {

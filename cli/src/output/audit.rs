@@ -77,6 +77,7 @@ fn factor(factor: Factor) -> &'static str {
         Factor::ScratchHash => "the scratch hash",
         Factor::User => "the user",
         Factor::Load => "the load",
+        Factor::ProcessIds => "the numbers of processes",
     }
 }
 

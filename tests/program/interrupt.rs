@@ -1,0 +1,43 @@
+//! Ctrl-C: hb stops cleanly, with nothing left running and nothing half-registered.
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Project, explain, processes_in};
+
+/// How long hb may take to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn control_c_stops_a_build_and_leaves_nothing() {
+    let project = Project::with_recipe(
+        r#"rec {
+             before = run "before" "echo done > $out";
+             default = run "sleeper" "cat ${before}; mkdir $out; echo half > $out/file; sleep 600";
+           }"#,
+    );
+    let child = project
+        .hb(["build", "--no-link", "recipe.hb"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while !processes_in(&project.store).iter().any(|line| line.contains("sleep 600")) {
+        assert!(Instant::now() < deadline, "the build did not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let asked = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", explain(&output));
+    assert!(asked.elapsed() < PATIENCE, "it took {:?}", asked.elapsed());
+    assert_eq!(processes_in(&project.store), Vec::<String>::new());
+    project.succeeds(["store", "verify", "--contents"]);
+    let plan = project.succeeds(["build", "recipe.hb", "--dry-run", "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["build"], serde_json::json!(["sleeper"]), "what was finished is kept");
+}
