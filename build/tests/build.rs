@@ -312,3 +312,22 @@ async fn a_missing_source_is_named_before_anything_is_built() {
     let Err(BuildError::MissingSources { missing }) = result else { panic!("{result:?}") };
     assert_eq!((missing.len(), &missing[0].path), (1, &gone));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_built_from_collected_steps_is_still_known() {
+    let world = World::new();
+    let first = world.script("first", "echo same > $out", &[]);
+    // Takes nothing of the first into its output, so that it does not keep it.
+    let script = format!("read line < {}; echo got $line > $out", out(&first));
+    let second = world.script("second", &script, &[&first]);
+    let graph = graph(&[&first, &second], &[&second]);
+    let built = world.build(&graph).await.unwrap();
+    let path = built.outputs[&target(&second)].clone();
+    world.store.add_root(&name("kept"), &path).unwrap();
+    world.store.add_root(&name("tools"), &world.busybox).unwrap();
+
+    let world = world.reopened();
+    let collected = world.store.gc(&Default::default(), &|_, _| {}).unwrap();
+    assert!(world.store.list().unwrap().iter().all(|path| path.name() != &name("first")));
+    assert_eq!(world.build(&graph).await.unwrap().counts, Default::default(), "{collected:?}");
+}

@@ -56,6 +56,12 @@ CREATE TABLE realisations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX realisations_by_object ON realisations (object);
 CREATE INDEX realisations_by_derivation ON realisations (derivation);
+CREATE TABLE outcomes (
+    resolved BLOB NOT NULL,
+    output TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (resolved, output)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE sources (
     fingerprint BLOB NOT NULL PRIMARY KEY,
     object INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE

@@ -89,6 +89,20 @@ impl Store {
         }
     }
 
+    /// The path that came out for a key when it was last built, whether or not the object
+    /// is still there: what else follows from it can be known without building it again.
+    pub fn outcome(&self, key: &RealisationKey) -> Result<Option<StorePath>> {
+        let database = &self.inner.database;
+        let name: Option<String> = database.read(|connection| {
+            let sql = "SELECT name FROM outcomes WHERE resolved = ?1 AND output = ?2";
+            connection
+                .prepare_cached(sql)?
+                .query_row(params![key.resolved.as_bytes(), key.output.as_str()], |row| row.get(0))
+                .optional()
+        })?;
+        name.map(|name| parse(database, &name)).transpose()
+    }
+
     /// The realisations that came out as an object.
     pub fn realisations_of(&self, path: &StorePath) -> Result<Vec<Recorded>> {
         self.realisations("name", path)
@@ -181,7 +195,15 @@ pub(crate) fn record(
             isolation.as_str(),
             builder,
             recorded.origin.as_str(),
-        ])
+        ])?;
+        // Outlives the object, and follows the row above in which one counts.
+        let sql = "
+            INSERT OR REPLACE INTO outcomes
+            SELECT resolved, output, name FROM realisations JOIN objects ON id = object
+            WHERE resolved = ?1 AND output = ?2";
+        transaction
+            .prepare_cached(sql)?
+            .execute(params![key.resolved.as_bytes(), key.output.as_str()])
     };
     write().map(|_| ()).map_err(|error| database.error(error))
 }

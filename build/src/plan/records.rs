@@ -9,7 +9,7 @@ impl Records for Store {
     type Error = StoreError;
 
     fn realised(&self, key: &RealisationKey) -> Result<Option<StorePath>, StoreError> {
-        Ok(self.realisation(key)?.map(|found| found.realisation.path))
+        self.outcome(key)
     }
 
     fn is_present(&self, path: &StorePath) -> Result<bool, StoreError> {

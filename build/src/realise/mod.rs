@@ -226,8 +226,8 @@ impl Realiser {
         let mut outputs = BTreeMap::new();
         for output in order.resolved.derivation().output_names() {
             let key = RealisationKey { resolved: order.resolved.id(), output: output.clone() };
-            let Some(found) = self.store.realisation(&key)? else { return Ok(None) };
-            outputs.insert(output, found.realisation.path);
+            let Some(path) = self.store.outcome(&key)? else { return Ok(None) };
+            outputs.insert(output, path);
         }
         let paths: Vec<_> = outputs.values().cloned().collect();
         // Held, so that nothing takes them away from those who build on them.

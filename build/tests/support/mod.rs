@@ -40,6 +40,15 @@ impl World {
         Self { store, busybox, folder }
     }
 
+    /// The same store, as another process sees it: what this one held is free.
+    pub(crate) fn reopened(self) -> Self {
+        let Self { store, busybox, folder } = self;
+        let root = store.root().to_owned();
+        drop(store);
+        let store = Store::open_with(&root, OpenMode::Write, Durability::Relaxed).unwrap();
+        Self { store, busybox, folder }
+    }
+
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
