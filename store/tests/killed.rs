@@ -22,6 +22,9 @@ use support::{Fixture, Folder, name};
 /// The call by which the child says that its work begins: no such signal is sent.
 const BEGIN: libc::c_long = libc::SYS_getpriority;
 
+/// Wait for threads too, but for no child of another test's thread.
+const WAIT: libc::c_int = libc::__WALL | libc::__WNOTHREAD;
+
 #[derive(Clone, Copy, Debug)]
 enum Work {
     Publish,
@@ -179,7 +182,7 @@ fn trace(child: libc::pid_t, stop: usize) -> bool {
     loop {
         let mut status = 0;
         // SAFETY: waits for the child and its threads; `status` outlives the call.
-        let who = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) };
+        let who = unsafe { libc::waitpid(-1, &raw mut status, WAIT) };
         assert!(who > 0, "no child left: {}", std::io::Error::last_os_error());
         if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
             if who == child {
@@ -228,7 +231,7 @@ fn reap(child: libc::pid_t) {
     loop {
         let mut status = 0;
         // SAFETY: waits for the child and its threads; `status` outlives the call.
-        let who = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) };
+        let who = unsafe { libc::waitpid(-1, &raw mut status, WAIT) };
         let gone = libc::WIFEXITED(status) || libc::WIFSIGNALED(status);
         if who < 0 || (who == child && gone) {
             return;
