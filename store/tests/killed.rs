@@ -75,30 +75,23 @@ impl Work {
     }
 }
 
-/// Only one thread at a time may trace: children of several threads wait for each other.
-static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
 #[test]
 fn killed_while_publishing_the_store_is_whole() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     check(Work::Publish, 19);
 }
 
 #[test]
 fn killed_while_adding_the_store_is_whole() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     check(Work::Add, 13);
 }
 
 #[test]
 fn killed_while_collecting_the_store_is_whole() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     check(Work::Collect, 13);
 }
 
 #[test]
 fn killed_while_opening_the_store_is_whole() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     check(Work::Open, 37);
 }
 
