@@ -34,7 +34,7 @@ pub enum Work {
 impl Work {
     pub(crate) fn of(derivation: &Derivation) -> Self {
         match derivation {
-            fetch if crate::is_fetch(fetch) => Self::Fetch,
+            fetch if fetch.is_fetch() => Self::Fetch,
             builtin if builtin.is_builtin() => Self::Builtin,
             _ => Self::Build,
         }

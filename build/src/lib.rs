@@ -23,7 +23,7 @@ mod testing;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hb_model::{Derivation, StorePath};
+use hb_model::StorePath;
 use hb_store::{Store, StoreError};
 
 pub use cancel::{Cancel, Canceller};
@@ -41,14 +41,6 @@ use realise::{Order, Realiser};
 
 /// What realisations say of who built them.
 pub(crate) const BUILDER: &str = concat!("hb ", env!("CARGO_PKG_VERSION"));
-
-/// What the builders begin with that bring something from outside.
-const FETCH_PREFIX: &str = "builtin:fetch-";
-
-/// Whether a derivation brings something from outside instead of building it.
-pub(crate) fn is_fetch(derivation: &Derivation) -> bool {
-    derivation.builder.starts_with(FETCH_PREFIX)
-}
 
 /// What a build achieved.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,19 +15,19 @@ use hb_store::Store;
 use tokio::sync::mpsc;
 
 use crate::{
-    args::Global,
+    args::{Global, RecipeArgs},
     commands::build::HowArgs,
-    config::Settings,
+    config::{Layer, Settings},
     error::{CliError, DOCTOR, Failure},
     exit::Exit,
     output::{self, Progress},
     project::{LOCK_FILE, Lock, WantedSource},
-    recipe::Evaluated,
+    recipe::{Evaluated, Recipe, open_store},
 };
 
 /// Work that can be done on a store: what some targets rest on.
 pub(crate) struct Work {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
     pub(crate) graph: Arc<Graph>,
     targets: Vec<Target>,
     places: BTreeMap<DerivationId, String>,
@@ -41,10 +41,19 @@ pub(crate) struct BuildOutcome {
 }
 
 impl Work {
+    /// Find a recipe, evaluate it, and take what that yields. `options` are the settings
+    /// given on the command line.
+    pub(crate) fn of_recipe(args: &RecipeArgs, options: Layer) -> Result<Self, Failure> {
+        let recipe = Recipe::find(&args.recipe, options)?;
+        let store = open_store(&recipe.settings)?;
+        let evaluated = recipe.evaluate(args, &store)?;
+        Self::new(&recipe.settings, store, evaluated)
+    }
+
     /// Take what evaluation yielded.
     pub(crate) fn new(
         settings: &Settings,
-        store: Arc<Store>,
+        store: Store,
         evaluated: Evaluated,
     ) -> Result<Self, Failure> {
         let targets: Vec<_> = evaluated

@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
 };
 
 use hb_evaluator::{Error, Evaluator, Held, Options, Report};
@@ -28,11 +27,6 @@ pub(crate) fn dialect_of(path: &Path) -> Dialect {
         Some(extension) if extension == "nix" => Dialect::Nix,
         _ => Dialect::Hb,
     }
-}
-
-/// This machine's platform, such as `x86_64-linux`.
-pub(crate) fn current_system() -> String {
-    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
 /// `FILE` or `FILE#a.b`.
@@ -94,19 +88,8 @@ impl Recipe {
         Ok(Self { name, project, settings })
     }
 
-    /// Open the store that the settings name.
-    pub(crate) fn open_store(&self) -> Result<Arc<Store>, Failure> {
-        open_store(&self.settings)
-    }
-
     /// Evaluate, and take out the derivations of the attribute, or of `default`.
-    pub(crate) fn evaluate(
-        &self,
-        args: &RecipeArgs,
-        store: &Arc<Store>,
-    ) -> Result<Evaluated, Failure> {
-        // First: what a stale lock file makes of the tools is beside the point.
-        let lock = self.lock(args.purity)?;
+    pub(crate) fn evaluate(&self, args: &RecipeArgs, store: &Store) -> Result<Evaluated, Failure> {
         let mut session = Session::new(
             self.project.as_ref(),
             &self.name.folder(),
@@ -115,21 +98,7 @@ impl Recipe {
             store.clone().into(),
         )?;
         let value = session.eval_recipe(&self.name)?;
-        let evaluated = session.targets(value, &self.name)?;
-        Ok(Evaluated { lock, ..evaluated })
-    }
-
-    /// With `--locked`, the lock file, which must serve everything that `hb.toml` names.
-    fn lock(&self, purity: PurityArgs) -> Result<Option<Lock>, Failure> {
-        if !purity.locked {
-            return Ok(None);
-        }
-        let project = self
-            .project
-            .as_ref()
-            .ok_or_else(|| CliError::NoProject { start: self.name.folder() })?;
-        project.require_locked()?;
-        Ok(Some(project.lock.clone()))
+        session.targets(value, &self.name)
     }
 }
 
@@ -141,8 +110,8 @@ impl RecipeName {
 }
 
 /// Open the store for building.
-pub(crate) fn open_store(settings: &Settings) -> Result<Arc<Store>, Failure> {
-    Ok(Arc::new(Store::open(&settings.store, OpenMode::Write)?))
+pub(crate) fn open_store(settings: &Settings) -> Result<Store, Failure> {
+    Ok(Store::open(&settings.store, OpenMode::Write)?)
 }
 
 /// An evaluation in progress.
@@ -150,10 +119,12 @@ pub(crate) struct Session {
     evaluator: Evaluator,
     arguments: Vec<(String, Held)>,
     whole_trace: bool,
+    lock: Option<Lock>,
 }
 
 impl Session {
-    /// Begin to evaluate what lies in `folder`, within its project if it has one.
+    /// Begin to evaluate what lies in `folder`, within its project if it has one. With
+    /// `--locked`, the lock file must serve everything that `hb.toml` names.
     pub(crate) fn new(
         project: Option<&Project>,
         folder: &Path,
@@ -161,7 +132,13 @@ impl Session {
         purity: PurityArgs,
         store: StoreSource,
     ) -> Result<Self, Failure> {
-        let system = arguments.system.clone().unwrap_or_else(current_system);
+        // First: what a stale lock file makes of the tools is beside the point.
+        let lock = match (purity.locked, project) {
+            (false, _) => None,
+            (true, Some(project)) => Some(project.require_locked()?.clone()),
+            (true, None) => return Err(CliError::NoProject { start: folder.to_owned() }.into()),
+        };
+        let system = arguments.system.clone().unwrap_or_else(hb_build::this_system);
         let view = View {
             project: project.map_or_else(|| folder.to_owned(), |project| project.folder.clone()),
             also: project.map(Project::recipes_folder).transpose()?.flatten().into_iter().collect(),
@@ -170,7 +147,7 @@ impl Session {
         };
         let world = HostWorld::new(view, store);
         let evaluator = Evaluator::new(Box::new(world), Options::default());
-        let mut session = Self { evaluator, arguments: Vec::new(), whole_trace: false };
+        let mut session = Self { evaluator, arguments: Vec::new(), whole_trace: false, lock };
         session.set_arguments(project, folder, arguments, &system)?;
         Ok(session)
     }
@@ -251,8 +228,8 @@ impl Session {
 
     fn evaluated(self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
         let places = self.evaluator.derivation_places();
-        let derivations = self.evaluator.derivations().clone();
-        Evaluated { derivations, places, targets, lock: None }
+        let derivations = self.evaluator.into_derivations();
+        Evaluated { derivations, places, targets, lock: self.lock }
     }
 
     /// The derivation that a value is, or those in the list that it is; those of

@@ -218,6 +218,11 @@ impl Evaluator {
         &self.machine.derivations
     }
 
+    /// The same, where nothing else is wanted any more.
+    pub fn into_derivations(self) -> BTreeMap<DerivationId, Derivation> {
+        self.machine.derivations
+    }
+
     /// Where each derivation was made, as `file:line:column`.
     pub fn derivation_places(&self) -> BTreeMap<DerivationId, String> {
         let sources = &self.machine.sources;

@@ -136,6 +136,8 @@ fn with_locked_a_lock_that_does_not_match_is_refused() {
     project.succeeds(["pin", "hello@1"]);
     project.write("hb.toml", "recipes = \"recipes\"\n[tools]\nhello = \"2\"\n");
     project.write("recipe.hb", "{ pins }: { default = pins.hello; }");
+    project.fails(LOCK, ["run", "--locked", "--", "hello"]);
+    project.fails(LOCK, ["eval", "--locked", "-E", "1"]);
     let said = project.fails(LOCK, ["build", "--locked", "--no-link", "recipe.hb"]);
     assert!(said.contains("hello 2") && said.contains("hb update"), "{said}");
 }

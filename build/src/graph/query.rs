@@ -158,7 +158,7 @@ impl Graph {
 
 fn derivation_data(derivation: &Derivation) -> NodeData {
     let kind = match derivation {
-        fetch if crate::is_fetch(fetch) => "fetch",
+        fetch if fetch.is_fetch() => "fetch",
         builtin if builtin.is_builtin() => "builtin",
         _ => "build",
     };

@@ -165,7 +165,7 @@ impl Plan {
     }
 
     fn is_fetch(&self, place: Place) -> bool {
-        crate::is_fetch(&self.graph.node(place).derivation)
+        self.graph.node(place).derivation.is_fetch()
     }
 
     fn is_fixed(&self, place: Place) -> bool {

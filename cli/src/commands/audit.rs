@@ -8,11 +8,10 @@ use hb_build::audit::{Against, AuditReport};
 use super::build::HowArgs;
 use crate::{
     args::{Global, RecipeArgs},
-    building,
+    building::Work,
     error::Failure,
     exit::Exit,
     output,
-    recipe::Recipe,
 };
 
 /// What `hb audit` takes.
@@ -32,10 +31,7 @@ pub(crate) struct AuditArgs {
 
 /// Audit.
 pub(crate) fn run(global: &Global, args: AuditArgs) -> Result<Exit, Failure> {
-    let recipe = Recipe::find(&args.recipe.recipe, args.how.layer(global))?;
-    let store = recipe.open_store()?;
-    let evaluated = recipe.evaluate(&args.recipe, &store)?;
-    let work = building::Work::new(&recipe.settings, store, evaluated)?;
+    let work = Work::of_recipe(&args.recipe, args.how.layer(global))?;
     let reports = work.audit(global, &args.how, args.rounds, &args.against)?;
     if global.json {
         let reports: Vec<_> = reports.iter().map(output::audit_json).collect();

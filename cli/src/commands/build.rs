@@ -10,12 +10,11 @@ use serde_json::json;
 
 use crate::{
     args::{Global, RecipeArgs},
-    building::{self, BuildOutcome},
+    building::{BuildOutcome, Work},
     config::Layer,
     error::{CliError, Failure},
     exit::Exit,
     output,
-    recipe::Recipe,
 };
 
 /// What `hb build` takes.
@@ -69,10 +68,7 @@ impl HowArgs {
 
 /// Build.
 pub(crate) fn run(global: &Global, args: BuildArgs) -> Result<Exit, Failure> {
-    let recipe = Recipe::find(&args.recipe.recipe, args.how.layer(global))?;
-    let store = recipe.open_store()?;
-    let evaluated = recipe.evaluate(&args.recipe, &store)?;
-    let work = building::Work::new(&recipe.settings, store, evaluated)?;
+    let work = Work::of_recipe(&args.recipe, args.how.layer(global))?;
     if args.dry_run {
         return dry_run(global, &work);
     }
@@ -96,11 +92,7 @@ fn numbered(link: &Path, index: usize) -> PathBuf {
     name.into()
 }
 
-fn print_outputs(
-    global: &Global,
-    work: &building::Work,
-    outcome: &BuildOutcome,
-) -> Result<Exit, Failure> {
+fn print_outputs(global: &Global, work: &Work, outcome: &BuildOutcome) -> Result<Exit, Failure> {
     if !global.json {
         for (_, path) in &outcome.outputs {
             output::result(work.store.physical(path).display());
@@ -123,7 +115,7 @@ fn print_outputs(
     Ok(Exit::Success)
 }
 
-fn dry_run(global: &Global, work: &building::Work) -> Result<Exit, Failure> {
+fn dry_run(global: &Global, work: &Work) -> Result<Exit, Failure> {
     let forecast = work.forecast()?;
     let names = |steps: &[hb_build::Forecasted]| {
         steps.iter().map(|step| step.name.to_string()).collect::<Vec<_>>()

@@ -40,9 +40,7 @@ pub(crate) fn run(global: &Global, args: CheckArgs) -> Result<Exit, Failure> {
             }
         }
         let problems = checker.evaluator().check(&text, dialect);
-        for report in output::diagnostics(&path.display().to_string(), &text, &problems) {
-            output::note(format!("{report:?}").trim_end());
-        }
+        output::reports(&output::diagnostics(&path.display().to_string(), &text, &problems));
         all.extend(problems);
     }
     if !all.is_empty() && !global.quiet {

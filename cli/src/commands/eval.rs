@@ -52,7 +52,7 @@ pub(crate) fn run(global: &Global, args: EvalArgs) -> Result<Exit, Failure> {
     };
     let (mut session, value) = match (text, &args.recipe) {
         (Some(text), _) => {
-            let folder = current_folder()?;
+            let folder = super::current_folder()?;
             let project = Project::find(&folder)?;
             let store = settings_here(global)?.store;
             let mut session = begin(project.as_ref(), &folder, &args, store)?;
@@ -98,8 +98,4 @@ fn begin(
         session.show_trace();
     }
     Ok(session)
-}
-
-fn current_folder() -> Result<PathBuf, CliError> {
-    std::env::current_dir().map_err(|source| CliError::Io { path: ".".into(), source })
 }

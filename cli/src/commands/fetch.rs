@@ -4,11 +4,10 @@ use clap::Args;
 
 use crate::{
     args::{Global, RecipeArgs},
-    building,
+    building::Work,
     error::Failure,
     exit::Exit,
     output,
-    recipe::Recipe,
 };
 
 /// What `hb fetch` takes.
@@ -20,10 +19,7 @@ pub(crate) struct FetchArgs {
 
 /// Fetch.
 pub(crate) fn run(global: &Global, args: FetchArgs) -> Result<Exit, Failure> {
-    let recipe = Recipe::find(&args.recipe.recipe, global.layer())?;
-    let store = recipe.open_store()?;
-    let evaluated = recipe.evaluate(&args.recipe, &store)?;
-    let work = building::Work::new(&recipe.settings, store, evaluated)?;
+    let work = Work::of_recipe(&args.recipe, global.layer())?;
     let fetched = work.fetch_all(global)?;
     if global.json {
         let paths: Vec<_> = fetched.iter().map(|path| path.to_string()).collect();

@@ -5,11 +5,10 @@ use hb_build::{GraphData, NodeKey};
 
 use crate::{
     args::{Global, RecipeArgs},
-    building,
+    building::Work,
     error::Failure,
     exit::Exit,
     output,
-    recipe::Recipe,
 };
 
 /// What `hb graph` takes.
@@ -35,10 +34,7 @@ enum Format {
 
 /// Show the graph.
 pub(crate) fn run(global: &Global, args: GraphArgs) -> Result<Exit, Failure> {
-    let recipe = Recipe::find(&args.recipe.recipe, global.layer())?;
-    let store = recipe.open_store()?;
-    let evaluated = recipe.evaluate(&args.recipe, &store)?;
-    let work = building::Work::new(&recipe.settings, store, evaluated)?;
+    let work = Work::of_recipe(&args.recipe, global.layer())?;
     show(&work.graph.data(), if global.json { Format::Json } else { args.format })?;
     Ok(Exit::Success)
 }

@@ -80,6 +80,10 @@ fn read_text(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path).map_err(|source| CliError::Io { path: path.to_owned(), source })
 }
 
+fn current_folder() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(|source| CliError::Io { path: ".".into(), source })
+}
+
 fn read_stdin() -> Result<String, CliError> {
     let mut text = String::new();
     std::io::stdin()

@@ -49,8 +49,6 @@ pub(crate) fn run(args: ParseArgs) -> Result<Exit, Failure> {
         program.problems
     };
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
-    for report in output::diagnostics(&name, &text, &problems) {
-        output::note(format!("{report:?}").trim_end());
-    }
+    output::reports(&output::diagnostics(&name, &text, &problems));
     Ok(if failed { Exit::Evaluation } else { Exit::Success })
 }

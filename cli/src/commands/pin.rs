@@ -33,8 +33,7 @@ pub(crate) fn run(global: &Global, args: PinArgs) -> Result<Exit, Failure> {
             .with_help("for example: hb pin go@1.24.4")
             .into());
     };
-    let here =
-        std::env::current_dir().map_err(|source| CliError::Io { path: ".".into(), source })?;
+    let here = super::current_folder()?;
     let mut project = Project::find(&here)?.unwrap_or_else(|| Project::new(&here));
     if let Some(recipes) = &args.recipes {
         project.manifest.recipes = Some(relative_to_project(recipes, &project.folder)?);

@@ -64,8 +64,7 @@ pub(super) fn with_tools(
     let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     environment.insert("PATH".into(), path);
     let argv = located(command, &tools, &store, &own_path)?;
-    let here =
-        std::env::current_dir().map_err(|source| CliError::Io { path: ".".into(), source })?;
+    let here = super::current_folder()?;
     let user =
         User { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
     let mut spec = SandboxSpec::host_view(user, here, environment, argv);
@@ -87,7 +86,7 @@ fn tools(
     settings: &Settings,
     project: &Project,
     purity: PurityArgs,
-    store: &std::sync::Arc<hb_store::Store>,
+    store: &hb_store::Store,
 ) -> Result<Work, Failure> {
     if project.manifest.tools.is_empty() {
         return Err(CliError::usage("this project pins no tools")

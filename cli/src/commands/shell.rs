@@ -7,9 +7,8 @@ use clap::Args;
 use super::run::{execute, with_tools};
 use crate::{
     args::{ArgumentArgs, Global, PurityArgs, RecipeArgs},
-    building,
+    building::Work,
     error::{CliError, Failure},
-    recipe::Recipe,
 };
 
 /// What `hb shell` takes.
@@ -33,13 +32,9 @@ pub(crate) fn run(global: &Global, args: ShellArgs) -> Result<ExitCode, Failure>
         let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
         return with_tools(global, args.purity, vec![shell.unwrap_or_else(|| "/bin/sh".into())]);
     };
-    let recipe = Recipe::find(&name, global.layer())?;
-    let store = recipe.open_store()?;
-    let recipe_args =
+    let recipe =
         RecipeArgs { recipe: name.clone(), arguments: args.arguments, purity: args.purity };
-    let evaluated = recipe.evaluate(&recipe_args, &store)?;
-    let work = building::Work::new(&recipe.settings, store, evaluated)?;
-    match work.look_inside(global, args.kept.as_deref())? {
+    match Work::of_recipe(&recipe, global.layer())?.look_inside(global, args.kept.as_deref())? {
         Some(inside) => execute(inside.spec.clone()),
         None => {
             Err(CliError::usage(format!("hb carries ‘{name}’ out by itself, without a sandbox"))

@@ -5,7 +5,7 @@ use hb_build::NodeKey;
 
 use crate::{
     args::{Global, RecipeArgs},
-    building,
+    building::Work,
     error::{CliError, Failure},
     exit::Exit,
     output,
@@ -28,16 +28,13 @@ pub(crate) struct WhyArgs {
 
 /// Show the way from the recipe's attribute to what it needs.
 pub(crate) fn run(global: &Global, args: WhyArgs) -> Result<Exit, Failure> {
-    let recipe = Recipe::find(&args.recipe.recipe, global.layer())?;
-    let store = recipe.open_store()?;
-    let evaluated = recipe.evaluate(&args.recipe, &store)?;
-    let work = building::Work::new(&recipe.settings, store.clone(), evaluated)?;
+    let work = Work::of_recipe(&args.recipe, global.layer())?;
     let needed = match args.needed.strip_prefix('#') {
         Some(attribute) => {
-            let mut other = args.recipe.clone();
-            other.recipe = format!("{}#{attribute}", recipe.name.file.display());
-            let other_recipe = Recipe::find(&other.recipe, global.layer())?;
-            let evaluated = other_recipe.evaluate(&other, &store)?;
+            let file = args.recipe.recipe.split('#').next().unwrap_or_default();
+            let other = RecipeArgs { recipe: format!("{file}#{attribute}"), ..args.recipe.clone() };
+            let evaluated =
+                Recipe::find(&other.recipe, global.layer())?.evaluate(&other, &work.store)?;
             evaluated.targets.into_iter().map(|(id, _)| NodeKey::Derivation(id)).collect()
         }
         None => work.graph.find(&args.needed),
@@ -47,6 +44,7 @@ pub(crate) fn run(global: &Global, args: WhyArgs) -> Result<Exit, Failure> {
             .with_help("`hb graph` lists what there is")
             .into());
     }
+    let graph = work.graph.data();
     let mut found = false;
     for target in work.graph.targets() {
         let from = NodeKey::Derivation(target.derivation);
@@ -60,7 +58,6 @@ pub(crate) fn run(global: &Global, args: WhyArgs) -> Result<Exit, Failure> {
                 }
             } else if let Some(way) = work.graph.why(&target.derivation, needed) {
                 found = true;
-                let graph = work.graph.data();
                 let names: Vec<_> = way
                     .iter()
                     .map(|key| graph.nodes.get(key).map_or("?", |node| node.name.as_str()))

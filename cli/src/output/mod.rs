@@ -69,11 +69,16 @@ pub(crate) fn note(line: impl std::fmt::Display) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// Show a failure; gives the code to end with.
-pub(crate) fn failure(failure: &Failure) -> Exit {
-    for report in &failure.reports {
+/// Show some problems.
+pub(crate) fn reports(reports: &[miette::Report]) {
+    for report in reports {
         note(format!("{report:?}").trim_end());
     }
+}
+
+/// Show a failure; gives the code to end with.
+pub(crate) fn failure(failure: &Failure) -> Exit {
+    reports(&failure.reports);
     failure.exit
 }
 

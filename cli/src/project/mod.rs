@@ -49,9 +49,9 @@ impl Project {
         Self::find(start)?.ok_or_else(|| CliError::NoProject { start: start.to_owned() })
     }
 
-    /// An error unless the lock file has what every tool needs on every platform that
+    /// The lock file; an error unless it has what every tool needs on every platform that
     /// its recipe serves.
-    pub(crate) fn require_locked(&self) -> Result<(), Failure> {
+    pub(crate) fn require_locked(&self) -> Result<&Lock, Failure> {
         let stale: Vec<_> = self
             .manifest
             .tools
@@ -71,7 +71,7 @@ impl Project {
             .into_iter()
             .collect();
         if stale.is_empty() {
-            return Ok(());
+            return Ok(&self.lock);
         }
         let message = format!(
             "{} does not match {MANIFEST_FILE}: {}",

@@ -11,7 +11,6 @@ use std::{
     fs, io,
     os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use hb_evaluator::{ContextElement, FileType, Filter, FilterStop, ImportError, World, WorldError};
@@ -39,13 +38,13 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) enum StoreSource {
     /// It is open.
-    Open(Arc<Store>),
+    Open(Store),
     /// It lies here.
     At(PathBuf),
 }
 
-impl From<Arc<Store>> for StoreSource {
-    fn from(store: Arc<Store>) -> Self {
+impl From<Store> for StoreSource {
+    fn from(store: Store) -> Self {
         Self::Open(store)
     }
 }
@@ -121,10 +120,10 @@ impl HostWorld {
         Ok(followed)
     }
 
-    fn store(&mut self, name: &StoreName) -> Result<Arc<Store>, WorldError> {
+    fn store(&mut self, name: &StoreName) -> Result<Store, WorldError> {
         if let StoreSource::At(place) = &self.store {
             let store = Store::open(place, OpenMode::Write).map_err(|e| store_error(name, &e))?;
-            self.store = StoreSource::Open(Arc::new(store));
+            self.store = StoreSource::Open(store);
         }
         match &self.store {
             StoreSource::Open(store) => Ok(store.clone()),
