@@ -218,7 +218,9 @@ fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Re
         message += &format!("\n  made at {place}");
     }
     if let Some(log) = &failure.log {
-        message += "\n  the last lines of its log:";
+        if !log.lines.is_empty() {
+            message += "\n  the last lines of its log:";
+        }
         log.lines.iter().for_each(|line| message += &format!("\n  │ {line}"));
         message += &format!("\n  the whole log: {}", log.path.display());
     }
@@ -229,10 +231,11 @@ fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Re
              build had it",
             kept.display()
         )),
-        (None, Some(_)) => {
+        // What hb carries out by itself has no build folder to look into.
+        (None, Some(_)) if !matches!(failure.cause, FailureCause::Builtin(_)) => {
             report.with_help("with --keep-failed the build folder is kept, to look inside")
         }
-        (None, None) => report,
+        (None, _) => report,
     }
     .into()
 }

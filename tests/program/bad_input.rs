@@ -77,6 +77,7 @@ fn a_wrong_hash_says_which_origin_gave_what_and_keeps_the_file() {
         .split_whitespace()
         .map(|word| word.trim_matches(['‘', '’', ',', '.', ';']))
         .find(|word| word.starts_with('/') && fs::read(word).is_ok_and(|b| b.starts_with(b"not")));
+    assert!(!said.contains("--keep-failed"), "there is no build folder to keep:\n{said}");
     assert!(kept.is_some(), "the file is kept aside:\n{said}");
 }
 
