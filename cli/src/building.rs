@@ -62,7 +62,7 @@ impl Work {
             .map(|(derivation, output)| Target { derivation, output })
             .collect();
         let graph = Graph::new(evaluated.derivations, &targets)
-            .map_err(|error| Failure::plain(Exit::Build, &error, None))?;
+            .map_err(|error| Failure::plain(Exit::Build, "build.derivation", &error, None))?;
         if let Some(lock) = &evaluated.lock {
             require_listed(&graph, lock)?;
         }
@@ -198,9 +198,8 @@ fn require_listed(graph: &Graph, lock: &Lock) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("{LOCK_FILE} does not list what this recipe fetches:{unlisted}");
-    let error = CliError::usage(message)
-        .with_help("`hb update` locks the tools' sources; other fetches are refused with --locked");
-    Err(Failure::new(Exit::Lock, error))
+    let help = "`hb update` locks the tools' sources; other fetches are refused with --locked";
+    Err(CliError::LockMismatch { message, help }.into())
 }
 
 /// How fetches are done under these settings.
@@ -231,7 +230,7 @@ pub(crate) fn resolve_source(
     std::fs::create_dir_all(&fetch.cache)
         .map_err(|source| CliError::Io { path: fetch.cache.clone(), source })?;
     let sandbox = hb_sandbox::Runner::find()
-        .map_err(|error| Failure::plain(Exit::Host, &error, Some(DOCTOR)))?;
+        .map_err(|error| Failure::plain(Exit::Host, "build.sandbox", &error, Some(DOCTOR)))?;
     let watch = Watch { cancelled: &|| false, report: &|_| {} };
     let fetcher = Fetcher { settings: &fetch, sandbox: Some(&sandbox), watch };
     let mut last = None;
@@ -245,7 +244,7 @@ pub(crate) fn resolve_source(
         }
     }
     Err(match last {
-        Some(error) => Failure::plain(Exit::Fetch, &error, None),
+        Some(error) => Failure::plain(Exit::Fetch, "build.fetch", &error, None),
         None => CliError::usage(format!("‘{}’ has no origin", source.name)).into(),
     })
 }

@@ -33,14 +33,15 @@ impl Failure {
         Self { exit, reports: vec![report.into()] }
     }
 
-    /// An error of a library that implements no diagnostic of its own: its message,
-    /// its causes, and a way out where there is one.
+    /// An error of a library that implements no diagnostic of its own: its code, its
+    /// message, its causes, and a way out where there is one.
     pub(crate) fn plain(
         exit: Exit,
+        code: &str,
         error: &(dyn std::error::Error + 'static),
         help: Option<&str>,
     ) -> Self {
-        let mut report = MietteDiagnostic::new(chain(error));
+        let mut report = MietteDiagnostic::new(chain(error)).with_code(code);
         if let Some(help) = help {
             report = report.with_help(help);
         }
@@ -53,6 +54,7 @@ impl Failure {
 pub(crate) enum CliError {
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
+    #[diagnostic(code("usage.file"))]
     Io {
         path: PathBuf,
         #[source]
@@ -60,7 +62,7 @@ pub(crate) enum CliError {
     },
     /// A configuration, project or lock file is not what it should be.
     #[error("{message}")]
-    #[diagnostic(code(project::toml))]
+    #[diagnostic(code("project.toml"))]
     Toml {
         message: String,
         #[source_code]
@@ -70,22 +72,41 @@ pub(crate) enum CliError {
     },
     /// A lock file of another format.
     #[error("{} has format {found}, and this hb knows format {known}", path.display())]
-    #[diagnostic(code(project::lock), help("use a newer hb, or write it anew with `hb update`"))]
+    #[diagnostic(
+        code("project.lock-format"),
+        help("use a newer hb, or write it anew with `hb update`")
+    )]
     LockVersion { path: PathBuf, found: u32, known: u32 },
     /// An environment variable has no meaning.
     #[error("the environment has {name}=‘{value}’; {expected} is expected")]
-    #[diagnostic(code(settings::variable))]
+    #[diagnostic(code("settings.variable"))]
     Variable { name: String, value: String, expected: &'static str },
     /// There is nowhere to put the store.
     #[error("no home folder, so there is no default place for the store")]
-    #[diagnostic(code(settings::store), help("name one with --store DIR or HB_STORE"))]
+    #[diagnostic(code("settings.store"), help("name one with --store DIR or HB_STORE"))]
     NoHome,
     /// A command needs a project and there is none.
     #[error("{} is not inside a project: neither it nor a folder above has an hb.toml", start.display())]
-    #[diagnostic(code(project::none), help("`hb pin go@1.24.4` makes one here"))]
+    #[diagnostic(code("project.none"), help("`hb pin go@1.24.4` makes one here"))]
     NoProject { start: PathBuf },
+    /// The lock file does not list what it should.
+    #[error("{message}")]
+    #[diagnostic(code("project.lock-mismatch"))]
+    LockMismatch {
+        message: String,
+        #[help]
+        help: &'static str,
+    },
+    /// What should be built is nothing that can be.
+    #[error("‘{attribute}’ of {} is no derivation and no list of them", file.display())]
+    #[diagnostic(
+        code("recipe.not-a-derivation"),
+        help("`hb eval` shows what it is; FILE#a.b selects another attribute")
+    )]
+    NotADerivation { attribute: String, file: PathBuf },
     /// Anything that one sentence says.
     #[error("{message}")]
+    #[diagnostic(code("usage.input"))]
     Usage {
         message: String,
         #[help]
@@ -119,13 +140,57 @@ impl CliError {
 
 impl From<CliError> for Failure {
     fn from(error: CliError) -> Self {
-        Self::new(Exit::Usage, error)
+        let exit = match error {
+            CliError::LockMismatch { .. } => Exit::Lock,
+            CliError::NotADerivation { .. } => Exit::Evaluation,
+            _ => Exit::Usage,
+        };
+        Self::new(exit, error)
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::plain(Exit::Store, &error, store_help(&error))
+        store_failure(&error)
+    }
+}
+
+/// A store's error, with its code and a way out where there is one.
+fn store_failure(error: &StoreError) -> Failure {
+    Failure::plain(Exit::Store, store_code(error), error, store_help(error))
+}
+
+/// The code of a store's error: causes with the same way out share one.
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Full { .. } => "store.full",
+        StoreError::ReadOnlyFileSystem { .. }
+        | StoreError::Denied { .. }
+        | StoreError::WrongOwner { .. }
+        | StoreError::OpenedForReading { .. } => "store.denied",
+        StoreError::Io { .. } => "store.io",
+        StoreError::NewerFormat { .. } => "store.format",
+        StoreError::ForeignDatabase { .. }
+        | StoreError::DamagedDatabase { .. }
+        | StoreError::Database { .. } => "store.database",
+        StoreError::Busy { .. } => "store.busy",
+        StoreError::NoStore { .. }
+        | StoreError::NotInStore { .. }
+        | StoreError::MissingReference { .. } => "store.missing",
+        StoreError::TwoDigests { .. } => "store.conflict",
+        StoreError::SpecialFile { .. }
+        | StoreError::PathTooLong { .. }
+        | StoreError::TooManyEntries { .. }
+        | StoreError::FilterStopped { .. }
+        | StoreError::Name(_) => "store.input",
+        StoreError::MissingOutput { .. }
+        | StoreError::HashInName { .. }
+        | StoreError::OutputCycle { .. }
+        | StoreError::HashMismatch { .. }
+        | StoreError::NotAFile { .. }
+        | StoreError::TreeAlgorithm { .. }
+        | StoreError::FixedRefers { .. } => "build.output",
+        StoreError::LinkInTheWay { .. } => "store.link",
     }
 }
 
@@ -170,7 +235,9 @@ pub(crate) fn build_failure(
             if !blocked.is_empty() {
                 let names: Vec<_> = blocked.iter().map(ToString::to_string).collect();
                 let message = format!("not built because of that: {}", names.join(", "));
-                let note = MietteDiagnostic::new(message).with_severity(miette::Severity::Advice);
+                let note = MietteDiagnostic::new(message)
+                    .with_code("build.blocked")
+                    .with_severity(miette::Severity::Advice);
                 failure.reports.push(note.into());
             }
             failure
@@ -180,7 +247,8 @@ pub(crate) fn build_failure(
             Exit::Interrupted,
             MietteDiagnostic::new(
                 "stopped: nothing is left running, and what was finished is kept",
-            ),
+            )
+            .with_code("build.cancelled"),
         ),
         BuildError::Offline { missing } => {
             let lines: String = missing.iter().map(|file| format!("\n  {}", file.name)).collect();
@@ -190,15 +258,17 @@ pub(crate) fn build_failure(
             );
             Failure::new(
                 Exit::Fetch,
-                MietteDiagnostic::new(message).with_help(
+                MietteDiagnostic::new(message).with_code("build.offline").with_help(
                     "`hb fetch` with the same recipe brings all of them, where there is a network",
                 ),
             )
         }
-        BuildError::MissingSources { .. } | BuildError::NoTarget(_) | BuildError::Folder { .. } => {
-            Failure::plain(Exit::Store, error, None)
+        BuildError::MissingSources { .. } => {
+            Failure::plain(Exit::Store, "build.missing-sources", error, None)
         }
-        BuildError::Store(error) => Failure::plain(Exit::Store, error, store_help(error)),
+        BuildError::NoTarget(_) => Failure::plain(Exit::Store, "build.derivation", error, None),
+        BuildError::Folder { .. } => Failure::plain(Exit::Store, "build.folder", error, None),
+        BuildError::Store(error) => store_failure(error),
     }
 }
 
@@ -208,6 +278,27 @@ fn exit_of(cause: &FailureCause) -> Exit {
         FailureCause::NoSandbox(_) => Exit::Host,
         FailureCause::Builtin(BuiltinError::Fetch(_)) => Exit::Fetch,
         _ => Exit::Build,
+    }
+}
+
+/// The code of a failed step: causes with the same way out share one.
+fn cause_code(cause: &FailureCause) -> &'static str {
+    match cause {
+        FailureCause::Status { .. }
+        | FailureCause::Signal { .. }
+        | FailureCause::TimedOut { .. }
+        | FailureCause::Silent { .. } => "build.failed",
+        FailureCause::Output(error) => store_code(error),
+        FailureCause::Interpreter { .. } => "build.interpreter",
+        FailureCause::ForeignSystem { .. } => "build.foreign-system",
+        FailureCause::Name(_) | FailureCause::BuiltinOutputs | FailureCause::NotAnInput { .. } => {
+            "build.derivation"
+        }
+        FailureCause::NoSandbox(_) | FailureCause::Sandbox(_) => "build.sandbox",
+        FailureCause::Builtin(BuiltinError::Fetch(_)) => "build.fetch",
+        FailureCause::Builtin(_) => "build.primitive",
+        FailureCause::Folder { .. } => "build.folder",
+        FailureCause::Differs(_) => "build.differs",
     }
 }
 
@@ -224,7 +315,7 @@ fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Re
         log.lines.iter().for_each(|line| message += &format!("\n  │ {line}"));
         message += &format!("\n  the whole log: {}", log.path.display());
     }
-    let report = MietteDiagnostic::new(message);
+    let report = MietteDiagnostic::new(message).with_code(cause_code(&failure.cause));
     match (&failure.kept, &failure.log) {
         (Some(kept), _) => report.with_help(format!(
             "the build folder is kept in {0}; `hb shell FILE#ATTR --kept {0}` opens a shell as the \

@@ -263,7 +263,7 @@ impl Session {
         let name = self.evaluator.text(name);
         let name = String::from_utf8(self.reported(name)?).unwrap_or_default();
         let output = OutputName::new(&name)
-            .map_err(|error| Failure::plain(Exit::Evaluation, &error, None))?;
+            .map_err(|error| Failure::plain(Exit::Evaluation, "build.derivation", &error, None))?;
         Ok(Some((derivation, output)))
     }
 
@@ -291,14 +291,7 @@ fn not_a_derivation(name: &RecipeName) -> Failure {
         true => "default".to_owned(),
         false => name.attribute.join("."),
     };
-    let message =
-        format!("‘{attribute}’ of {} is no derivation and no list of them", name.file.display());
-    Failure {
-        exit: Exit::Evaluation,
-        ..CliError::usage(message)
-            .with_help("`hb eval` shows what it is; FILE#a.b selects another attribute")
-            .into()
-    }
+    CliError::NotADerivation { attribute, file: name.file.clone() }.into()
 }
 
 /// The settings for a command that takes no recipe: those of the project around the

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod fmt;
 pub(crate) mod graph;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Update(args) => update::run(global, args),
         Command::Log(args) => log::run(global, args),
         Command::Store(args) => store::run(global, args),
+        Command::Explain(args) => explain::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
     };
     exit.map(ExitCode::from)

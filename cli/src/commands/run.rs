@@ -138,8 +138,9 @@ fn located(
 
 /// Run a sandbox at the user's terminal, and end as it does.
 pub(super) fn execute(spec: SandboxSpec) -> Result<ExitCode, Failure> {
-    let failed =
-        |error: &(dyn std::error::Error + 'static)| Failure::plain(Exit::Host, error, Some(DOCTOR));
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::plain(Exit::Host, "build.sandbox", error, Some(DOCTOR))
+    };
     let runner = Runner::find().map_err(|error| failed(&error))?;
     let ended = building::runtime()?.block_on(async {
         // The terminal sends Ctrl-C to the program too: it decides what that means.

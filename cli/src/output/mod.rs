@@ -58,7 +58,7 @@ pub(crate) fn result_bytes(bytes: &[u8]) {
 /// A result as JSON, indented.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::plain(Exit::Usage, &error, None))?;
+        .map_err(|error| Failure::plain(Exit::Usage, "usage.input", &error, None))?;
     result(text);
     Ok(())
 }

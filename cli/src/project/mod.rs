@@ -18,7 +18,6 @@ pub(crate) use tools::WantedSource;
 use crate::{
     config::Layer,
     error::{CliError, Failure},
-    exit::Exit,
 };
 
 /// A project on disk.
@@ -78,7 +77,7 @@ impl Project {
             self.folder.join(LOCK_FILE).display(),
             stale.join(", ")
         );
-        Err(Failure::new(Exit::Lock, CliError::usage(message).with_help("`hb update` mends it")))
+        Err(CliError::LockMismatch { message, help: "`hb update` mends it" }.into())
     }
 
     /// A project that is still to be written into a folder.

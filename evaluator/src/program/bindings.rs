@@ -47,7 +47,7 @@ impl Compiler<'_> {
         for &(.., span) in &bindings.dynamic {
             self.problems.push(
                 hb_lang::Diagnostic::error(
-                    "eval.dynamic-let",
+                    "parse.dynamic-let",
                     "a variable's name must be known before evaluating",
                     span,
                 )

@@ -59,7 +59,7 @@ pub(crate) fn compile(
     };
     let Some(root) = ast.root else {
         return Err(vec![Diagnostic::error(
-            "parse.empty",
+            "parse.expected-expression",
             "there is no expression",
             Span::default(),
         )]);

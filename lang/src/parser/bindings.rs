@@ -179,7 +179,7 @@ impl<S: Sink> Parser<'_, S> {
     /// Whether a `let`'s body seems to begin here: a name that nothing makes a definition.
     fn at_body_without_in(&self) -> bool {
         match self.kind() {
-            Ident => !matches!(self.nth(1), Assign | Dot | Equal | Semicolon | Colon | In | End),
+            Ident => !matches!(self.nth(1), Assign | Dot | Equal | Semicolon | Colon | In),
             StringOpen => self.nth(1) == Text && self.nth(2) == StringClose && self.nth(3) == End,
             _ => false,
         }
