@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Audit(commands::audit::AuditArgs),
     /// Evaluate a recipe or an expression and print the value
     Eval(commands::eval::EvalArgs),
+    /// Print the reference of the builtins, or of a library
+    Doc(commands::doc::DocArgs),
     /// Report every problem of some files
     Check(commands::check::CheckArgs),
     /// Format files

@@ -7,6 +7,7 @@ use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Dialect, Severity};
 use hb_model::{Derivation, DerivationId};
 
+use crate::documentation::{Documentation, Reader};
 use crate::error::{Eval, Fault};
 use crate::machine::{Machine, Text, type_fault};
 use crate::print::{self, Printing};
@@ -87,7 +88,14 @@ impl Evaluator {
 
     /// The value at an attribute path such as `a.b`; numbers select from lists.
     pub fn select(&mut self, held: Held, path: &[&str]) -> Eval<Held> {
+        let value = self.select_bound(held, path)?.0;
+        Ok(self.hold(value))
+    }
+
+    /// The same, and where the last attribute is bound.
+    fn select_bound(&mut self, held: Held, path: &[&str]) -> Eval<(Value, Pos)> {
         let mut value = self.machine.force(self.value(held))?;
+        let mut pos = Pos::NONE;
         for &part in path {
             if let (Some(items), Ok(index)) = (value.as_list(), part.parse::<usize>()) {
                 let Some(&item) = items.get(index) else {
@@ -100,9 +108,27 @@ impl Evaluator {
                 return Err(type_fault("a set", value));
             }
             let name = self.machine.intern(part.as_bytes());
+            pos = self.machine.expect_attrs(value)?.find(name).map_or(Pos::NONE, |found| found.1);
             value = self.machine.select(value, name)?;
         }
-        Ok(self.hold(value))
+        Ok((value, pos))
+    }
+
+    /// The documentation of the value at an attribute path, if it has any.
+    pub fn documentation(&mut self, held: Held, path: &[&str]) -> Eval<Option<Documentation>> {
+        let (value, pos) = self.select_bound(held, path)?;
+        Ok(Reader::new(&mut self.machine).of(path.join("."), value, pos))
+    }
+
+    /// The documentation of everything in the set at an attribute path, and in the sets in
+    /// it; nothing if the value is no set.
+    pub fn library(&mut self, held: Held, path: &[&str]) -> Eval<Vec<Documentation>> {
+        let held = self.select(held, path)?;
+        let value = self.value(held);
+        match value.as_attrs() {
+            Some(_) => Reader::new(&mut self.machine).library(&path.join("."), value),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// If the value is a function of named arguments, or a functor that is one, call it

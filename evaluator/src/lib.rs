@@ -10,6 +10,7 @@
 
 pub mod builtins;
 mod context;
+mod documentation;
 mod error;
 mod evaluator;
 mod heap;
@@ -23,6 +24,7 @@ mod value;
 mod world;
 
 pub use context::{ContextElement, ContextId, Contexts};
+pub use documentation::Documentation;
 pub use error::{CycleStep, Error, Eval, EvalError, Fault, PlaceLabel, TraceFrame};
 pub use evaluator::{Evaluator, Held, Options};
 pub use heap::Attrs;

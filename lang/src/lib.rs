@@ -6,6 +6,7 @@
 
 pub mod ast;
 mod diagnostic;
+pub mod docs;
 mod format;
 mod kind;
 mod lexer;

@@ -13,6 +13,7 @@ use crate::sink::Sink;
 use crate::{Diagnostic, Dialect, Span};
 use rowan::{Checkpoint, GreenNode, GreenNodeBuilder};
 
+pub use rowan::ast::AstNode;
 pub use views::*;
 
 /// The language of the tree, for rowan.

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod explain;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Update(args) => update::run(global, args),
         Command::Log(args) => log::run(global, args),
         Command::Store(args) => store::run(global, args),
+        Command::Doc(args) => doc::run(global, args),
         Command::Explain(args) => explain::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
     };
