@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Fetch(commands::fetch::FetchArgs),
     /// Rebuild under varied conditions and compare byte for byte
     Audit(commands::audit::AuditArgs),
+    /// Run a recipe's tests
+    Test(commands::test::TestArgs),
     /// Evaluate a recipe or an expression and print the value
     Eval(commands::eval::EvalArgs),
     /// Print the reference of the builtins, or of a library

@@ -1,6 +1,11 @@
 //! Where evaluation's derivations are handed to the builder, and its events to a person.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+};
 
 use hb_build::{
     BuildError, BuildOptions, Cancel, Canceller, Events, Forecast, Graph, Inside, Target,
@@ -9,7 +14,7 @@ use hb_build::{
     fetch::{FetchSettings, Fetcher, Mirror, Origin, Query},
     look_inside,
 };
-use hb_model::{Derivation, DerivationId, Outputs, StorePath};
+use hb_model::{Derivation, DerivationId, Input, Outputs, StorePath};
 use hb_sandbox::ClientHost;
 use hb_store::Store;
 use tokio::sync::mpsc;
@@ -98,6 +103,49 @@ impl Work {
         Ok(BuildOutcome { outputs: outputs.collect() })
     }
 
+    /// Bring as many targets into the store as can be; for each, what failed on its way.
+    pub(crate) fn build_each(
+        &self,
+        global: &Global,
+        how: &HowArgs,
+    ) -> Result<Vec<Option<Failure>>, Failure> {
+        let options = BuildOptions { keep_going: true, ..self.options(how) };
+        let result = self.watched(global, how.log, async |events, cancel| {
+            hb_build::build(&self.store, &self.graph, &options, events, cancel).await
+        })?;
+        let failures = match result {
+            Ok(_) => Vec::new(),
+            Err(BuildError::Failed { failures, .. }) => failures,
+            Err(error) => return Err(self.failure(&error)),
+        };
+        let of_target = |target: &Target| {
+            let needed = self.needed_by(target.derivation);
+            let failures = failures.iter().filter(|failure| needed.contains(&failure.derivation));
+            let failures: Vec<_> = failures.cloned().collect();
+            (!failures.is_empty())
+                .then(|| self.failure(&BuildError::Failed { failures, blocked: Vec::new() }))
+        };
+        Ok(self.targets.iter().map(of_target).collect())
+    }
+
+    /// A derivation and all that it needs.
+    fn needed_by(&self, target: DerivationId) -> BTreeSet<DerivationId> {
+        let derivations: BTreeMap<_, _> = self.graph.derivations().collect();
+        let mut needed = BTreeSet::new();
+        let mut waiting = vec![target];
+        while let Some(id) = waiting.pop() {
+            if needed.insert(id)
+                && let Some(derivation) = derivations.get(&id)
+            {
+                waiting.extend(derivation.inputs.iter().filter_map(|input| match input {
+                    Input::Output { derivation, .. } => Some(*derivation),
+                    Input::Path(_) => None,
+                }));
+            }
+        }
+        needed
+    }
+
     /// Bring everything that is fetched into the store; gives the paths.
     pub(crate) fn fetch_all(&self, global: &Global) -> Result<Vec<StorePath>, Failure> {
         let options = self.options(&HowArgs::default());
@@ -158,6 +206,15 @@ impl Work {
         show_log: bool,
         work: impl AsyncFnOnce(Events, &Cancel) -> Result<T, BuildError>,
     ) -> Result<T, Failure> {
+        self.watched(global, show_log, work)?.map_err(|error| self.failure(&error))
+    }
+
+    fn watched<T>(
+        &self,
+        global: &Global,
+        show_log: bool,
+        work: impl AsyncFnOnce(Events, &Cancel) -> Result<T, BuildError>,
+    ) -> Result<Result<T, BuildError>, Failure> {
         let runtime = runtime()?;
         runtime.block_on(async {
             let (sender, mut events) = mpsc::unbounded_channel();
@@ -170,7 +227,7 @@ impl Work {
                 }
             };
             let (result, ()) = tokio::join!(work(Events::new(sender), &cancel), watch);
-            result.map_err(|error| self.failure(&error))
+            Ok(result)
         })
     }
 

@@ -104,6 +104,13 @@ pub(crate) enum CliError {
         help("`hb eval` shows what it is; FILE#a.b selects another attribute")
     )]
     NotADerivation { attribute: String, file: PathBuf },
+    /// What stands among tests is none.
+    #[error("‘{name}’ is no test")]
+    #[diagnostic(
+        code("recipe.not-a-test"),
+        help("a test is `{{ expr = …; expected = …; }}`, a derivation, or a set of tests")
+    )]
+    NotATest { name: String },
     /// Anything that one sentence says.
     #[error("{message}")]
     #[diagnostic(code("usage.input"))]
@@ -142,7 +149,7 @@ impl From<CliError> for Failure {
     fn from(error: CliError) -> Self {
         let exit = match error {
             CliError::LockMismatch { .. } => Exit::Lock,
-            CliError::NotADerivation { .. } => Exit::Evaluation,
+            CliError::NotADerivation { .. } | CliError::NotATest { .. } => Exit::Evaluation,
             _ => Exit::Usage,
         };
         Self::new(exit, error)

@@ -226,7 +226,8 @@ impl Session {
         Ok(self.evaluated(targets))
     }
 
-    fn evaluated(self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
+    /// What evaluation met, with what is asked for.
+    pub(crate) fn evaluated(self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
         let places = self.evaluator.derivation_places();
         let derivations = self.evaluator.into_derivations();
         Evaluated { derivations, places, targets, lock: self.lock }
@@ -255,7 +256,11 @@ impl Session {
         Ok(self.evaluated(targets))
     }
 
-    fn target(&mut self, value: Held) -> Result<Option<(DerivationId, OutputName)>, Failure> {
+    /// The derivation and output that a value is, if it is one.
+    pub(crate) fn target(
+        &mut self,
+        value: Held,
+    ) -> Result<Option<(DerivationId, OutputName)>, Failure> {
         let derivation = self.evaluator.derivation_of(value);
         let Some(derivation) = self.reported(derivation)? else { return Ok(None) };
         let name = self.evaluator.select(value, &["outputName"]);

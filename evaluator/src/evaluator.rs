@@ -7,6 +7,7 @@ use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Dialect, Severity};
 use hb_model::{Derivation, DerivationId};
 
+use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
 use crate::error::{Eval, Fault};
 use crate::machine::{Machine, Text, type_fault};
@@ -232,6 +233,12 @@ impl Evaluator {
         let mut text = Text::default();
         crate::builtins::write_json(&mut self.machine, value, true, &mut text)?;
         Ok(text.bytes)
+    }
+
+    /// Every place where one value is not what another one is.
+    pub fn differences(&mut self, expected: Held, found: Held) -> Eval<Vec<Difference>> {
+        let (expected, found) = (self.value(expected), self.value(found));
+        Comparison::of(&mut self.machine, expected, found)
     }
 
     /// The derivation that a value is, if it is one.

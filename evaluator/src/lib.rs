@@ -10,6 +10,7 @@
 
 pub mod builtins;
 mod context;
+mod difference;
 mod documentation;
 mod error;
 mod evaluator;
@@ -24,6 +25,7 @@ mod value;
 mod world;
 
 pub use context::{ContextElement, ContextId, Contexts};
+pub use difference::Difference;
 pub use documentation::Documentation;
 pub use error::{CycleStep, Error, Eval, EvalError, Fault, PlaceLabel, TraceFrame};
 pub use evaluator::{Evaluator, Held, Options};

@@ -11,4 +11,5 @@ mod interrupt;
 mod isolation;
 mod pins;
 mod places;
+mod recipe_tests;
 mod support;

@@ -16,6 +16,7 @@ pub(crate) mod pin;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod store;
+pub(crate) mod test;
 pub(crate) mod update;
 pub(crate) mod why;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Build(args) => build::run(global, args),
         Command::Fetch(args) => fetch::run(global, args),
         Command::Audit(args) => audit::run(global, args),
+        Command::Test(args) => test::run(global, args),
         Command::Eval(args) => eval::run(global, args),
         Command::Check(args) => check::run(global, args),
         Command::Fmt(args) => fmt::run(global, args),
