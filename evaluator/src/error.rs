@@ -113,6 +113,10 @@ pub enum Fault {
     World(#[from] WorldError),
     #[error("invalid argument to ‘{builtin}’: {reason}")]
     Argument { builtin: &'static str, reason: String },
+    #[error("broken contract: {subject} {problem}")]
+    BrokenContract { subject: String, problem: ContractProblem, argument: Option<String> },
+    #[error("expected a contract, but found {}", found.described())]
+    NotAContract { found: Type },
     #[error("‘{primitive}’ takes no ‘{name}’")]
     UnknownKey { primitive: &'static str, name: String },
     #[error("‘{primitive}’ needs ‘{name}’")]
@@ -123,6 +127,18 @@ pub enum Fault {
     KeyValue { primitive: &'static str, key: String, reason: String },
     #[error("‘{builtin}’ is not available: {reason}")]
     Refused { builtin: &'static str, reason: &'static str },
+}
+
+/// How a value breaks a contract.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
+pub enum ContractProblem {
+    #[error("must be {expected}, but is {found}")]
+    Mismatch { expected: String, found: String },
+    #[error("must have an attribute ‘{name}’")]
+    Missing { name: String },
+    #[error("may have no attribute ‘{name}’")]
+    Unexpected { name: String },
 }
 
 impl Fault {
@@ -158,6 +174,8 @@ impl Fault {
             Self::World(WorldError::System { .. }) => "eval.system",
             Self::World(WorldError::Store { .. }) => "eval.store",
             Self::Argument { .. } => "eval.argument",
+            Self::BrokenContract { .. } => "eval.contract",
+            Self::NotAContract { .. } => "eval.not-a-contract",
             Self::UnknownKey { .. } => "eval.unknown-key",
             Self::MissingKey { .. } => "eval.missing-key",
             Self::KeyType { .. } => "eval.key-type",

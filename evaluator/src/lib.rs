@@ -10,6 +10,7 @@
 
 pub mod builtins;
 mod context;
+mod contract;
 mod difference;
 mod documentation;
 mod error;

@@ -92,6 +92,10 @@ pub enum Expr {
     Attrs { recursive: bool, bindings: Bindings },
     /// `!e` or `-e`.
     Unary { op: UnaryOp, operand: ExprId },
+    /// `value` of `subject | contract = value`; the subject is a path of attributes.
+    Check { value: ExprId, contract: ExprId, subject: Span },
+    /// `from -> to` in a contract.
+    Arrow { from: ExprId, to: ExprId },
     /// Any binary operator but application, selection, `?` and the pipes.
     Binary { op: BinaryOp, left: ExprId, right: ExprId },
 }
@@ -139,6 +143,8 @@ pub struct Field {
     pub name: Name,
     /// Where the name stands.
     pub span: Span,
+    /// What it promises to be.
+    pub contract: Option<ExprId>,
     /// What it is when the caller leaves it out.
     pub default: Option<ExprId>,
 }

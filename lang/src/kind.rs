@@ -108,6 +108,8 @@ kinds! {
     Assign,
     /// `?`
     Question,
+    /// `|`
+    Bar,
 
     // Operators
     /// `!`
@@ -198,6 +200,10 @@ kinds! {
     Field,
     /// The name beside `@`.
     Alias,
+    /// `| T` behind the name of an argument or a definition.
+    Contract,
+    /// `A -> B` in a contract.
+    Arrow,
     /// `f x`
     Apply,
     /// `a.b or c`

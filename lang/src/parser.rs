@@ -3,7 +3,8 @@
 //! It never fails and consumes every token. What is wrong becomes a [`Diagnostic`]
 //! and an error node, and the parser goes on where something familiar starts. The
 //! grammar is split by area: `expressions` (forms and operators), `atoms`,
-//! `bindings` (sets), `patterns` (function arguments). `problems` has the messages.
+//! `bindings` (sets), `patterns` (function arguments), `contracts`. `problems` has the
+//! messages.
 //!
 //! Invariant: recursion is bounded by [`MAX_NESTING_DEPTH`] and the height of what is
 //! built by [`MAX_TREE_HEIGHT`], so neither parsing nor walking a tree can exhaust
@@ -11,6 +12,7 @@
 
 mod atoms;
 mod bindings;
+mod contracts;
 mod expressions;
 mod patterns;
 mod problems;
@@ -43,6 +45,7 @@ pub(crate) fn parse<S: Sink>(
         sink,
         dialect,
         depth: 0,
+        in_contract: false,
         problems: Vec::new(),
         last_problem: None,
         gave_up: false,
@@ -70,6 +73,8 @@ struct Parser<'t, S: Sink> {
     sink: S,
     dialect: Dialect,
     depth: u32,
+    /// Whether `->` means a function's contract here.
+    in_contract: bool,
     problems: Vec<Diagnostic>,
     /// The token at which the last problem was found: one is enough for each.
     last_problem: Option<usize>,

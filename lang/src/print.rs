@@ -210,6 +210,14 @@ impl Printer<'_> {
                 self.expr(*operand);
                 self.text(")");
             }
+            Expr::Check { value, .. } => self.expr(*value),
+            Expr::Arrow { from, to } => {
+                self.text("(");
+                self.expr(*from);
+                self.text(" -> ");
+                self.expr(*to);
+                self.text(")");
+            }
             Expr::Binary { op, left, right } => self.binary(*op, *left, *right),
         }
     }
@@ -319,6 +327,7 @@ impl Printer<'_> {
                         self.text(", ");
                     }
                     self.name(field.name);
+                    self.contract(field.contract);
                     if let Some(default) = field.default {
                         self.text(" ? ");
                         self.expr(default);
@@ -363,6 +372,7 @@ impl Printer<'_> {
         for binding in &sorted {
             if let BindingValue::Expr(value) = binding.value {
                 self.name(binding.name);
+                self.contract(self.contract_of(value));
                 self.text(" = ");
                 self.expr(value);
                 self.text("; ");
@@ -370,9 +380,26 @@ impl Printer<'_> {
         }
         for (name, value, _) in &bindings.dynamic {
             self.computed_name(*name);
+            self.contract(self.contract_of(*value));
             self.text(" = ");
             self.expr(*value);
             self.text("; ");
+        }
+    }
+
+    /// The contract of a definition's value.
+    fn contract_of(&self, value: ExprId) -> Option<ExprId> {
+        match self.ast.expr(value) {
+            Expr::Check { contract, .. } => Some(*contract),
+            _ => None,
+        }
+    }
+
+    fn contract(&mut self, contract: Option<ExprId>) {
+        if let Some(contract) = contract {
+            self.text(" | (");
+            self.expr(contract);
+            self.text(")");
         }
     }
 

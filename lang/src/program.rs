@@ -51,6 +51,8 @@ enum Item {
     Inherited(Name, Span),
     /// A function's name for all its arguments.
     Alias(Name),
+    /// What the name before it promises to be.
+    Contract(ExprId),
 }
 
 struct Builder<'t> {
@@ -96,6 +98,7 @@ impl Sink for Builder<'_> {
                 | At
                 | Assign
                 | Question
+                | Bar
                 | StringOpen
                 | StringClose
                 | IndentedClose
@@ -115,6 +118,7 @@ impl Sink for Builder<'_> {
             Error => return self.items.truncate(mark),
             AttrName => return self.attribute_name(mark, span),
             Alias => return self.alias(mark),
+            Contract => return self.contract(mark),
             Pattern => return self.pattern(mark, span),
             InheritFrom => return self.inherit_from(mark),
             InheritBinding => return self.inherit(mark),
@@ -142,6 +146,7 @@ impl Sink for Builder<'_> {
             HasAttr => self.has_attr(mark),
             Unary => self.unary(mark),
             Binary => self.binary(mark),
+            Arrow => self.arrow(mark),
             _ => Expr::Error,
         };
         self.items.truncate(mark);
@@ -398,6 +403,20 @@ impl<'t> Builder<'t> {
         }
     }
 
+    fn arrow(&self, mark: usize) -> Expr {
+        match self.items[mark..] {
+            [Item::Expr(from), Item::Token(..), Item::Expr(to)] => Expr::Arrow { from, to },
+            _ => Expr::Error,
+        }
+    }
+
+    /// A contract takes the place of its expression.
+    fn contract(&mut self, mark: usize) {
+        let contract = self.exprs(mark).next();
+        self.items.truncate(mark);
+        self.items.extend(contract.map(Item::Contract));
+    }
+
     fn lambda(&mut self, mark: usize) -> Expr {
         match self.items[mark..] {
             [Item::Token(_, span), Item::Expr(body)] => {
@@ -426,10 +445,15 @@ impl<'t> Builder<'t> {
             match self.items[at] {
                 Item::Token(SyntaxKind::Ident, span) => {
                     let name = self.intern(self.text_of(span));
-                    fields.push(Field { name, span, default: None });
+                    fields.push(Field { name, span, contract: None, default: None });
                 }
                 Item::Token(SyntaxKind::Ellipsis, _) => ellipsis = true,
                 Item::Alias(name) => alias = Some(name),
+                Item::Contract(contract) => {
+                    if let Some(field) = fields.last_mut() {
+                        field.contract = Some(contract);
+                    }
+                }
                 Item::Expr(default) => {
                     if let Some(field) = fields.last_mut() {
                         field.default = Some(default);

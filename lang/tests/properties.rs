@@ -12,6 +12,7 @@ const PIECES: &[&str] = &[
     "+", "-", "*", "!", "?", "@", ".", "...", "if", "then", "else", "let", "in", "rec", "with",
     "assert", "inherit", "1", "1.5", "./p", "~/p", "<n/p>", "http://x", "|>", "<|", "# c\n",
     "/* c */", "/*", "\n", "\n\n", "  ", "\t", "\r\n", "\\", "é", "\0", "x:", "a = 1;", "{ a }:",
+    "|", "a | T",
 ];
 
 fn soup() -> impl Strategy<Value = String> {
@@ -65,8 +66,31 @@ fn program() -> impl Strategy<Value = String> {
     })
 }
 
+/// A program with contracts, for a `.hb` file.
+fn program_with_contracts() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(&["Int", "a.b", "Enum [ \"x\" ]", "# c\nList\nInt"][..]);
+    let contract = leaf.prop_map(str::to_owned).prop_recursive(3, 12, 3, |inner| {
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            two.clone().prop_map(|(a, b)| format!("{a} -> {b}")),
+            two.prop_map(|(a, b)| format!("{{ p = {a}; q = ({b}); }}")),
+            inner.clone().prop_map(|a| format!("List ({a})")),
+            inner.prop_map(|a| format!("Where ({a}) \"w\" (v: v -> true)")),
+        ]
+    });
+    (program(), contract.clone(), contract, program()).prop_map(|(value, a, b, default)| {
+        // `.hb` files have no search path.
+        let [value, default] = [value, default].map(|text| text.replace("<n>", "a"));
+        format!("{{ m | {a} ? {default}, n | {b}, ... }}: {{ x | {b} = {value};\ny.z | {a} = 1; }}")
+    })
+}
+
 fn printed(text: &str) -> String {
-    let program = parse_program(text, Dialect::Nix);
+    printed_in(Dialect::Nix, text)
+}
+
+fn printed_in(dialect: Dialect, text: &str) -> String {
+    let program = parse_program(text, dialect);
     assert_eq!(program.problems, [], "{text}");
     let places = print::Places { base: Path::new("/base"), home: Path::new("/home") };
     print::print(&program.ast, places)
@@ -108,6 +132,21 @@ proptest! {
         let formatted = format(&text, Dialect::Nix);
         prop_assert_eq!(printed(&text), printed(&formatted), "{}", formatted);
         prop_assert_eq!(&format(&formatted, Dialect::Nix), &formatted);
+    }
+
+    #[test]
+    fn formatting_keeps_contracts_and_is_idempotent(text in program_with_contracts()) {
+        let formatted = format(&text, Dialect::Hb);
+        let [before, after] = [&text, &formatted].map(|text| printed_in(Dialect::Hb, text));
+        prop_assert_eq!(before, after, "{}", formatted);
+        prop_assert_eq!(&format(&formatted, Dialect::Hb), &formatted);
+    }
+
+    #[test]
+    fn contracts_print_as_what_parses_to_them(text in program_with_contracts()) {
+        let printed = |text: &str| printed_in(Dialect::Hb, text);
+        let again = printed(&printed(&text));
+        prop_assert_eq!(&printed(&again), &again);
     }
 
     #[test]

@@ -137,6 +137,7 @@ const TABLES: &[&[Builtin]] = &[
     store::TABLE,
     impure::TABLE,
     hb::TABLE,
+    hb::CONTRACTS,
 ];
 
 /// Every builtin, in the order of the tables: an index is a builtin's number.

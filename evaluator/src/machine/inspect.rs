@@ -27,7 +27,10 @@ impl Machine {
         // Of a partly applied function: whether the next parameter is the pattern.
         let (closure, given) = match object.kind() {
             Kind::Partial => (object.value(0).of_kind(Kind::Closure)?, object.small()),
-            Kind::Closure => (object, 0),
+            Kind::Closure => match self.guarded(object) {
+                Some(function) => return self.pattern_of(function),
+                None => (object, 0),
+            },
             _ => return None,
         };
         let number = closure.extra();

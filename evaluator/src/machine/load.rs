@@ -33,6 +33,17 @@ impl Globals {
         self.variables.get(&name).copied().or_else(|| only_in_hb().map(|hb| hb.1))
     }
 
+    /// The contract of a name: what `hb` has under a name that begins with a capital.
+    pub(crate) fn contract(&self, symbol: Symbol, name: &str) -> Option<Value> {
+        let is_contract = name.starts_with(|first: char| first.is_ascii_uppercase());
+        self.hb.filter(|_| is_contract)?.1.as_attrs()?.get(symbol)
+    }
+
+    /// The name of everything that `hb` has.
+    pub(crate) fn primitives(&self) -> impl Iterator<Item = Symbol> {
+        self.hb.and_then(|hb| hb.1.as_attrs()).into_iter().flat_map(|hb| hb.iter()).map(|a| a.0)
+    }
+
     /// Whether a value is the set of all builtins.
     pub(crate) fn is_builtins(&self, value: Value) -> Option<Attrs> {
         self.builtins.filter(|builtins| builtins.value() == value)

@@ -13,6 +13,7 @@ mod access;
 mod apply;
 mod arithmetic;
 mod compare;
+mod contracts;
 mod inspect;
 mod load;
 mod position;
@@ -104,6 +105,8 @@ pub struct Machine {
     delayed_calls: [u32; 3],
     call_rest: u32,
     alias: u32,
+    delayed_check: u32,
+    guard: u32,
 }
 
 impl Machine {
@@ -121,6 +124,8 @@ impl Machine {
             code.extend([Op::Call(count), Op::Update]);
             program.add_stub(&code, count as u16 + 1)
         });
+        let delayed_check = program.add_stub(contracts::DELAYED_CHECK, 3);
+        let guard = program.add_stub_function(contracts::GUARD, 1, contracts::GUARD_CAPTURES);
         let Some(env) = heap.empty_list().as_object() else { unreachable!("lists are objects") };
         let mut machine = Self {
             heap,
@@ -150,6 +155,8 @@ impl Machine {
             env,
             delayed_calls,
             alias,
+            delayed_check,
+            guard,
         };
         machine.make_globals();
         machine

@@ -265,6 +265,19 @@ impl Machine {
                     }
                 }
 
+                Op::Check => {
+                    let floor = self.stack.len() - 3;
+                    let (value, contract) = (self.stack[floor], self.stack[floor + 1]);
+                    let blame = self.stack[floor + 2];
+                    let kept = run!(self.check(contract, blame, value));
+                    self.stack.truncate(floor);
+                    push!(kept);
+                }
+                Op::CheckArgument(slot) => {
+                    let (blame, contract) = (pop!(), pop!());
+                    self.check_argument(base + slot as usize, contract, blame);
+                }
+
                 Op::Jump(distance) => ip += distance as usize,
                 Op::JumpIfFalse(distance) => match pop!() {
                     Value::FALSE => ip += distance as usize,

@@ -46,7 +46,9 @@ impl Machine {
             env.leave();
         }
         let full = error.details().trace.len() >= MAX_TRACE;
-        if full || in_rest || !(is_thunk || is_closure) {
+        // What checks a contract is nobody's function.
+        let is_guard = self.guarded(env).is_some();
+        if full || in_rest || is_guard || !(is_thunk || is_closure) {
             return;
         }
         let name = self.program.prototype(env.extra()).name.map(|name| self.symbols.text(name));

@@ -358,7 +358,7 @@ impl Compiler<'_> {
             let Some(default) = field.default else { continue };
             let slot = start + i as u32;
             let symbol = self.symbol(field.name);
-            let prototype = self.delayed(default, Some(symbol));
+            let prototype = self.default_prototype(field, default, symbol);
             if let Ok(slot) = u16::try_from(slot) {
                 self.emit(Op::AllocateDefault { slot, prototype }, 0);
             } else {
@@ -367,6 +367,9 @@ impl Compiler<'_> {
                 self.problems.push(problem);
             }
             defaults.push(slot);
+        }
+        for (i, field) in order.iter().enumerate() {
+            self.check_argument(field, start + i as u32);
         }
         for slot in defaults {
             self.emit(Op::FillDefault(slot), 0);

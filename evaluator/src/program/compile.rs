@@ -13,7 +13,7 @@ use super::function::{Function, Variable};
 use super::op::{Infix, Op, Source};
 use super::scope::{Scopes, With};
 use super::variables::Known;
-use super::{Eager, EagerSelect, Operand, Prototype};
+use super::{Eager, EagerSelect, Keeper, Operand, Prototype};
 use crate::heap::Attrs;
 use crate::machine::Machine;
 use crate::source::SourceId;
@@ -54,6 +54,7 @@ pub(crate) fn compile(
         scopes: Scopes::new(ast.names.len()),
         functions: Vec::new(),
         problems: Vec::new(),
+        in_contract: false,
         machine,
         unit,
     };
@@ -78,6 +79,8 @@ pub(super) struct Compiler<'a> {
     /// The functions being compiled, the innermost last.
     functions: Vec<Function>,
     pub(super) problems: Vec<Diagnostic>,
+    /// Whether names may be those of contracts.
+    pub(super) in_contract: bool,
     pub(super) machine: &'a mut Machine,
     pub(super) unit: Unit,
 }
@@ -311,6 +314,12 @@ impl Compiler<'_> {
                 };
                 self.emit_at(op, 0, ast.span(*operand));
             }
+            Expr::Check { value, contract, subject } => {
+                self.strict(*value);
+                let keeper = Keeper::Definition(ast.span(*value));
+                self.check(*contract, *subject, keeper);
+            }
+            Expr::Arrow { from, to } => self.arrow(*from, *to, span),
             Expr::Binary { op, left, right } => self.binary(*op, *left, *right, span),
         }
     }

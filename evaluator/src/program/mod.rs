@@ -6,6 +6,7 @@
 
 mod bindings;
 mod compile;
+mod contracts;
 mod function;
 mod functions;
 mod op;
@@ -15,6 +16,7 @@ mod strings;
 mod variables;
 
 pub(crate) use compile::{Unit, compile};
+pub(crate) use contracts::{Declaration, Keeper};
 pub(crate) use op::{Infix, Op, Slot, Source};
 
 use hb_lang::Span;
@@ -97,6 +99,7 @@ pub(crate) struct Program {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) eager: Vec<Eager>,
     pub(crate) eager_selects: Vec<EagerSelect>,
+    pub(crate) declarations: Vec<Declaration>,
     /// The variables of recursive sets with `__overrides`, and their slots.
     pub(crate) overrides: Vec<Box<[(Symbol, Slot)]>>,
     /// Where instructions that can fail come from, sorted by instruction.
@@ -138,12 +141,17 @@ impl Program {
 
     /// Code that the machine itself needs, without a source.
     pub(crate) fn add_stub(&mut self, code: &[Op], captures: u16) -> u32 {
+        self.add_stub_function(code, 0, captures)
+    }
+
+    /// The same for a function.
+    pub(crate) fn add_stub_function(&mut self, code: &[Op], arity: u16, captures: u16) -> u32 {
         debug_assert!(self.texts.is_empty(), "stubs come before any text");
         let entry = self.code.len() as u32;
         self.code.extend_from_slice(code);
         self.prototypes.push(Prototype {
             entry,
-            arity: 0,
+            arity,
             capture_count: captures,
             capture_start: 0,
             name: None,

@@ -98,6 +98,12 @@ pub(crate) enum Op {
     /// If the thunk in a slot is such a default, fill in its captures.
     FillDefault(Slot),
 
+    /// Take a contract and its blame; replace the value below by what keeps it.
+    Check,
+    /// Take a contract and its blame; let the argument in a slot be checked when it is
+    /// needed, unless it is a default, which checks itself.
+    CheckArgument(Slot),
+
     Jump(u32),
     /// Take a truth value, and jump if it is false or true.
     JumpIfFalse(u32),

@@ -2,7 +2,7 @@
 
 use hb_lang::ast::{AttrName, Expr, ExprId, Name, UnaryOp};
 use hb_lang::suggest::nearest;
-use hb_lang::{Diagnostic, Span};
+use hb_lang::{Diagnostic, Dialect, Span};
 
 use super::compile::Compiler;
 use super::function::Variable;
@@ -31,6 +31,11 @@ impl Compiler<'_> {
             return Known::Constant(value);
         }
         if let Some(value) = self.machine.globals().get(symbol, self.unit.dialect) {
+            return Known::Constant(value);
+        }
+        if self.in_contract
+            && let Some(value) = self.machine.globals().contract(symbol, self.ast.name(name))
+        {
             return Known::Constant(value);
         }
         match self.scopes.withs.last() {
@@ -144,6 +149,11 @@ impl Compiler<'_> {
             .map(|symbol| self.machine.symbols.text(symbol).into_owned())
             .filter(|name| !name.starts_with("__"))
             .collect();
+        if self.in_contract {
+            let names = self.machine.globals().primitives();
+            let names = names.map(|name| self.machine.symbols.text(name).into_owned());
+            globals.extend(names.filter(|name| name.starts_with(char::is_uppercase)));
+        }
         globals.sort();
         let names = self.scopes.names().map(|name| self.ast.name(name));
         let near =
@@ -154,7 +164,13 @@ impl Compiler<'_> {
             span,
         )
         .here("nothing here has this name");
-        if let Some(near) = near {
+        let symbol = self.symbol(name);
+        if self.unit.dialect == Dialect::Hb
+            && self.machine.globals().contract(symbol, text).is_some()
+        {
+            problem =
+                problem.help(format!("this contract is ‘hb.{text}’ where no `|` stands before"));
+        } else if let Some(near) = near {
             problem = problem.help(format!("did you mean ‘{near}’?"));
         }
         self.problems.push(problem);

@@ -17,6 +17,9 @@ const MAX_STEPS: usize = 16;
 
 /// Where what a fault is about was bound, for faults about a value.
 pub(super) fn definitions(fault: &Fault, place: Place, sources: &Sources) -> Vec<PlaceLabel> {
+    if let Fault::BrokenContract { argument: Some(argument), .. } = fault {
+        return given(argument, place, sources).into_iter().collect();
+    }
     let about_a_value = matches!(
         fault,
         Fault::Type { .. }
@@ -40,6 +43,20 @@ pub(super) fn definitions(fault: &Fault, place: Place, sources: &Sources) -> Vec
         }
     }
     labels
+}
+
+/// Where a call gives an argument of this name, if it writes its arguments out.
+fn given(argument: &str, call: Place, sources: &Sources) -> Option<PlaceLabel> {
+    let source = sources.get(call.source);
+    let parsed = parse_program(&source.text, source.dialect);
+    let text = Text::new(&parsed.ast);
+    let operands = text.operands_at(call.span, false).into_iter();
+    let mut bindings = operands.filter_map(|operand| text.literal_set(operand));
+    let binding = bindings.find_map(|bindings| {
+        bindings.fixed.iter().find(|binding| text.ast.name(binding.name) == argument)
+    })?;
+    let place = Place { span: binding.span, ..call };
+    Some(PlaceLabel { place, text: format!("‘{argument}’ is given here") })
 }
 
 /// Where a name gets its value.
@@ -245,7 +262,8 @@ fn children(expr: &Expr) -> Vec<ExprId> {
         Expr::Apply { function, argument } => vec![*function, *argument],
         Expr::Lambda { param: Param::Name { .. }, body } => vec![*body],
         Expr::Lambda { param: Param::Pattern { fields, .. }, body } => {
-            fields.iter().filter_map(|field| field.default).chain([*body]).collect()
+            let parts = fields.iter().flat_map(|field| [field.contract, field.default]);
+            parts.flatten().chain([*body]).collect()
         }
         Expr::Let { bindings, body } => bound(bindings).into_iter().chain([*body]).collect(),
         Expr::LegacyLet(bindings) | Expr::Attrs { bindings, .. } => bound(bindings),
@@ -254,6 +272,8 @@ fn children(expr: &Expr) -> Vec<ExprId> {
         Expr::If { condition, yes, no } => vec![*condition, *yes, *no],
         Expr::List(items) => items.clone(),
         Expr::Unary { operand, .. } => vec![*operand],
+        Expr::Check { value, contract, .. } => vec![*value, *contract],
+        Expr::Arrow { from, to } => vec![*from, *to],
         Expr::Binary { left, right, .. } => vec![*left, *right],
     }
 }

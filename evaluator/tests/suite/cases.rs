@@ -1,4 +1,5 @@
-//! Cases as data: every file in `tests/cases` is a list of them.
+//! Cases as data: every file in `tests/cases` is a list of them; those of a file that is
+//! named `….hb.txt` are in the language of `.hb` files.
 //!
 //! A case is an expression, then a line `=> VALUE` with what it prints, or `!> CODE` with
 //! the code of its error. A line that begins with `#` is a comment between cases; an
@@ -25,6 +26,8 @@ pub(crate) struct Case {
     pub(crate) file: PathBuf,
     /// The line of its expectation.
     pub(crate) line: usize,
+    /// The language that it is in.
+    pub(crate) dialect: Dialect,
     /// What is evaluated.
     pub(crate) expression: String,
     /// What that gives.
@@ -34,6 +37,8 @@ pub(crate) struct Case {
 /// The cases of a file.
 fn cases(file: &Path, all: &mut Vec<Case>) {
     let text = std::fs::read_to_string(file).expect("a file of cases");
+    let is_hb = file.to_string_lossy().ends_with(".hb.txt");
+    let dialect = if is_hb { Dialect::Hb } else { Dialect::Nix };
     let mut expression: Vec<&str> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let expected = match (line.strip_prefix("=> "), line.strip_prefix("!> ")) {
@@ -47,7 +52,7 @@ fn cases(file: &Path, all: &mut Vec<Case>) {
             }
         };
         let expression = std::mem::take(&mut expression).join("\n");
-        all.push(Case { file: file.to_owned(), line: i + 1, expression, expected });
+        all.push(Case { file: file.to_owned(), line: i + 1, dialect, expression, expected });
     }
     assert!(expression.is_empty(), "a case without an expectation: {expression:?}");
 }
@@ -66,14 +71,13 @@ pub(crate) fn all_cases() -> Vec<Case> {
 }
 
 /// What is wrong with a case, if anything is.
-fn problem(expression: &str, expected: &Expected) -> Option<String> {
+fn problem(Case { dialect, expression, expected, .. }: &Case) -> Option<String> {
     let is_deep = matches!(expected, Expected::Code(code) if code == "eval.too-deep");
     for collect_always in [false, true] {
         if collect_always && is_deep {
             continue;
         }
-        let result =
-            eval_in(&mut evaluator(collect_always), expression, Path::new("/"), Dialect::Nix);
+        let result = eval_in(&mut evaluator(collect_always), expression, Path::new("/"), *dialect);
         let matches = match (&result, expected) {
             (Ok(printed), Expected::Value(value)) => printed == value,
             (Err(report), Expected::Code(code)) => {
@@ -92,8 +96,9 @@ fn problem(expression: &str, expected: &Expected) -> Option<String> {
 #[test]
 fn every_case_gives_what_it_says() {
     let mut problems = Vec::new();
-    for Case { file, line, expression, expected } in all_cases() {
-        if let Some(problem) = problem(&expression, &expected) {
+    for case in all_cases() {
+        if let Some(problem) = problem(&case) {
+            let Case { file, line, expression, .. } = case;
             problems.push(format!("{}:{line}: {expression}\n{problem}", file.display()));
         }
     }

@@ -1,6 +1,7 @@
 //! The evaluator's tests through its public entry: one module for each area.
 
 mod cases;
+mod contracts;
 mod core;
 mod derivations;
 mod oracle;

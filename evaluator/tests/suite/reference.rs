@@ -39,6 +39,14 @@ What is made is a set as with Nix: `type`, `name`, `system`, `outputs`, `outPath
 
 ";
 
+const CONTRACTS: &str = "\
+### The contracts
+
+Each is a function of `hb` that gives its last argument, the value, checked. Behind `|` it
+has its name alone, and stands without the value.
+
+";
+
 const AS_IN_NIX: &str = "\
 ### The functions of Nix
 
@@ -64,11 +72,20 @@ fn call(builtin: &Builtin) -> String {
 
 fn section() -> String {
     let mut text = format!("{HEADING}\n{INTRODUCTION}```nix\n{EXAMPLE}```\n\n");
-    let (primitives, mut others): (Vec<&Builtin>, Vec<&Builtin>) =
+    let (own, mut others): (Vec<&Builtin>, Vec<&Builtin>) =
         all().partition(|builtin| builtin.name.starts_with("hb."));
+    let is_contract =
+        |builtin: &&Builtin| builtin.name["hb.".len()..].starts_with(char::is_uppercase);
+    let (contracts, primitives): (Vec<&Builtin>, Vec<&Builtin>) =
+        own.into_iter().partition(is_contract);
     for builtin in primitives {
         let _ = writeln!(text, "#### `{}`\n\n{}\n", call(builtin), builtin.doc);
     }
+    text.push_str(CONTRACTS);
+    for builtin in contracts {
+        let _ = writeln!(text, "- `{}`: {}", call(builtin), builtin.doc);
+    }
+    text.push('\n');
     text.push_str(AS_IN_NIX);
     others.sort_by_key(|builtin| builtin.name);
     for builtin in others {

@@ -3,8 +3,8 @@
 //! What its author has opened over several lines stays open, and so does what does
 //! not fit on one.
 
-use super::doc::{Doc, group, text};
-use super::layout::{elements, newline_before, set_off, width};
+use super::doc::{Doc, MAX_WIDTH, group, text};
+use super::layout::{elements, ends_in_block, newline_before, set_off, width};
 use super::{Formatter, comments};
 use crate::SyntaxKind::*;
 use crate::syntax::{SyntaxElement, SyntaxNode, SyntaxToken};
@@ -91,16 +91,15 @@ impl Formatter {
     }
 
     pub(super) fn binding(&self, node: &SyntaxNode) -> Option<Doc> {
-        let [Node(path), Token(assign), Node(value), Token(semicolon)] = &elements(node)[..] else {
+        let parts = elements(node);
+        let [Node(path), contract @ .., Token(assign), Node(value), Token(semicolon)] = &parts[..]
+        else {
             return None;
         };
-        Some(Doc::Concat(vec![
-            self.node(path),
-            text(" "),
-            self.token(assign),
-            self.value(value),
-            self.token(semicolon),
-        ]))
+        let mut docs = vec![self.node(path)];
+        docs.extend(self.contract_of(contract)?);
+        docs.extend([text(" "), self.token(assign), self.value(value), self.token(semicolon)]);
+        Some(Doc::Concat(docs))
     }
 
     /// `inherit a b;` and `inherit (c) a b;`
@@ -184,16 +183,51 @@ impl Formatter {
     }
 
     pub(super) fn field(&self, node: &SyntaxNode) -> Option<Doc> {
-        match &elements(node)[..] {
-            [Token(name)] => Some(self.token(name)),
-            [Token(name), Token(question), Node(default)] => Some(Doc::Concat(vec![
-                self.token(name),
-                text(" "),
-                self.token(question),
-                self.value(default),
-            ])),
+        let parts = elements(node);
+        let (name, rest) = match &parts[..] {
+            [Token(name), rest @ ..] => (name, rest),
+            _ => return None,
+        };
+        let (contract, default) = match rest {
+            [rest @ .., Token(question), Node(default)] => (rest, Some((question, default))),
+            rest => (rest, None),
+        };
+        let mut docs = vec![self.token(name)];
+        docs.extend(self.contract_of(contract)?);
+        if let Some((question, default)) = default {
+            docs.extend([text(" "), self.token(question), self.value(default)]);
+        }
+        Some(Doc::Concat(docs))
+    }
+
+    /// What stands between a name and its value: nothing, or a contract.
+    fn contract_of(&self, parts: &[SyntaxElement]) -> Option<Vec<Doc>> {
+        match parts {
+            [] => Some(Vec::new()),
+            [Node(contract)] if contract.kind() == Contract => {
+                Some(vec![text(" "), self.node(contract)])
+            }
             _ => None,
         }
+    }
+
+    /// `| T`: on one line, or open at the bracket that its author opened. How it breaks
+    /// must not follow from the value after it, which may yet be opened.
+    pub(super) fn contract(&self, node: &SyntaxNode) -> Option<Doc> {
+        let [Token(bar), Node(contract)] = &elements(node)[..] else { return None };
+        let opened = |token: SyntaxToken| {
+            matches!(token.kind(), BraceOpen | BracketOpen)
+                && token.next_token().is_some_and(|next| next.text().contains('\n'))
+        };
+        let mut tokens = contract.descendants_with_tokens().filter_map(|part| part.into_token());
+        let laid_out = if tokens.any(opened) && ends_in_block(contract) {
+            self.node(contract)
+        } else if width(contract).is_some_and(|width| width <= MAX_WIDTH) {
+            Doc::Flat(vec![self.node(contract)])
+        } else {
+            self.verbatim(contract)
+        };
+        Some(Doc::Concat(vec![self.token(bar), text(" "), laid_out]))
     }
 }
 

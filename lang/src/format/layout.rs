@@ -40,7 +40,8 @@ impl Formatter {
                 Select => self.select(node),
                 HasAttr => self.has_attr(node),
                 Unary => self.unary(node),
-                Binary => self.binary(node),
+                Binary | Arrow => self.binary(node),
+                Contract => self.contract(node),
                 StringExpr => self.string(node),
                 _ => None,
             }
@@ -231,7 +232,7 @@ fn absorbs(node: &SyntaxNode) -> bool {
 }
 
 /// The same, where the bracket is that of a set, a list or a string.
-fn ends_in_block(node: &SyntaxNode) -> bool {
+pub(super) fn ends_in_block(node: &SyntaxNode) -> bool {
     opens_block(node) || last_part(node).is_some_and(|last| opens_block(&last))
 }
 
@@ -244,7 +245,7 @@ fn last_part(node: &SyntaxNode) -> Option<SyntaxNode> {
             let simple = is_simple(&function) && arguments.iter().all(is_simple);
             simple.then_some(last)
         }
-        Binary => {
+        Binary | Arrow => {
             let (first, mut links) = chain(node)?;
             let (_, last) = links.pop()?;
             (links.is_empty() && is_simple_operand(&first)).then_some(last)
@@ -375,7 +376,7 @@ fn level(operator: SyntaxKind) -> SyntaxKind {
 }
 
 fn operands(node: &SyntaxNode) -> Option<(SyntaxNode, SyntaxToken, SyntaxNode)> {
-    if node.kind() != Binary {
+    if !matches!(node.kind(), Binary | Arrow) {
         return None;
     }
     match &elements(node)[..] {

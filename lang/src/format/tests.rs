@@ -5,9 +5,13 @@ use crate::Dialect;
 
 /// Formatting gives this, and formatting that gives it again.
 fn check_format(text: &str, expected: &str) {
-    let once = format(text, Dialect::Nix);
+    check_format_in(Dialect::Nix, text, expected);
+}
+
+fn check_format_in(dialect: Dialect, text: &str, expected: &str) {
+    let once = format(text, dialect);
     assert_eq!(once, expected);
-    assert_eq!(format(&once, Dialect::Nix), once);
+    assert_eq!(format(&once, dialect), once);
 }
 
 #[test]
@@ -49,4 +53,18 @@ fn tokens_that_would_join_stay_apart() {
     check_format("1 .b", "1 .b\n");
     check_format("- ./a", "- ./a\n");
     check_format("a - b", "a - b\n");
+}
+
+#[test]
+fn contracts_stand_between_a_name_and_its_value() {
+    check_format_in(
+        Dialect::Hb,
+        "{name|String,jobs|Int?4}:{x|List  String=[name];y|(Int ->Int) ->Int = f;}",
+        "{ name | String, jobs | Int ? 4 }: { x | List String = [ name ]; y | (Int -> Int) -> Int = f; }\n",
+    );
+    check_format_in(
+        Dialect::Hb,
+        "{\n# who\nname | Enum [\n\"a\" \"b\"\n], # c\n...\n}: name",
+        "{\n  # who\n  name | Enum [\n    \"a\"\n    \"b\"\n  ], # c\n  ...\n}:\nname\n",
+    );
 }

@@ -211,6 +211,7 @@ pub(super) fn punctuation(input: &[u8]) -> Recognised<'_> {
         [b'@', ..] => (At, 1),
         [b'=', ..] => (Assign, 1),
         [b'?', ..] => (Question, 1),
+        [b'|', ..] => (Bar, 1),
         [b'!', ..] => (Bang, 1),
         [b'+', ..] => (Plus, 1),
         [b'-', ..] => (Minus, 1),

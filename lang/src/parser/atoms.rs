@@ -77,7 +77,10 @@ impl<S: Sink> Parser<'_, S> {
             self.empty_interpolation(opening);
             self.bad_expression()
         } else {
-            self.expression()
+            let in_contract = std::mem::replace(&mut self.in_contract, false);
+            let height = self.expression();
+            self.in_contract = in_contract;
+            height
         };
         self.close_interpolation(opening);
         self.node(mark, Interpolation);

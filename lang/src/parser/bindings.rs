@@ -54,13 +54,13 @@ impl<S: Sink> Parser<'_, S> {
         }
     }
 
-    /// `a.b = c;`
+    /// `a.b = c;` and `a.b | T = c;`
     fn binding(&mut self, closing: Closing) -> Height {
         let mark = self.mark();
         if closing == (Closing::Brace { recursive: true }) {
             self.legacy_overrides();
         }
-        let path = self.attribute_path();
+        let path = self.attribute_path().max(self.contract());
         if !self.eat(Assign) {
             self.missing_assign();
             if self.at(Semicolon) {
@@ -154,7 +154,7 @@ impl<S: Sink> Parser<'_, S> {
         height
     }
 
-    /// Whether a definition begins here: `a =`, `a.b =`, `"a" =`. No expression goes
+    /// Whether a definition begins here: `a =`, `a.b =`, `"a" =`, `a |`. No expression goes
     /// on like that, so a `;` is missing before it.
     pub(super) fn at_definition(&self) -> bool {
         let mut ahead = 0;
@@ -169,6 +169,7 @@ impl<S: Sink> Parser<'_, S> {
             };
             match self.nth(ahead) {
                 Assign => return true,
+                Bar => return self.at_contract_of_definition(ahead + 1),
                 Dot => ahead += 1,
                 _ => return false,
             }
@@ -179,7 +180,7 @@ impl<S: Sink> Parser<'_, S> {
     /// Whether a `let`'s body seems to begin here: a name that nothing makes a definition.
     fn at_body_without_in(&self) -> bool {
         match self.kind() {
-            Ident => !matches!(self.nth(1), Assign | Dot | Equal | Semicolon | Colon | In),
+            Ident => !matches!(self.nth(1), Assign | Bar | Dot | Equal | Semicolon | Colon | In),
             StringOpen => self.nth(1) == Text && self.nth(2) == StringClose && self.nth(3) == End,
             _ => false,
         }

@@ -80,6 +80,7 @@ impl<S: Sink> Parser<'_, S> {
         }
         self.depth += 1;
         let first = self.mark();
+        let in_contract = self.in_contract;
         let mut open = Vec::new();
         let mut inner = 0;
         let mut mark = first;
@@ -101,6 +102,7 @@ impl<S: Sink> Parser<'_, S> {
             self.node(mark, kind);
         }
         self.depth -= 1;
+        self.in_contract = in_contract;
         self.checked(first, height)
     }
 
@@ -116,8 +118,11 @@ impl<S: Sink> Parser<'_, S> {
 
     /// A form up to where its last expression begins.
     fn form_head(&mut self) -> Option<(SyntaxKind, Height)> {
+        if !self.at_form() {
+            return None;
+        }
+        self.in_contract = false;
         Some(match self.kind() {
-            _ if !self.at_form() => return None,
             If => (IfElse, self.if_head()),
             Assert => (AssertExpr, self.scoped_head()),
             With => (WithExpr, self.scoped_head()),
@@ -217,9 +222,10 @@ impl<S: Sink> Parser<'_, S> {
                 self.node(mark, HasAttr);
                 1
             } else {
+                let is_arrow = self.in_contract && self.at(Implies);
                 self.bump();
                 let right = self.right_side(strength, grouping);
-                self.node(mark, Binary);
+                self.node(mark, if is_arrow { Arrow } else { Binary });
                 right
             };
             height = self.checked(mark, height.max(right) + 1);
@@ -241,14 +247,14 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     /// `f a b`
-    fn application(&mut self) -> Height {
+    pub(super) fn application(&mut self) -> Height {
         let mark = self.mark();
         let mut height = self.selection();
         loop {
             let argument = if self.at_form() {
                 self.needs_parentheses();
                 self.expression()
-            } else if starts_operand(self.kind()) && !self.at_definition() {
+            } else if starts_operand(self.kind()) && (self.in_contract || !self.at_definition()) {
                 self.selection()
             } else {
                 return height;

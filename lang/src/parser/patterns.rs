@@ -1,4 +1,4 @@
-//! What functions bind: `x:`, `{ a, b ? 1, ... }:`, and `@` on either side.
+//! What functions bind: `x:`, `{ a, b | T ? 1, ... }:`, and `@` on either side.
 
 use super::{Height, Parser};
 use crate::kind::SyntaxKind::*;
@@ -12,6 +12,7 @@ impl<S: Sink> Parser<'_, S> {
             Ellipsis | Comma => true,
             Ident => match self.nth(2) {
                 Comma | Question => true,
+                Bar => self.at_contract_of_argument(3),
                 BraceClose => matches!(self.nth(3), Colon | At),
                 // No set goes on like that, so a comma is missing.
                 Ident => matches!(self.nth(3), Comma | Question | BraceClose),
@@ -92,13 +93,13 @@ impl<S: Sink> Parser<'_, S> {
         height
     }
 
-    /// `a` or `a ? default`
+    /// `a`, `a | T` or `a ? default`
     fn field(&mut self) -> Height {
         let mark = self.mark();
-        let mut height = 0;
         self.bump();
+        let mut height = self.contract();
         if self.eat(Question) {
-            height = self.expression();
+            height = self.expression().max(height);
         }
         self.node(mark, Field);
         height

@@ -11,7 +11,7 @@ use crate::{Diagnostic, Dialect, Span};
 
 impl<S: Sink> Parser<'_, S> {
     /// Keep a problem, unless one was found at this token already.
-    fn report(&mut self, problem: Diagnostic) {
+    pub(super) fn report(&mut self, problem: Diagnostic) {
         if self.last_problem != Some(self.at) && !self.gave_up {
             self.last_problem = Some(self.at);
             self.problems.push(problem);
@@ -26,7 +26,7 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     /// The current token, to be named in a message.
-    fn found(&self) -> String {
+    pub(super) fn found(&self) -> String {
         let text = self.text_of(self.span());
         match self.kind() {
             End => "the end of the file".into(),

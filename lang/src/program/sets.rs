@@ -112,7 +112,7 @@ impl Builder<'_> {
         let mut from = None;
         for (at, item) in items.iter().enumerate() {
             match *item {
-                Item::Name(..) | Item::Computed(..) => continue,
+                Item::Name(..) | Item::Computed(..) | Item::Contract(_) => continue,
                 Item::Expr(value) => self.define(&mut draft, &items[path_start..at], value),
                 Item::Token(..) => from = None,
                 Item::From(id) => {
@@ -130,10 +130,17 @@ impl Builder<'_> {
         self.complete(draft)
     }
 
-    /// `path = value;`
+    /// `path = value;` and `path | contract = value;`
     fn define(&mut self, draft: &mut Draft, path: &[Item], value: ExprId) {
-        let Some((last, outer)) = path.split_last() else { return };
         let whole = path.iter().filter_map(place).reduce(Span::cover).unwrap_or_default();
+        let (path, value) = match *path {
+            [ref path @ .., Item::Contract(contract)] => {
+                let check = Expr::Check { value, contract, subject: whole };
+                (path, self.push(check, self.ast.span(value)))
+            }
+            _ => (path, value),
+        };
+        let Some((last, outer)) = path.split_last() else { return };
         let mut draft = draft;
         for (depth, element) in outer.iter().enumerate() {
             // As for Nix, all that a path defines stands where the path begins.

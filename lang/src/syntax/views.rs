@@ -86,6 +86,7 @@ pub fn is_expression(kind: SyntaxKind) -> bool {
             | HasAttr
             | Unary
             | Binary
+            | Arrow
     )
 }
 

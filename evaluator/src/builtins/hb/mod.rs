@@ -1,15 +1,18 @@
-//! The `hb` global: typed primitives that make derivations. One file for each.
+//! The `hb` global: typed primitives that make derivations, one file for each, and
+//! contracts.
 //!
 //! Every primitive checks its whole argument when it is called, so that a misspelt key
 //! shows where it stands and not when something is built.
 
 mod build;
+mod contracts;
 mod fetch;
 mod patch;
 mod root;
 mod schema;
 mod unpack;
 
+pub(super) use contracts::TABLE as CONTRACTS;
 pub(super) use fetch::derivation as fetch_derivation;
 
 use super::{Builtin, instantiate};
