@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use hb_evaluator::{Error, Evaluator, Held, Options, Report};
+use hb_evaluator::{Error, Evaluator, Held, Options, Report, Shown};
 use hb_lang::Dialect;
 use hb_model::{Derivation, DerivationId, OutputName};
 use hb_store::{OpenMode, Store};
@@ -118,7 +118,7 @@ pub(crate) fn open_store(settings: &Settings) -> Result<Store, Failure> {
 pub(crate) struct Session {
     evaluator: Evaluator,
     arguments: Vec<(String, Held)>,
-    whole_trace: bool,
+    shown: Shown,
     lock: Option<Lock>,
 }
 
@@ -145,9 +145,10 @@ impl Session {
             impure: purity.impure,
             system: system.clone(),
         };
+        let shown = Shown::Own(view.project.clone());
         let world = HostWorld::new(view, store);
         let evaluator = Evaluator::new(Box::new(world), Options::default());
-        let mut session = Self { evaluator, arguments: Vec::new(), whole_trace: false, lock };
+        let mut session = Self { evaluator, arguments: Vec::new(), shown, lock };
         session.set_arguments(project, folder, arguments, &system)?;
         Ok(session)
     }
@@ -279,13 +280,13 @@ impl Session {
 
     /// Show every step of traces.
     pub(crate) fn show_trace(&mut self) {
-        self.whole_trace = true;
+        self.shown = Shown::All;
     }
 
     /// An error with its place and trace, as a failure.
     pub(crate) fn reported<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
         result.map_err(|error| {
-            let report = Report::new(&error, self.evaluator.sources(), self.whole_trace);
+            let report = Report::new(&error, self.evaluator.sources(), &self.shown);
             Failure::new(Exit::Evaluation, report)
         })
     }

@@ -33,7 +33,7 @@ pub use evaluator::{Evaluator, Held, Options};
 pub use heap::Attrs;
 pub use machine::{Coercion, Machine, Text};
 pub use print::{Printing, float_text};
-pub use report::Report;
+pub use report::{Report, Shown};
 pub use source::{Place, Pos, Source, SourceId, Sources};
 pub use symbol::{Symbol, Symbols};
 pub use value::{Type, Value};

@@ -1,6 +1,9 @@
 //! Errors as miette diagnostics: the one place where facts become words for people.
 
 mod blame;
+mod trace;
+
+pub use trace::Shown;
 
 use std::sync::Arc;
 
@@ -57,12 +60,9 @@ impl Diagnostic for Report {
     }
 }
 
-/// Steps of the trace that are shown unless all are asked for.
-const SHORT_TRACE: usize = 8;
-
 impl Report {
-    /// An error with the texts that it points into. `whole_trace` shows every step.
-    pub fn new(error: &Error, sources: &Sources, whole_trace: bool) -> Self {
+    /// An error with the texts that it points into, and as much of its trace as is asked for.
+    pub fn new(error: &Error, sources: &Sources, shown: &Shown) -> Self {
         let details = error.details();
         if let Fault::Syntax { source_id, problems } = &details.fault {
             return Self::of_problems(*source_id, problems, sources);
@@ -110,7 +110,7 @@ impl Report {
         Self {
             message: details.fault.to_string(),
             code: details.fault.code().to_owned(),
-            help: Self::help_text(details, sources, whole_trace),
+            help: Self::help_text(details, sources, shown),
             severity: miette::Severity::Error,
             source,
             labels,
@@ -119,23 +119,9 @@ impl Report {
     }
 
     /// What to do next, then how evaluation got there.
-    fn help_text(details: &EvalError, sources: &Sources, whole_trace: bool) -> Option<String> {
+    fn help_text(details: &EvalError, sources: &Sources, shown: &Shown) -> Option<String> {
         let mut lines: Vec<String> = details.help.iter().cloned().collect();
-        let limit = if whole_trace { usize::MAX } else { SHORT_TRACE };
-        for frame in details.trace.iter().take(limit) {
-            lines.push(match frame.place {
-                Some(place) => {
-                    let source = sources.get(place.source);
-                    let (line, column) = sources.line_column(place.source, place.span.start);
-                    format!("{} at {}:{line}:{column}", frame.text, source.name)
-                }
-                None => frame.text.clone(),
-            });
-        }
-        let hidden = details.trace.len().saturating_sub(limit);
-        if hidden > 0 {
-            lines.push(format!("… {hidden} more steps (--show-trace shows them)"));
-        }
+        lines.extend(trace::lines(&details.trace, sources, shown));
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 

@@ -8,3 +8,4 @@ mod oracle;
 mod primitives;
 mod reference;
 mod support;
+mod traces;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use hb_evaluator::{
-    ContextElement, Evaluator, FileType, Filter, ImportError, Options, Printing, Report, World,
-    WorldError,
+    ContextElement, Evaluator, FileType, Filter, ImportError, Options, Printing, Report, Shown,
+    World, WorldError,
 };
 use hb_lang::Dialect;
 use hb_model::{ContentDigest, NodeDigest, StoreName, StorePath};
@@ -146,7 +146,7 @@ pub(crate) fn eval_in(
     match result {
         Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
         Err(error) => {
-            let report = Report::new(&error, evaluator.sources(), false);
+            let report = Report::new(&error, evaluator.sources(), &Shown::Own(folder.to_owned()));
             let mut out = String::new();
             miette::NarratableReportHandler::new()
                 .render_report(&mut out, &report)
