@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Fetch(commands::fetch::FetchArgs),
     /// Rebuild under varied conditions and compare byte for byte
     Audit(commands::audit::AuditArgs),
+    /// Evaluate line by line
+    Repl(commands::repl::ReplArgs),
     /// Run a recipe's tests
     Test(commands::test::TestArgs),
     /// Evaluate a recipe or an expression and print the value

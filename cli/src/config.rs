@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 
 use crate::error::CliError;
@@ -139,6 +140,13 @@ impl Settings {
             by_hash: layers.by_hash.unwrap_or_default(),
         })
     }
+}
+
+/// Where the repl keeps its history.
+pub(crate) fn history_file() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    let folder = base.state_dir().unwrap_or_else(|| base.data_dir());
+    Some(folder.join("hb/repl-history"))
 }
 
 fn user_file(base: &impl etcetera::BaseStrategy) -> PathBuf {

@@ -9,6 +9,7 @@ mod exit;
 mod output;
 mod project;
 mod recipe;
+mod repl;
 mod world;
 
 use clap::Parser as _;

@@ -234,6 +234,23 @@ impl Session {
         Evaluated { derivations, places, targets, lock: self.lock }
     }
 
+    /// The same, of an evaluation that goes on.
+    pub(crate) fn evaluated_so_far(&self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
+        Evaluated {
+            derivations: self.evaluator.derivations().clone(),
+            places: self.evaluator.derivation_places(),
+            targets,
+            lock: self.lock.clone(),
+        }
+    }
+
+    /// What recipes are given, as a set.
+    pub(crate) fn arguments_set(&mut self) -> Held {
+        let arguments: Vec<_> =
+            self.arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.evaluator.attrs(&arguments)
+    }
+
     /// The derivation that a value is, or those in the list that it is; those of
     /// `default` where it is a set that is none itself.
     fn targets(mut self, value: Held, name: &RecipeName) -> Result<Evaluated, Failure> {
@@ -285,10 +302,21 @@ impl Session {
 
     /// An error with its place and trace, as a failure.
     pub(crate) fn reported<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
-        result.map_err(|error| {
-            let report = Report::new(&error, self.evaluator.sources(), &self.shown);
-            Failure::new(Exit::Evaluation, report)
-        })
+        result.map_err(|error| self.short_report(&error))
+    }
+
+    /// An error with its place and the trace that is usually shown.
+    pub(crate) fn short_report(&self, error: &Error) -> Failure {
+        self.report(error, &self.shown)
+    }
+
+    /// An error with its place and every step of its trace.
+    pub(crate) fn whole_report(&self, error: &Error) -> Failure {
+        self.report(error, &Shown::All)
+    }
+
+    fn report(&self, error: &Error, shown: &Shown) -> Failure {
+        Failure::new(Exit::Evaluation, Report::new(error, self.evaluator.sources(), shown))
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Held(usize);
 
 /// One evaluation: its texts, values, and derivations.
 pub struct Evaluator {
-    machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 impl Evaluator {
@@ -50,13 +50,17 @@ impl Evaluator {
         Self { machine: Machine::new(world, options) }
     }
 
-    fn hold(&mut self, value: Value) -> Held {
+    pub(crate) fn hold(&mut self, value: Value) -> Held {
         self.machine.held.push(value);
         Held(self.machine.held.len() - 1)
     }
 
-    fn value(&self, held: Held) -> Value {
+    pub(crate) fn value(&self, held: Held) -> Value {
         self.machine.held[held.0]
+    }
+
+    pub(crate) fn replace(&mut self, held: Held, value: Value) {
+        self.machine.held[held.0] = value;
     }
 
     /// Evaluate a file.

@@ -16,6 +16,7 @@ mod documentation;
 mod error;
 mod evaluator;
 mod heap;
+mod interactive;
 mod machine;
 mod print;
 mod program;

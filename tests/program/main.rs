@@ -12,4 +12,5 @@ mod isolation;
 mod pins;
 mod places;
 mod recipe_tests;
+mod repl;
 mod support;

@@ -70,7 +70,7 @@ fn builtin(name: &str) -> Option<Documentation> {
 }
 
 /// The documentation of a builtin, or the name that was meant.
-pub(super) fn of_builtin(name: &str) -> Result<Documentation, CliError> {
+fn of_builtin(name: &str) -> Result<Documentation, CliError> {
     builtin(name).ok_or_else(|| {
         let error = CliError::usage(format!("there is no builtin ‘{name}’"));
         match nearest(name, builtins::all().map(|builtin| builtin.name)) {
@@ -127,7 +127,7 @@ fn of_whole_file(file: &Path) -> Result<Option<Documentation>, CliError> {
 }
 
 /// A section of Markdown; headings in the text become lower ones.
-pub(super) fn section(of: &Documentation) -> String {
+pub(crate) fn section(of: &Documentation) -> String {
     let mut text = format!("## `{}`\n\n", of.name);
     if let Some(signature) = &of.signature {
         text += &format!("`{signature}`\n\n");

@@ -13,6 +13,7 @@ pub(crate) mod graph;
 pub(crate) mod log;
 pub(crate) mod parse;
 pub(crate) mod pin;
+pub(crate) mod repl;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod store;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Build(args) => build::run(global, args),
         Command::Fetch(args) => fetch::run(global, args),
         Command::Audit(args) => audit::run(global, args),
+        Command::Repl(args) => repl::run(global, args),
         Command::Test(args) => test::run(global, args),
         Command::Eval(args) => eval::run(global, args),
         Command::Check(args) => check::run(global, args),

@@ -124,6 +124,11 @@ impl Heap {
         self.due
     }
 
+    /// Whether as much was made since the last collection as is ever collected for.
+    pub(crate) fn is_worth_collecting(&self) -> bool {
+        self.stress || self.since_collection >= MIN_BYTES_BETWEEN_COLLECTIONS
+    }
+
     /// A new object. The caller writes all payload words before anything else.
     #[inline(always)]
     fn allocate(&mut self, kind: Kind, small: usize, extra: usize, payload_words: usize) -> Obj {

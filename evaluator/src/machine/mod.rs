@@ -255,6 +255,14 @@ impl Machine {
         Ok(())
     }
 
+    /// Free what nothing can reach any more, if there may be much of it. No code runs.
+    pub(crate) fn give_memory_back(&mut self) {
+        debug_assert!(self.natives == 0 && self.frames.is_empty(), "nothing is being evaluated");
+        if self.heap.is_worth_collecting() {
+            self.collect();
+        }
+    }
+
     /// Free what nothing can reach any more.
     #[cold]
     #[inline(never)]
