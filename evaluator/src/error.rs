@@ -63,8 +63,8 @@ pub struct CycleStep {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum Fault {
-    #[error("expected {expected}, but found {}", found.described())]
-    Type { expected: &'static str, found: Type },
+    #[error("expected {expected}, but found {}{}", found.described(), after_colon(literal))]
+    Type { expected: &'static str, found: Type, literal: Option<String> },
     #[error("cannot {operation} {} and {}", left.described(), right.described())]
     Operands { operation: &'static str, left: Type, right: Type },
     #[error("attempt to call something which is not a function but {}", found.described())]
@@ -139,6 +139,11 @@ pub enum ContractProblem {
     Missing { name: String },
     #[error("may have no attribute ‘{name}’")]
     Unexpected { name: String },
+}
+
+/// A value, if it can be shown, as the end of a message.
+fn after_colon(literal: &Option<String>) -> String {
+    literal.as_ref().map(|literal| format!(": {literal}")).unwrap_or_default()
 }
 
 impl Fault {

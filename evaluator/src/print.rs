@@ -140,6 +140,25 @@ pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// The longest string, in bytes, that a message shows.
+const MAX_LITERAL: usize = 60;
+
+/// A number, truth value, path or short string; nothing of what takes more to show.
+pub(crate) fn literal(value: Value) -> Option<String> {
+    if let Some(text) = value.as_bytes() {
+        let mut quoted = Vec::new();
+        quote(text, &mut quoted);
+        return (text.len() <= MAX_LITERAL).then(|| String::from_utf8_lossy(&quoted).into_owned());
+    }
+    if let Some(path) = value.as_path() {
+        return Some(String::from_utf8_lossy(path).into_owned());
+    }
+    let int = || value.as_int().map(|int| int.to_string());
+    let float = || value.as_float().map(float_text);
+    let truth = || value.as_bool().map(|truth| truth.to_string());
+    int().or_else(float).or_else(truth)
+}
+
 /// An attribute's name, in quotes if it is not an identifier.
 pub(crate) fn attribute_name(name: &[u8], out: &mut Vec<u8>) {
     const KEYWORDS: [&[u8]; 9] =

@@ -9,6 +9,7 @@ mod full_disk;
 mod hello;
 mod interrupt;
 mod isolation;
+mod messages;
 mod pins;
 mod places;
 mod recipe_tests;

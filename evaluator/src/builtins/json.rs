@@ -9,10 +9,10 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{Builtin, forced, lazy};
 use crate::error::{Error, Eval, Fault};
-use crate::machine::{Coercion, Machine, Text};
+use crate::machine::{Coercion, Machine, Text, type_fault};
 use crate::source::Pos;
 use crate::symbol::well_known;
-use crate::value::{Type, Value};
+use crate::value::Value;
 
 pub(super) const TABLE: &[Builtin] = &[
     Builtin {
@@ -82,8 +82,7 @@ pub(crate) fn write(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Te
         }
         to.bytes.push(b'}');
     } else {
-        let found = value.type_of().unwrap_or(Type::Lambda);
-        return Err(Fault::Type { expected: "a value that JSON has", found }.into());
+        return Err(type_fault("a value that JSON has", value));
     }
     Ok(())
 }

@@ -22,7 +22,8 @@ macro_rules! expectation {
 /// The fault of a value that has another type than expected.
 #[cold]
 pub(crate) fn type_fault(expected: &'static str, found: Value) -> Error {
-    Fault::Type { expected, found: found.type_of().unwrap_or(Type::Lambda) }.into()
+    let literal = crate::print::literal(found);
+    Fault::Type { expected, found: found.type_of().unwrap_or(Type::Lambda), literal }.into()
 }
 
 impl Machine {

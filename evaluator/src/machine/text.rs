@@ -231,13 +231,12 @@ impl Machine {
         let mut text = Text::default();
         self.coerce(value, Coercion::PLAIN, &mut text)?;
         if !text.bytes.starts_with(b"/") {
-            let found = value.type_of().unwrap_or(Type::String);
             return Err(match value.as_bytes() {
                 Some(bytes) => {
                     let text = String::from_utf8_lossy(bytes).into_owned();
                     Fault::RelativePath { text }.into()
                 }
-                None => Fault::Type { expected: "a path", found }.into(),
+                None => type_fault("a path", value),
             });
         }
         Ok((canonical(&text.bytes), text.context))

@@ -26,6 +26,7 @@ pub(super) fn definitions(fault: &Fault, place: Place, sources: &Sources) -> Vec
             | Fault::Operands { .. }
             | Fault::NotAFunction { .. }
             | Fault::NoString { .. }
+            | Fault::Assertion
     );
     if !about_a_value {
         return Vec::new();

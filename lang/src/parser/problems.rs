@@ -171,17 +171,46 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     pub(super) fn unclosed_string(&mut self, opening: Span) {
-        let quotes = &self.text_of(opening)[..if self.at_quote(opening) { 1 } else { 2 }];
-        let place = Span { start: opening.start, end: opening.start + quotes.len() as u32 };
-        let problem =
+        let place = self.quotes_at(opening.start);
+        let quotes = self.text_of(place).to_owned();
+        let mut problem =
             Diagnostic::error("parse.unclosed-string", "this string is never closed", place)
                 .here("opened here")
                 .help(format!("close it with `{quotes}`; an earlier string may also lack its end"));
+        if let Some(suspect) = self.swallowing_string() {
+            let start = Span { start: suspect.start, end: suspect.start + 1 };
+            let line = self.text_of(suspect).lines().next().unwrap_or_default().trim_end();
+            let end = suspect.start + line.len() as u32;
+            problem = Diagnostic::error(
+                "parse.unclosed-string",
+                "this string goes on over the end of its line",
+                start,
+            )
+            .here("opened here")
+            .label(Span { start: end, end }, "perhaps `\"` is missing on this line")
+            .label(place, "so that this one is never closed");
+        }
         self.report(problem);
     }
 
-    fn at_quote(&self, opening: Span) -> bool {
-        self.text_of(opening).starts_with('"')
+    /// The quotes of a string that begins here.
+    fn quotes_at(&self, start: u32) -> Span {
+        let is_plain = self.text_of(Span { start, end: start + 1 }) == "\"";
+        Span { start, end: start + if is_plain { 1 } else { 2 } }
+    }
+
+    /// The first string before this that ends on a later line, with a word right behind
+    /// its end: that word was meant to be inside of another string.
+    fn swallowing_string(&self) -> Option<Span> {
+        let tokens = self.tokens.get(..self.at)?;
+        tokens.windows(4).find_map(|tokens| {
+            let [open, text, close, next] = tokens else { return None };
+            let span = Span { start: open.start, end: close.end };
+            let is_whole = (open.kind, text.kind, close.kind) == (StringOpen, Text, StringClose);
+            let touches = next.start == close.end
+                && matches!(next.kind, Ident | Int | Float | PathStart | Uri);
+            (is_whole && touches && self.text_of(span).contains('\n')).then_some(span)
+        })
     }
 
     pub(super) fn empty_interpolation(&mut self, opening: Span) {
