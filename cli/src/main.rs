@@ -10,6 +10,7 @@ mod output;
 mod project;
 mod recipe;
 mod repl;
+mod search_path;
 mod world;
 
 use clap::Parser as _;

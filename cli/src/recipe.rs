@@ -18,6 +18,7 @@ use crate::{
     error::{CliError, Failure},
     exit::Exit,
     project::{self, Lock, Project},
+    search_path::SearchPath,
     world::{HostWorld, StoreSource, View},
 };
 
@@ -43,11 +44,25 @@ impl FromStr for RecipeName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (file, attribute) = text.split_once('#').unwrap_or((text, ""));
-        Ok(Self {
-            file: file.into(),
-            attribute: attribute.split('.').filter(|p| !p.is_empty()).map(str::to_owned).collect(),
-        })
+        Ok(Self { file: file.into(), attribute: attribute_path(attribute) })
     }
+}
+
+/// The names of an attribute path such as `a."b.c".0`.
+pub(crate) fn attribute_path(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut quoted = false;
+    for character in text.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '.' if !quoted => names.push(std::mem::take(&mut name)),
+            _ => name.push(character),
+        }
+    }
+    names.push(name);
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 /// A recipe ready to be evaluated: where it is, whose it is, and under which settings.
@@ -114,6 +129,17 @@ pub(crate) fn open_store(settings: &Settings) -> Result<Store, Failure> {
     Ok(Store::open(&settings.store, OpenMode::Write)?)
 }
 
+/// How to evaluate, where it is not the usual way.
+#[derive(Default)]
+pub(crate) struct Evaluation {
+    /// What the evaluator is told.
+    pub(crate) options: Options,
+    /// Where `<…>` looks.
+    pub(crate) search_path: SearchPath,
+    /// Show every step of traces.
+    pub(crate) whole_trace: bool,
+}
+
 /// An evaluation in progress.
 pub(crate) struct Session {
     evaluator: Evaluator,
@@ -132,6 +158,19 @@ impl Session {
         purity: PurityArgs,
         store: StoreSource,
     ) -> Result<Self, Failure> {
+        let how = Evaluation::default();
+        Self::with(project, folder, arguments, purity, store, how)
+    }
+
+    /// The same, not in the usual way.
+    pub(crate) fn with(
+        project: Option<&Project>,
+        folder: &Path,
+        arguments: &ArgumentArgs,
+        purity: PurityArgs,
+        store: StoreSource,
+        how: Evaluation,
+    ) -> Result<Self, Failure> {
         // First: what a stale lock file makes of the tools is beside the point.
         let lock = match (purity.locked, project) {
             (false, _) => None,
@@ -139,15 +178,21 @@ impl Session {
             (true, None) => return Err(CliError::NoProject { start: folder.to_owned() }.into()),
         };
         let system = arguments.system.clone().unwrap_or_else(hb_build::this_system);
+        let recipes = project.map(Project::recipes_folder).transpose()?.flatten();
+        // Who names a folder lets it be read, wherever links in it lead.
+        let named = how.search_path.iter().map(|(_, place)| place);
+        let named = named.flat_map(|place| [Some(place.clone()), place.canonicalize().ok()]);
         let view = View {
             project: project.map_or_else(|| folder.to_owned(), |project| project.folder.clone()),
-            also: project.map(Project::recipes_folder).transpose()?.flatten().into_iter().collect(),
+            also: recipes.into_iter().chain(named.flatten()).collect(),
             impure: purity.impure,
             system: system.clone(),
+            search_path: how.search_path,
         };
         let shown = Shown::Own(view.project.clone());
         let world = HostWorld::new(view, store);
-        let evaluator = Evaluator::new(Box::new(world), Options::default());
+        let evaluator = Evaluator::new(Box::new(world), how.options);
+        let shown = if how.whole_trace { Shown::All } else { shown };
         let mut session = Self { evaluator, arguments: Vec::new(), shown, lock };
         session.set_arguments(project, folder, arguments, &system)?;
         Ok(session)
@@ -187,30 +232,42 @@ impl Session {
 
     /// Evaluate a recipe's file, give it its arguments, and select its attribute.
     pub(crate) fn eval_recipe(&mut self, name: &RecipeName) -> Result<Held, Failure> {
-        let value = self.evaluator.eval_file(&name.file);
-        let value = self.reported(value)?;
-        self.apply_and_select(value, &name.attribute)
+        let value = self.eval_file(&name.file)?;
+        match name.attribute.is_empty() {
+            true => self.apply(value),
+            false => self.select(value, &name.attribute),
+        }
     }
 
-    /// Evaluate a text in hb's dialect.
-    pub(crate) fn eval_text(&mut self, text: &str, folder: &Path) -> Result<Held, Failure> {
-        let value = self.evaluator.eval_text(text, folder, Dialect::Hb);
+    /// Evaluate a file.
+    pub(crate) fn eval_file(&mut self, file: &Path) -> Result<Held, Failure> {
+        let value = self.evaluator.eval_file(file);
         self.reported(value)
     }
 
-    /// Call a function of named arguments with those that it names, then select.
-    pub(crate) fn apply_and_select(
-        &mut self,
-        value: Held,
-        attribute: &[String],
-    ) -> Result<Held, Failure> {
+    /// Evaluate a text that is no file.
+    pub(crate) fn eval_text(&mut self, text: &str, folder: &Path) -> Result<Held, Failure> {
+        let value = self.evaluator.eval_text(text, folder, Dialect::Loose);
+        self.reported(value)
+    }
+
+    /// The value at an attribute path. A function of named arguments on the way is called
+    /// with those that it names.
+    pub(crate) fn select(&mut self, mut value: Held, path: &[String]) -> Result<Held, Failure> {
+        for name in path {
+            value = self.apply(value)?;
+            let selected = self.evaluator.select(value, &[name]);
+            value = self.reported(selected)?;
+        }
+        Ok(value)
+    }
+
+    /// Call a function of named arguments with those that it names.
+    pub(crate) fn apply(&mut self, value: Held) -> Result<Held, Failure> {
         let arguments: Vec<_> =
             self.arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let value = self.evaluator.call_with(value, &arguments);
-        let value = self.reported(value)?;
-        let path: Vec<_> = attribute.iter().map(String::as_str).collect();
-        let selected = self.evaluator.select(value, &path);
-        self.reported(selected)
+        let result = self.evaluator.call_with(value, &arguments);
+        self.reported(result)
     }
 
     /// The derivations of every tool of the project.
@@ -295,11 +352,6 @@ impl Session {
         &mut self.evaluator
     }
 
-    /// Show every step of traces.
-    pub(crate) fn show_trace(&mut self) {
-        self.shown = Shown::All;
-    }
-
     /// An error with its place and trace, as a failure.
     pub(crate) fn reported<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
         result.map_err(|error| self.short_report(&error))
@@ -345,5 +397,6 @@ mod tests {
         assert_eq!(parse("a.hb").attribute, Vec::<String>::new());
         assert_eq!(parse("a.hb#b.c").attribute, ["b", "c"]);
         assert_eq!(parse("a.hb#b.c").file, Path::new("a.hb"));
+        assert_eq!(parse("a.hb#b.\"c.d\".0").attribute, ["b", "c.d", "0"]);
     }
 }

@@ -117,6 +117,8 @@ pub enum Fault {
     BrokenContract { subject: String, problem: ContractProblem, argument: Option<String> },
     #[error("expected a contract, but found {}", found.described())]
     NotAContract { found: Type },
+    #[error("‘{path}’ has another hash than it should: {found}, not {wanted}")]
+    SourceHash { path: String, wanted: String, found: String },
     #[error("‘{primitive}’ takes no ‘{name}’")]
     UnknownKey { primitive: &'static str, name: String },
     #[error("‘{primitive}’ needs ‘{name}’")]
@@ -181,6 +183,7 @@ impl Fault {
             Self::Argument { .. } => "eval.argument",
             Self::BrokenContract { .. } => "eval.contract",
             Self::NotAContract { .. } => "eval.not-a-contract",
+            Self::SourceHash { .. } => "eval.source-hash",
             Self::UnknownKey { .. } => "eval.unknown-key",
             Self::MissingKey { .. } => "eval.missing-key",
             Self::KeyType { .. } => "eval.key-type",

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Dialect, Severity};
+use hb_model::nix::StoreDir;
 use hb_model::{Derivation, DerivationId};
 
+use crate::builtins::XmlStyle;
 use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
 use crate::error::{Eval, Fault};
@@ -24,6 +26,8 @@ pub struct Options {
     pub max_call_depth: usize,
     /// Collect memory at every safepoint: slow, and finds values that nothing holds.
     pub collect_always: bool,
+    /// Make Nix's own derivations and paths, of a store in this folder, instead of hb's.
+    pub nix_paths: Option<StoreDir>,
 }
 
 /// Nix's own limit: a recipe that works here works there.
@@ -31,7 +35,7 @@ const MAX_CALL_DEPTH: usize = 10_000;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_call_depth: MAX_CALL_DEPTH, collect_always: false }
+        Self { max_call_depth: MAX_CALL_DEPTH, collect_always: false, nix_paths: None }
     }
 }
 
@@ -243,6 +247,14 @@ impl Evaluator {
     pub fn differences(&mut self, expected: Held, found: Held) -> Eval<Vec<Difference>> {
         let (expected, found) = (self.value(expected), self.value(found));
         Comparison::of(&mut self.machine, expected, found)
+    }
+
+    /// The value as XML, with the places of attributes and functions; what is not
+    /// evaluated shows as `unevaluated` unless printing is strict.
+    pub fn xml(&mut self, held: Held, how: Printing) -> Eval<Vec<u8>> {
+        let style = XmlStyle { strict: how == Printing::Strict, places: true };
+        let value = self.value(held);
+        Ok(crate::builtins::write_xml(&mut self.machine, value, style)?.bytes)
     }
 
     /// The derivation that a value is, if it is one.

@@ -8,6 +8,7 @@
 //! its own, `heap` holds the values, `builtins` is the table of builtins, `error` and
 //! `report` say what went wrong.
 
+mod archive;
 pub mod builtins;
 mod context;
 mod contract;
@@ -18,6 +19,7 @@ mod evaluator;
 mod heap;
 mod interactive;
 mod machine;
+mod nix_world;
 mod print;
 mod program;
 mod report;

@@ -117,6 +117,12 @@ pub trait World {
     /// What a path is, without following it; `None` if there is nothing.
     fn file_type(&mut self, path: &Path) -> Result<Option<FileType>, WorldError>;
 
+    /// Whether a file may be run by who owns it.
+    fn is_executable(&mut self, path: &Path) -> Result<bool, WorldError>;
+
+    /// What a symbolic link says.
+    fn read_link(&mut self, path: &Path) -> Result<PathBuf, WorldError>;
+
     /// The path with every symbolic link in it followed.
     fn resolve(&mut self, path: &Path) -> Result<PathBuf, WorldError>;
 
@@ -127,6 +133,12 @@ pub trait World {
         name: &StoreName,
         filter: Option<Filter<'_>>,
     ) -> Result<StorePath, ImportError>;
+
+    /// Put a file into the store by the hash of its bytes alone. The same, where one rule
+    /// is for all objects.
+    fn add_flat(&mut self, path: &Path, name: &StoreName) -> Result<StorePath, ImportError> {
+        self.add_path(path, name, None)
+    }
 
     /// Put a text into the store (`toFile`).
     fn add_text(

@@ -28,13 +28,15 @@ pub use program::{MAX_TEXT_LENGTH, parse_program};
 pub use span::Span;
 pub use syntax::{Parse, parse_tree};
 
-/// Which language a file is in, by its extension.
+/// Which language a text is in; that of a file is known by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// `.nix`: whatever the newest stable Nix accepts.
     Nix,
     /// `.hb`: the same core with hb's additions, legacy forms refused.
     Hb,
+    /// A text that is no file, such as an argument of a command: whatever either accepts.
+    Loose,
 }
 
 /// A parsed program: always something, with what was wrong beside it.

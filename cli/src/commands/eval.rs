@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hb_evaluator::Printing;
+use hb_evaluator::{Held, Options, Printing};
+use hb_lang::Dialect;
+use hb_model::nix::StoreDir;
 
 use crate::{
     args::{ArgumentArgs, Global, PurityArgs},
@@ -11,7 +13,8 @@ use crate::{
     exit::Exit,
     output,
     project::Project,
-    recipe::{Recipe, Session, settings_here},
+    recipe::{Evaluation, Recipe, Session, attribute_path, dialect_of, settings_here},
+    search_path,
 };
 
 /// What `hb eval` takes.
@@ -30,8 +33,20 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     strict: bool,
     /// Print a string as it is
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "xml"])]
     raw: bool,
+    /// Print the value as XML, with the places of its parts
+    #[arg(long, conflicts_with = "json")]
+    xml: bool,
+    /// Where `<…>` looks, before NIX_PATH, which is heeded with --impure
+    #[arg(short = 'I', long, value_name = "[PREFIX=]PATH")]
+    include: Vec<String>,
+    /// Make the derivations and store paths that Nix would make, instead of hb's
+    #[arg(long)]
+    nix_paths: bool,
+    /// How many calls may wait for each other
+    #[arg(long, value_name = "N")]
+    max_call_depth: Option<usize>,
     /// Show every step of how evaluation came to an error
     #[arg(long)]
     show_trace: bool,
@@ -43,48 +58,58 @@ pub(crate) struct EvalArgs {
 
 /// Evaluate and print.
 pub(crate) fn run(global: &Global, args: EvalArgs) -> Result<Exit, Failure> {
-    let attribute: Vec<_> =
-        args.attribute.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     let text = match (&args.expr, args.recipe.as_deref()) {
         (Some(expression), _) => Some(expression.clone()),
         (None, Some("-")) => Some(super::read_stdin()?),
         _ => None,
     };
-    let (mut session, value) = match (text, &args.recipe) {
-        (Some(text), _) => {
-            let folder = super::current_folder()?;
-            let project = Project::find(&folder)?;
-            let store = settings_here(global)?.store;
-            let mut session = begin(project.as_ref(), &folder, &args, store)?;
-            let value = session.eval_text(&text, &folder)?;
-            let value = session.apply_and_select(value, &attribute)?;
-            (session, value)
-        }
-        (None, Some(name)) => {
-            let recipe = Recipe::find(name, global.layer())?;
-            let folder = recipe.name.folder();
-            let mut session =
-                begin(recipe.project.as_ref(), &folder, &args, recipe.settings.store.clone())?;
-            let value = session.eval_recipe(&recipe.name)?;
-            let value = session.apply_and_select(value, &attribute)?;
-            (session, value)
-        }
+    let (mut session, mut value) = match (text, &args.recipe) {
+        (Some(text), _) => eval_text(global, &args, &text)?,
+        (None, Some(name)) => eval_recipe(global, &args, name)?,
         (None, None) => return Err(CliError::usage("a file or an expression is needed").into()),
     };
-    let printed = if args.raw {
-        session.evaluator().raw(value)
+    value = session.select(value, &attribute_path(&args.attribute))?;
+    // Nix leaves a function alone that is given nothing.
+    if !args.arguments.arg.is_empty() || !args.arguments.argstr.is_empty() {
+        value = session.apply(value)?;
+    }
+    let how = if args.strict { Printing::Strict } else { Printing::AsIs };
+    let evaluator = session.evaluator();
+    let (printed, end) = if args.raw {
+        (evaluator.raw(value), "")
+    } else if args.xml {
+        (evaluator.xml(value, how), "")
     } else if global.json {
-        session.evaluator().json(value)
+        (evaluator.json(value), "\n")
     } else {
-        let how = if args.strict { Printing::Strict } else { Printing::AsIs };
-        session.evaluator().print(value, how)
+        (evaluator.print(value, how), "\n")
     };
     let mut printed = session.reported(printed)?;
-    if !args.raw {
-        printed.push(b'\n');
-    }
+    printed.extend_from_slice(end.as_bytes());
     output::result_bytes(&printed);
     Ok(Exit::Success)
+}
+
+fn eval_text(global: &Global, args: &EvalArgs, text: &str) -> Result<(Session, Held), Failure> {
+    let folder = super::current_folder()?;
+    let project = Project::find(&folder)?;
+    let store = settings_here(global)?.store;
+    let mut session = begin(project.as_ref(), &folder, args, store)?;
+    let value = session.eval_text(text, &folder)?;
+    Ok((session, value))
+}
+
+fn eval_recipe(global: &Global, args: &EvalArgs, name: &str) -> Result<(Session, Held), Failure> {
+    let recipe = Recipe::find(name, global.layer())?;
+    let folder = recipe.name.folder();
+    let store = recipe.settings.store.clone();
+    let mut session = begin(recipe.project.as_ref(), &folder, args, store)?;
+    let mut value = session.eval_file(&recipe.name.file)?;
+    if dialect_of(&recipe.name.file) == Dialect::Hb {
+        value = session.apply(value)?;
+    }
+    let value = session.select(value, &recipe.name.attribute)?;
+    Ok((session, value))
 }
 
 fn begin(
@@ -93,9 +118,20 @@ fn begin(
     args: &EvalArgs,
     store: PathBuf,
 ) -> Result<Session, Failure> {
-    let mut session = Session::new(project, folder, &args.arguments, args.purity, store.into())?;
-    if args.show_trace {
-        session.show_trace();
+    let here = super::current_folder()?;
+    let mut search_path = search_path::given(&args.include, &here)?;
+    let variable = |name| std::env::var(name).ok().filter(|_| args.purity.impure);
+    if let Some(more) = variable("NIX_PATH") {
+        search_path.extend(search_path::from_environment(&more, &here));
     }
-    Ok(session)
+    let mut options = Options::default();
+    if args.nix_paths {
+        let store = variable("NIX_STORE_DIR");
+        options.nix_paths = Some(store.map_or_else(StoreDir::default, |dir| StoreDir::new(&dir)));
+    }
+    if let Some(depth) = args.max_call_depth {
+        options.max_call_depth = depth;
+    }
+    let how = Evaluation { options, search_path, whole_trace: args.show_trace };
+    Session::with(project, folder, &args.arguments, args.purity, store.into(), how)
 }

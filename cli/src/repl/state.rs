@@ -86,7 +86,7 @@ impl State {
     fn load_again(&mut self, file: &Path) -> Result<usize, Failure> {
         let value = self.evaluator().eval_file(file);
         let value = self.kept(value)?;
-        let value = self.session.apply_and_select(value, &[])?;
+        let value = self.session.apply(value)?;
         let names = self.evaluator().attr_names(value);
         let Some(names) = self.kept(names)? else {
             return Err(CliError::usage(format!("the value of {} is no set", file.display()))

@@ -9,7 +9,7 @@ mod ignored;
 use std::{
     collections::{BTreeSet, HashMap},
     fs, io,
-    os::unix::ffi::OsStringExt as _,
+    os::unix::{ffi::OsStringExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use hb_model::{STORE_DIR, StoreName, StorePath};
 use hb_store::{EntryKind, OpenMode, Store, StoreError};
 
 use self::ignored::Ignored;
-use crate::output;
+use crate::{output, search_path::SearchPath};
 
 /// What an evaluation may see.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct View {
     pub(crate) impure: bool,
     /// The platform that `builtins.currentSystem` and `hb.system` name.
     pub(crate) system: String,
+    /// Where `<…>` looks.
+    pub(crate) search_path: SearchPath,
 }
 
 /// The store that sources go to; opened when there is a first one, since most
@@ -222,6 +224,16 @@ impl World for HostWorld {
         }
     }
 
+    fn is_executable(&mut self, path: &Path) -> Result<bool, WorldError> {
+        let real = self.locate_followed(path)?;
+        let metadata = fs::metadata(real).map_err(|error| system("look at", path, &error))?;
+        Ok(metadata.permissions().mode() & 0o100 != 0)
+    }
+
+    fn read_link(&mut self, path: &Path) -> Result<PathBuf, WorldError> {
+        fs::read_link(self.locate(path)?).map_err(|error| system("read", path, &error))
+    }
+
     fn resolve(&mut self, path: &Path) -> Result<PathBuf, WorldError> {
         if path.starts_with(STORE_DIR) {
             return self.locate(path).map(|_| path.to_owned());
@@ -288,6 +300,10 @@ impl World for HostWorld {
 
     fn current_system(&mut self) -> Result<String, WorldError> {
         Ok(self.view.system.clone())
+    }
+
+    fn search_path(&mut self) -> SearchPath {
+        self.view.search_path.clone()
     }
 
     fn trace(&mut self, line: &str) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hb_model::{DerivationId, OutputName, StorePath};
 
-use super::{Builtin, forced, instantiate};
+use super::{Builtin, forced, instantiate, nix};
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
 use crate::machine::{Coercion, Machine, Text};
@@ -176,6 +176,10 @@ fn append_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     Ok(m.string_with_context(text.as_bytes().unwrap_or_default(), context))
 }
 
-fn derivation_at(m: &Machine, path: &StorePath) -> Option<DerivationId> {
+fn derivation_at(m: &mut Machine, path: &StorePath) -> Option<DerivationId> {
+    if m.nix.is_some() {
+        let is_derivation = path.name().as_str().ends_with(nix::DERIVATION_SUFFIX);
+        return is_derivation.then(|| nix::id_of(m, path));
+    }
     m.derivation_paths.iter().find(|(_, known)| *known == path).map(|(id, _)| *id)
 }

@@ -67,6 +67,9 @@ struct Step {
 /// `derivationStrict`.
 pub(super) fn strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let attrs = m.expect_attrs(args[0])?;
+    if m.nix.is_some() {
+        return super::nix::derivation::strict(m, attrs);
+    }
     let ignore_nulls = match attrs.get(m.intern(b"__ignoreNulls")) {
         Some(value) => m.expect_bool(value)?,
         None => false,

@@ -2,9 +2,10 @@
 //!
 //! Whether the environment, the time and the platform are given is the world's decision.
 
+use hb_model::nix::Method;
 use hb_model::{DeclaredHash, FixedMethod, FixedOutput, Outputs, StoreName};
 
-use super::{Builtin, Param, forced, hb, instantiate, lazy};
+use super::{Builtin, Param, forced, hb, instantiate, lazy, nix};
 use crate::error::{Error, Eval, Fault};
 use crate::machine::Machine;
 use crate::value::Value;
@@ -64,7 +65,10 @@ pub(super) const TABLE: &[Builtin] = &[
         doc: "A file from elsewhere, known by its hash, which must be given: as `hb.fetch`.",
         run: fetch_url,
     },
-    refused("fetchTarball", "Not available: use `hb.fetch` and `hb.unpack`.", |_, _| {
+    refused("fetchTarball", "Not available: use `hb.fetch` and `hb.unpack`.", |m, args| {
+        if m.nix.is_some() {
+            return nix::fetch::fetch(m, "fetchTarball", args[0], Method::Archive);
+        }
         let reason = "its hash is that of Nix's archive format; use hb.fetch and hb.unpack";
         Err(Fault::Refused { builtin: "fetchTarball", reason }.into())
     }),
@@ -98,6 +102,9 @@ const fn refused(name: &'static str, doc: &'static str, run: super::Native) -> B
 }
 
 fn fetch_url(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    if m.nix.is_some() {
+        return nix::fetch::fetch(m, "fetchurl", args[0], Method::Flat);
+    }
     let no_hash = || Error::from(Fault::Refused { builtin: "fetchurl", reason: NO_HASH });
     let bad = |reason: String| Error::from(Fault::Argument { builtin: "fetchurl", reason });
     let Some(attrs) = args[0].as_attrs() else { return Err(no_hash()) };

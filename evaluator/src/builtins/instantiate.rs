@@ -78,6 +78,10 @@ pub(super) struct Recorded {
 
 /// Record a derivation.
 pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> {
+    if m.nix.is_some() {
+        let reason = "it makes hb's own derivations, and evaluation is with Nix's paths";
+        return Err(Fault::Refused { builtin: "hb", reason }.into());
+    }
     let names: Vec<OutputName> = derivation.output_names().collect();
     for output in &names {
         output.object_name(&derivation.name).map_err(bad_name)?;

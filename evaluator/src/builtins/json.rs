@@ -94,7 +94,8 @@ fn coerced(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Text) -> Ev
     string(&text.bytes, &mut to.bytes)
 }
 
-fn string(bytes: &[u8], to: &mut Vec<u8>) -> Eval<()> {
+/// Append a text as a JSON string.
+pub(super) fn string(bytes: &[u8], to: &mut Vec<u8>) -> Eval<()> {
     let text = std::str::from_utf8(bytes).map_err(|_| Error::from(Fault::NotUtf8))?;
     to.push(b'"');
     for byte in text.bytes() {
@@ -148,7 +149,8 @@ fn number(float: f64) -> String {
     }
 }
 
-fn from_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+/// `fromJSON`.
+pub(super) fn from_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let text = m.expect_string(args[0])?;
     let mut deserializer =
         serde_json::Deserializer::from_slice(text.as_bytes().unwrap_or_default());

@@ -63,14 +63,18 @@ mod instantiate;
 mod json;
 pub(crate) use json::write as write_json;
 mod lists;
+mod nix;
 mod numbers;
+pub(crate) use nix::{NixScheme, add_source};
 pub(crate) mod regex;
+mod sources;
 mod store;
 mod strings;
 mod toml;
 mod types;
 mod versions;
 mod xml;
+pub(crate) use xml::{Style as XmlStyle, write as write_xml};
 
 pub(crate) use hb::PREFIX as HB_PREFIX;
 
@@ -135,6 +139,7 @@ const TABLES: &[&[Builtin]] = &[
     xml::TABLE,
     hashes::TABLE,
     store::TABLE,
+    sources::TABLE,
     impure::TABLE,
     hb::TABLE,
     hb::CONTRACTS,

@@ -7,6 +7,7 @@ use crate::error::Eval;
 use crate::heap::Attrs;
 use crate::machine::{Machine, Text};
 use crate::print::float_text;
+use crate::source::Pos;
 use crate::symbol::well_known;
 use crate::value::{Type, Value};
 
@@ -18,15 +19,32 @@ pub(super) const TABLE: &[Builtin] = &[Builtin {
 }];
 
 fn to_xml(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let mut writer = Writer { text: Text::default(), depth: 0, derivations: HashSet::default() };
+    let text = write(m, args[0], Style { strict: true, places: false })?;
+    Ok(m.finish_text(text))
+}
+
+/// How to write XML.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
+    /// Evaluate everything; or else what is not evaluated shows as `unevaluated`.
+    pub(crate) strict: bool,
+    /// Say where attributes and functions stand.
+    pub(crate) places: bool,
+}
+
+/// A value, which is reachable from a root, as XML.
+pub(crate) fn write(m: &mut Machine, value: Value, style: Style) -> Eval<Text> {
+    let (text, derivations) = (Text::default(), HashSet::default());
+    let mut writer = Writer { text, depth: 0, derivations, style };
     writer.text.bytes.extend_from_slice(b"<?xml version='1.0' encoding='utf-8'?>\n");
-    writer.within(m, "expr", &[], |writer, m| writer.value(m, args[0]))?;
-    Ok(m.finish_text(writer.text))
+    writer.within(m, "expr", &[], |writer, m| writer.value(m, value))?;
+    Ok(writer.text)
 }
 
 struct Writer {
     text: Text,
     depth: usize,
+    style: Style,
     /// The derivations whose attributes were shown already.
     derivations: HashSet<Vec<u8>>,
 }
@@ -79,8 +97,32 @@ impl Writer {
         result
     }
 
+    /// The value, if it is evaluated or should be.
+    fn seen(&self, m: &mut Machine, value: Value) -> Eval<Option<Value>> {
+        match self.style.strict {
+            true => m.force(value).map(Some),
+            false => Ok(value.evaluated()),
+        }
+    }
+
+    /// Where something stands, as the attributes `column`, `line` and `path`.
+    fn place(&self, m: &Machine, pos: Pos) -> [Option<(&'static str, Vec<u8>)>; 3] {
+        let located = m.sources.locate(pos).filter(|_| self.style.places);
+        let Some((id, offset)) = located else { return [None, None, None] };
+        let (line, column) = m.sources.line_column(id, offset);
+        let source = m.sources.get(id);
+        [
+            Some(("column", column.to_string().into())),
+            Some(("line", line.to_string().into())),
+            source.is_file.then(|| ("path", source.name.clone().into())),
+        ]
+    }
+
     fn value(&mut self, m: &mut Machine, value: Value) -> Eval<()> {
-        let value = m.force(value)?;
+        let Some(value) = self.seen(m, value)? else {
+            self.empty("unevaluated", &[]);
+            return Ok(());
+        };
         match value.type_of() {
             Some(Type::Int) => {
                 let int = value.as_int().unwrap_or_default().to_string();
@@ -123,7 +165,10 @@ impl Writer {
     fn attrs(&mut self, m: &mut Machine, attrs: Attrs) -> Eval<()> {
         for (name, pos, item) in m.sorted_attrs(attrs) {
             let text = m.symbols.bytes(name).to_vec();
-            self.within(m, "attr", &[("name", &text)], |writer, m| {
+            let [column, line, path] = self.place(m, pos);
+            let shown: Vec<(&str, Vec<u8>)> =
+                column.into_iter().chain(line).chain([("name", text)]).chain(path).collect();
+            self.within(m, "attr", &borrowed(&shown), |writer, m| {
                 writer.value(m, item).map_err(|error| m.in_attribute(error, name, pos))
             })?;
         }
@@ -135,18 +180,17 @@ impl Writer {
         for (name, symbol) in [("drvPath", well_known::DRV_PATH), ("outPath", well_known::OUT_PATH)]
         {
             if let Some(path) = attrs.get(symbol)
-                && let Some(path) = m.force(path)?.as_bytes()
+                && let Some(path) = self.seen(m, path)?
+                && let Some(path) = path.as_bytes()
             {
                 paths.push((name, path.to_vec()));
             }
         }
-        let shown: Vec<(&str, &[u8])> =
-            paths.iter().map(|(name, path)| (*name, path.as_slice())).collect();
         let is_new = match paths.first() {
             Some(("drvPath", path)) => self.derivations.insert(path.clone()),
             _ => false,
         };
-        self.within(m, "derivation", &shown, |writer, m| match is_new {
+        self.within(m, "derivation", &borrowed(&paths), |writer, m| match is_new {
             true => writer.attrs(m, attrs),
             false => {
                 writer.empty("repeated", &[]);
@@ -160,7 +204,8 @@ impl Writer {
             self.empty("unevaluated", &[]);
             return Ok(());
         }
-        self.within(m, "function", &[], |writer, m| {
+        let place: Vec<_> = self.place(m, m.function_pos(value)).into_iter().flatten().collect();
+        self.within(m, "function", &borrowed(&place), |writer, m| {
             let name = m.parameter_name(value).unwrap_or_default();
             let Some(pattern) = m.pattern_of(value) else {
                 writer.empty("varpat", &[("name", &name)]);
@@ -184,4 +229,8 @@ impl Writer {
             })
         })
     }
+}
+
+fn borrowed<'a>(attributes: &'a [(&'a str, Vec<u8>)]) -> Vec<(&'a str, &'a [u8])> {
+    attributes.iter().map(|(name, value)| (*name, value.as_slice())).collect()
 }

@@ -48,6 +48,15 @@ impl Machine {
         })
     }
 
+    /// Where a written function stands.
+    pub fn function_pos(&self, function: Value) -> Pos {
+        let closure = function.of_kind(Kind::Closure);
+        match closure.and_then(|closure| self.program.prototype_place(closure.extra())) {
+            Some(place) => self.sources.pos(place.source, place.span.start),
+            None => Pos::NONE,
+        }
+    }
+
     /// The name of a written function's parameter, or of the whole set that it takes; as
     /// its text has it.
     pub fn parameter_name(&self, function: Value) -> Option<Vec<u8>> {

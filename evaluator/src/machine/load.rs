@@ -29,7 +29,7 @@ pub(crate) struct Globals {
 impl Globals {
     /// The value of a global variable of a file.
     pub(crate) fn get(&self, name: Symbol, dialect: Dialect) -> Option<Value> {
-        let only_in_hb = || self.hb.filter(|hb| hb.0 == name && dialect == Dialect::Hb);
+        let only_in_hb = || self.hb.filter(|hb| hb.0 == name && dialect != Dialect::Nix);
         self.variables.get(&name).copied().or_else(|| only_in_hb().map(|hb| hb.1))
     }
 
@@ -60,7 +60,7 @@ impl Globals {
 
     /// The name of every global of a file.
     pub(crate) fn names(&self, dialect: Dialect) -> impl Iterator<Item = Symbol> {
-        let only_in_hb = self.hb.filter(|_| dialect == Dialect::Hb).map(|hb| hb.0);
+        let only_in_hb = self.hb.filter(|_| dialect != Dialect::Nix).map(|hb| hb.0);
         self.variables.keys().copied().chain(only_in_hb)
     }
 }

@@ -32,11 +32,12 @@ pub use text::{Coercion, Text};
 pub(crate) use text::{bytes_to_path, canonical};
 
 use crate::builtins::regex::Regexes;
-use crate::builtins::{self, Builtin};
+use crate::builtins::{self, Builtin, NixScheme};
 use crate::context::Contexts;
 use crate::error::{Eval, Fault};
 use crate::evaluator::Options;
 use crate::heap::{Heap, Obj};
+use crate::nix_world::NixWorld;
 use crate::program::{Op, Program};
 use crate::source::{Pos, Sources};
 use crate::symbol::Symbols;
@@ -81,6 +82,8 @@ pub struct Machine {
     pub(crate) derivation_places: std::collections::BTreeMap<DerivationId, Pos>,
     /// The store objects that the derivations will be.
     pub(crate) derivation_paths: FxHashMap<DerivationId, StorePath>,
+    /// With Nix's paths: what is known of Nix's store.
+    pub(crate) nix: Option<NixScheme>,
     pub(crate) regexes: Regexes,
     pub(crate) options: Options,
     /// Values that callers hold by number.
@@ -112,6 +115,10 @@ pub struct Machine {
 impl Machine {
     /// A machine that has evaluated nothing yet.
     pub(crate) fn new(world: Box<dyn World>, options: Options) -> Self {
+        let world = match &options.nix_paths {
+            Some(store) => Box::new(NixWorld::new(world, store.clone())),
+            None => world,
+        };
         let heap = Heap::new(options.collect_always);
         let mut program = Program::default();
         let exit = program.add_stub(&[Op::Exit], 0);
@@ -138,6 +145,7 @@ impl Machine {
             derivations: Default::default(),
             derivation_places: Default::default(),
             derivation_paths: FxHashMap::default(),
+            nix: options.nix_paths.clone().map(NixScheme::new),
             regexes: Regexes::default(),
             options,
             held: Vec::new(),

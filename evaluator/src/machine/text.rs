@@ -6,8 +6,10 @@ use hb_model::StoreName;
 
 use super::Machine;
 use super::access::type_fault;
+use crate::builtins::add_source;
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
+use crate::nix_world::FETCHURL;
 use crate::symbol::well_known;
 use crate::value::{Type, Value};
 use crate::world::{ImportError, WorldError};
@@ -136,12 +138,13 @@ impl Machine {
 
     /// Put a path into the store: its store path's text, and the context that names it.
     pub fn copy_to_store(&mut self, path: &[u8]) -> Eval<(String, ContextId)> {
-        let path = bytes_to_path(path);
-        let name = source_name();
-        let stored = match self.world.add_path(path, &name, None) {
-            Ok(stored) => stored,
-            Err(ImportError::World(error)) => return Err(error.into()),
-            Err(ImportError::Filter(_)) => unreachable!("there is no filter"),
+        let stored = match self.nix.is_some() {
+            true => add_source(self, path)?,
+            false => match self.world.add_path(bytes_to_path(path), &source_name(), None) {
+                Ok(stored) => stored,
+                Err(ImportError::World(error)) => return Err(error.into()),
+                Err(ImportError::Filter(_)) => unreachable!("there is no filter"),
+            },
         };
         let text = format!("{}/{}", self.world.store_dir(), stored.base_name());
         Ok((text, self.contexts.single(ContextElement::Source(stored))))
@@ -283,6 +286,9 @@ impl Machine {
                 let bytes = canonical(path.as_os_str().as_encoded_bytes());
                 return Ok(self.heap.path(&bytes));
             }
+        }
+        if self.nix.is_some() && name == "nix/fetchurl.nix" {
+            return Ok(self.heap.path(FETCHURL.as_bytes()));
         }
         Err(Fault::NotInSearchPath { name }.into())
     }

@@ -165,7 +165,7 @@ impl Compiler<'_> {
         )
         .here("nothing here has this name");
         let symbol = self.symbol(name);
-        if self.unit.dialect == Dialect::Hb
+        if self.unit.dialect != Dialect::Nix
             && self.machine.globals().contract(symbol, text).is_some()
         {
             problem =

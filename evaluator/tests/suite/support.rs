@@ -1,5 +1,6 @@
 //! Helpers of the evaluator's tests: one per kind of test.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hb_evaluator::{
@@ -81,6 +82,15 @@ impl World for Files {
                 other => Err(other),
             },
         }
+    }
+
+    fn is_executable(&mut self, path: &Path) -> Result<bool, WorldError> {
+        let metadata = std::fs::metadata(path).map_err(|error| system("look at", path, error))?;
+        Ok(metadata.permissions().mode() & 0o100 != 0)
+    }
+
+    fn read_link(&mut self, path: &Path) -> Result<PathBuf, WorldError> {
+        std::fs::read_link(path).map_err(|error| system("read", path, error))
     }
 
     fn resolve(&mut self, path: &Path) -> Result<PathBuf, WorldError> {

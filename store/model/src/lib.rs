@@ -10,6 +10,7 @@ mod derivation;
 mod digest;
 mod encode;
 mod name;
+pub mod nix;
 mod path;
 mod placeholder;
 mod realisation;

@@ -125,6 +125,11 @@ impl StorePath {
         Self { hash, name }
     }
 
+    /// The path with these 160 bits: for schemes other than hb's own.
+    pub(crate) fn from_parts(hash: [u8; 20], name: StoreName) -> Self {
+        Self { hash, name }
+    }
+
     /// The 32 characters that stand for the content.
     pub fn hash_part(&self) -> String {
         encode(&self.hash)
