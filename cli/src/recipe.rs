@@ -14,6 +14,7 @@ use hb_store::{OpenMode, Store};
 
 use crate::{
     args::{ArgumentArgs, Global, PurityArgs, RecipeArgs},
+    commands,
     config::{Layer, Settings},
     error::{CliError, Failure},
     exit::Exit,
@@ -194,7 +195,7 @@ impl Session {
         let evaluator = Evaluator::new(Box::new(world), how.options);
         let shown = if how.whole_trace { Shown::All } else { shown };
         let mut session = Self { evaluator, arguments: Vec::new(), shown, lock };
-        session.set_arguments(project, folder, arguments, &system)?;
+        session.set_arguments(project, arguments, &system)?;
         Ok(session)
     }
 
@@ -208,7 +209,6 @@ impl Session {
     fn set_arguments(
         &mut self,
         project: Option<&Project>,
-        folder: &Path,
         given: &ArgumentArgs,
         system: &str,
     ) -> Result<(), Failure> {
@@ -220,7 +220,8 @@ impl Session {
             self.arguments.push(("pins".to_owned(), pins));
         }
         for pair in given.arg.chunks_exact(2) {
-            let value = self.eval_text(&pair[1], folder)?;
+            // Paths on a command line start where it is typed.
+            let value = self.eval_text(&pair[1], &commands::current_folder()?)?;
             self.arguments.push((pair[0].clone(), value));
         }
         for pair in given.argstr.chunks_exact(2) {

@@ -101,6 +101,8 @@ pub enum Fault {
     ContextNotAllowed { purpose: &'static str },
     #[error("the text is not valid UTF-8")]
     NotUtf8,
+    #[error("the text has a zero byte, which strings cannot hold: ‘{shown}’")]
+    NullByte { shown: String },
     #[error("syntax error")]
     Syntax { source_id: SourceId, problems: Vec<Diagnostic> },
     #[error("the string ‘{text}’ is not an absolute path")]
@@ -171,6 +173,7 @@ impl Fault {
             Self::DivisionByZero => "eval.division-by-zero",
             Self::ContextNotAllowed { .. } => "eval.context",
             Self::NotUtf8 => "eval.not-utf8",
+            Self::NullByte { .. } => "eval.null-byte",
             Self::Syntax { .. } => "eval.syntax",
             Self::RelativePath { .. } => "eval.relative-path",
             Self::NotInSearchPath { .. } => "eval.search-path",

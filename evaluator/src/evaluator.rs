@@ -288,16 +288,22 @@ impl Evaluator {
     pub fn check(&mut self, text: &str, dialect: Dialect) -> Vec<Diagnostic> {
         let mut problems = hb_lang::check(text, dialect);
         if problems.iter().all(|problem| problem.severity != Severity::Error) {
-            let name = "«check»".to_owned();
-            let loaded =
-                self.machine.load_text(name, false, text.into(), Path::new("/"), dialect, None);
-            if let Err(error) = loaded
-                && let Fault::Syntax { problems: found, .. } = error.fault()
-            {
-                problems.extend(found.iter().cloned());
-            }
+            problems.extend(self.errors(text, dialect));
         }
         problems
+    }
+
+    /// What keeps a text from being evaluated: errors in its syntax and names.
+    pub fn errors(&mut self, text: &str, dialect: Dialect) -> Vec<Diagnostic> {
+        let name = "«check»".to_owned();
+        let folder = Path::new("/");
+        match self.machine.load_text(name, false, text.into(), folder, dialect, None) {
+            Err(error) => match error.fault() {
+                Fault::Syntax { problems, .. } => problems.clone(),
+                _ => Vec::new(),
+            },
+            Ok(_) => Vec::new(),
+        }
     }
 
     /// The texts that errors point into.

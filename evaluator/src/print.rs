@@ -43,8 +43,8 @@ impl Printer<'_> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    fn value(&mut self, value: Value) -> Eval<()> {
-        let Some(value) = value.evaluated() else {
+    fn value(&mut self, delayed: Value) -> Eval<()> {
+        let Some(value) = delayed.evaluated() else {
             self.text("<CODE>");
             return Ok(());
         };
@@ -61,7 +61,7 @@ impl Printer<'_> {
             Some(Type::Null) => self.text("null"),
             Some(Type::String) => quote(value.as_bytes().unwrap_or_default(), &mut self.out),
             Some(Type::Path) => self.out.extend_from_slice(value.as_path().unwrap_or_default()),
-            Some(Type::List) => return self.list(value),
+            Some(Type::List) => return self.list(delayed, value),
             Some(Type::Set) => return self.set(value),
             Some(Type::Lambda) | None => self.function(value),
         }
@@ -76,9 +76,10 @@ impl Printer<'_> {
         });
     }
 
-    fn list(&mut self, value: Value) -> Eval<()> {
+    /// A list, known by what held it.
+    fn list(&mut self, delayed: Value, value: Value) -> Eval<()> {
         let items = value.as_list().unwrap_or_default();
-        if !items.is_empty() && !self.seen.insert(value.bits()) {
+        if !items.is_empty() && !self.seen.insert(delayed.bits()) {
             self.text("«repeated»");
             return Ok(());
         }

@@ -88,7 +88,8 @@ fn read_text(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path).map_err(|source| CliError::Io { path: path.to_owned(), source })
 }
 
-fn current_folder() -> Result<PathBuf, CliError> {
+/// Where the command was typed.
+pub(crate) fn current_folder() -> Result<PathBuf, CliError> {
     std::env::current_dir().map_err(|source| CliError::Io { path: ".".into(), source })
 }
 

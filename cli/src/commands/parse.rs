@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hb_lang::{Dialect, Severity, print::Places};
+use hb_lang::{Diagnostic, Dialect, Severity, print::Places};
 
 use crate::{
     error::{CliError, Failure},
     exit::Exit,
     output,
-    recipe::dialect_of,
+    recipe::{Session, dialect_of},
 };
 
 /// What `hb parse` takes.
@@ -37,8 +37,12 @@ pub(crate) fn run(args: ParseArgs) -> Result<Exit, Failure> {
         parse.problems
     } else {
         let program = hb_lang::parse_program(&text, dialect);
-        let failed = program.problems.iter().any(|p| p.severity == Severity::Error);
-        if !failed {
+        let mut problems = program.problems;
+        if !problems.iter().any(is_error) {
+            // As Nix has it, a name that nothing binds is an error of parsing too.
+            problems.extend(Session::bare()?.evaluator().errors(&text, dialect));
+        }
+        if !problems.iter().any(is_error) {
             let folder = args.path.parent().filter(|_| !stdin).unwrap_or(Path::new("."));
             let base = std::path::absolute(folder)
                 .map_err(|source| CliError::Io { path: folder.to_owned(), source })?;
@@ -46,9 +50,13 @@ pub(crate) fn run(args: ParseArgs) -> Result<Exit, Failure> {
             let places = Places { base: &base, home: &home };
             output::result(hb_lang::print::print(&program.ast, places));
         }
-        program.problems
+        problems
     };
-    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let failed = problems.iter().any(is_error);
     output::reports(&output::diagnostics(&name, &text, &problems));
     Ok(if failed { Exit::Evaluation } else { Exit::Success })
+}
+
+fn is_error(problem: &Diagnostic) -> bool {
+    problem.severity == Severity::Error
 }

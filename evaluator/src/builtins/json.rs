@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{Builtin, forced, lazy};
 use crate::error::{Error, Eval, Fault};
-use crate::machine::{Coercion, Machine, Text, type_fault};
+use crate::machine::{Coercion, Machine, Text, type_fault, without_null};
 use crate::source::Pos;
 use crate::symbol::well_known;
 use crate::value::Value;
@@ -177,6 +177,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// A text that can be a string of the language.
+    fn representable<'t, E: serde::de::Error>(&mut self, text: &'t str) -> Result<&'t str, E> {
+        without_null(text).map_err(|error| {
+            let stopped = E::custom(&error);
+            *self.failed = Some(error);
+            stopped
+        })
+    }
+
     fn inner(&mut self) -> Reader<'_> {
         Reader { machine: self.machine, failed: self.failed }
     }
@@ -225,7 +234,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(self.machine.float(float))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(mut self, text: &str) -> Result<Value, E> {
+        let text = self.representable(text)?;
         Ok(self.machine.string(text))
     }
 
@@ -244,7 +254,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
         let mut attrs = Vec::new();
         while let Some(name) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
-            let name = self.machine.intern(name.as_bytes());
+            let name = self.representable(&name)?.as_bytes();
+            let name = self.machine.intern(name);
             attrs.push((name, Pos::NONE, entries.next_value_seed(self.inner())?));
         }
         Ok(self.machine.attrs(attrs))

@@ -2,7 +2,7 @@
 
 use super::{Builtin, forced};
 use crate::error::{Error, Eval, Fault};
-use crate::machine::Machine;
+use crate::machine::{Machine, without_null};
 use crate::source::Pos;
 use crate::value::Value;
 
@@ -30,7 +30,7 @@ fn from_toml(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 // Nothing is evaluated here, so nothing is collected; the parser bounds the depth.
 fn value(m: &mut Machine, found: toml::Value) -> Eval<Value> {
     Ok(match found {
-        toml::Value::String(text) => m.string(text),
+        toml::Value::String(text) => m.string(without_null(&text)?),
         toml::Value::Integer(int) => m.int(int),
         toml::Value::Float(float) => m.float(float),
         toml::Value::Boolean(truth) => Value::bool(truth),
@@ -44,7 +44,7 @@ fn value(m: &mut Machine, found: toml::Value) -> Eval<Value> {
         toml::Value::Table(table) => {
             let attribute = |(name, item): (String, toml::Value)| {
                 let item = value(m, item)?;
-                Ok((m.intern(name.as_bytes()), Pos::NONE, item))
+                Ok((m.intern(without_null(&name)?.as_bytes()), Pos::NONE, item))
             };
             let attrs = table.into_iter().map(attribute).collect::<Eval<Vec<_>>>()?;
             m.attrs(attrs)

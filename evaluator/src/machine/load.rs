@@ -7,7 +7,7 @@ use hb_lang::{Dialect, Severity, parse_program};
 use rustc_hash::FxHashMap;
 
 use super::Machine;
-use super::text::text_of;
+use super::text::{bytes_to_path, canonical, text_of};
 use crate::builtins::{GLOBAL, HB_PREFIX};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Marker};
@@ -15,7 +15,10 @@ use crate::program::{Op, Unit, compile};
 use crate::source::Pos;
 use crate::symbol::Symbol;
 use crate::value::Value;
-use crate::world::FileType;
+use crate::world::{FileType, WorldError};
+
+/// Links that may lead to one file, as Linux has it: more are a circle.
+const MAX_LINKS: usize = 40;
 
 /// The variables that every file sees.
 #[derive(Default)]
@@ -157,17 +160,31 @@ impl Machine {
         self.load_file(&file, Some(scope))
     }
 
-    /// The file behind a path: links followed, and `default.nix` of a folder.
+    /// The file behind a path: followed where it is a link itself, and `default.nix` of a
+    /// folder. Links among the folders above stay: `..` in the file is that of its text.
     fn find_file(&mut self, path: &Path) -> Eval<PathBuf> {
-        let mut file = self.world.resolve(path)?;
-        if self.world.file_type(&file)? == Some(FileType::Directory) {
-            let name = match self.world.file_type(&file.join("default.hb"))? {
-                Some(_) => "default.hb",
-                None => "default.nix",
-            };
-            file = self.world.resolve(&file.join(name))?;
+        let mut file = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            match self.world.file_type(&file)? {
+                Some(FileType::Symlink) => {
+                    let target = self.world.read_link(&file)?;
+                    let folder = file.parent().unwrap_or(Path::new("/"));
+                    let target = folder.join(target);
+                    file = bytes_to_path(&canonical(target.as_os_str().as_encoded_bytes())).into();
+                }
+                Some(FileType::Directory) => {
+                    let name = match self.world.file_type(&file.join("default.hb"))? {
+                        Some(_) => "default.hb",
+                        None => "default.nix",
+                    };
+                    return Ok(file.join(name));
+                }
+                Some(FileType::Regular | FileType::Unknown) => return Ok(file),
+                None => return Err(WorldError::Missing { path: file }.into()),
+            }
         }
-        Ok(file)
+        let cause = "its symbolic links lead in a circle".to_owned();
+        Err(WorldError::System { action: "follow", path: path.to_owned(), cause }.into())
     }
 
     fn load_file(&mut self, file: &Path, scope: Option<Attrs>) -> Eval<Value> {

@@ -29,7 +29,7 @@ use rustc_hash::FxHashMap;
 
 pub(crate) use access::type_fault;
 pub use text::{Coercion, Text};
-pub(crate) use text::{bytes_to_path, canonical};
+pub(crate) use text::{bytes_to_path, canonical, without_null};
 
 use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin, NixScheme};

@@ -360,6 +360,14 @@ pub(crate) fn canonical(path: &[u8]) -> Vec<u8> {
     parts.iter().flat_map(|part| std::iter::once(&b'/').chain(*part)).copied().collect()
 }
 
+/// Refuse a text that no string of the language can hold: one with a zero byte.
+pub(crate) fn without_null(text: &str) -> Eval<&str> {
+    match text.contains('\0') {
+        true => Err(Fault::NullByte { shown: text.replace('\0', "␀") }.into()),
+        false => Ok(text),
+    }
+}
+
 /// Bytes as text, if they are UTF-8.
 pub(crate) fn text_of(bytes: &[u8]) -> Eval<&str> {
     std::str::from_utf8(bytes).map_err(|_| Error::from(Fault::NotUtf8))

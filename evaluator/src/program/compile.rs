@@ -258,11 +258,7 @@ impl Compiler<'_> {
             }
             Expr::Str(parts) => self.string(parts, span),
             Expr::Path(parts) => self.path(parts, span),
-            Expr::SearchPath(name) => {
-                let name = self.machine.string(name.as_bytes());
-                let constant = self.constant(name);
-                self.emit_at(Op::FindInSearchPath(constant), 1, span);
-            }
+            Expr::SearchPath(name) => self.search_path(name, span),
             Expr::CurPos => self.emit_at(Op::CurrentPosition, 1, span),
             Expr::Var(name) => self.strict_variable(*name, span),
             Expr::Select { base, path, default } => self.select(id, *base, path, *default),

@@ -104,6 +104,45 @@ impl Compiler<'_> {
         }
     }
 
+    /// `<name>` stands for `__findFile __nixPath "name"`, whatever those two mean here.
+    pub(super) fn search_path(&mut self, name: &str, span: Span) {
+        let find = self.redefined("__findFile");
+        let folders = self.redefined("__nixPath");
+        let name = self.machine.string(name.as_bytes());
+        if find.is_none() && folders.is_none() {
+            let constant = self.constant(name);
+            return self.emit_at(Op::FindInSearchPath(constant), 1, span);
+        }
+        for (redefined, global, force) in
+            [(find, "__findFile", Some(span)), (folders, "__nixPath", None)]
+        {
+            let symbol = self.machine.symbols.intern(global.as_bytes());
+            let global = self.machine.globals().get(symbol, self.unit.dialect);
+            match (redefined, global) {
+                (Some(Meaning::Variable(variable)), _) => self.push_variable(variable, force),
+                (Some(Meaning::Constant(value)), _) | (None, Some(value)) => {
+                    self.push_constant(value);
+                    if force.is_some() && value.is_thunk() {
+                        self.emit_at(Op::Force, 0, span);
+                    }
+                }
+                (None, None) => unreachable!("both are global"),
+            }
+        }
+        self.push_constant(name);
+        self.emit_at(Op::Call(2), -2, span);
+    }
+
+    /// What the text around makes of a global's name, if it binds it.
+    fn redefined(&mut self, text: &str) -> Option<Meaning> {
+        let number = self.ast.names.iter().position(|name| &**name == text);
+        let bound = number.and_then(|number| self.scopes.innermost(Name(number as u32)));
+        bound.or_else(|| {
+            let symbol = self.machine.symbols.intern(text.as_bytes());
+            self.unit.scope.and_then(|scope| scope.get(symbol)).map(Meaning::Constant)
+        })
+    }
+
     pub(super) fn strict_variable(&mut self, name: Name, span: Span) {
         match self.lookup(name) {
             Known::Variable(variable) => self.push_variable(variable, Some(span)),

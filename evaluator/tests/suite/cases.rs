@@ -3,14 +3,14 @@
 //!
 //! A case is an expression, then a line `=> VALUE` with what it prints, or `!> CODE` with
 //! the code of its error. A line that begins with `#` is a comment between cases; an
-//! empty line ends a case. Each case runs with and without a collection at every
+//! empty line ends a case. Those of `*.nix-paths.txt` are evaluated with Nix's paths. Each case runs with and without a collection at every
 //! safepoint, but for the deepest recursion: there that takes the square of its depth.
 
 use std::path::{Path, PathBuf};
 
 use hb_lang::Dialect;
 
-use crate::support::{eval_in, evaluator};
+use crate::support::{eval_in, evaluator, nix_evaluator};
 
 /// What a case says of its expression.
 pub(crate) enum Expected {
@@ -28,10 +28,19 @@ pub(crate) struct Case {
     pub(crate) line: usize,
     /// The language that it is in.
     pub(crate) dialect: Dialect,
+    /// Whether it is evaluated with Nix's paths.
+    pub(crate) nix_paths: bool,
     /// What is evaluated.
     pub(crate) expression: String,
     /// What that gives.
     pub(crate) expected: Expected,
+}
+
+impl Case {
+    /// Where its relative paths begin: the sources of cases lie here.
+    pub(crate) fn folder(&self) -> &'static Path {
+        Path::new(if self.nix_paths { concat!(env!("CARGO_MANIFEST_DIR"), "/tests") } else { "/" })
+    }
 }
 
 /// The cases of a file.
@@ -39,6 +48,7 @@ fn cases(file: &Path, all: &mut Vec<Case>) {
     let text = std::fs::read_to_string(file).expect("a file of cases");
     let is_hb = file.to_string_lossy().ends_with(".hb.txt");
     let dialect = if is_hb { Dialect::Hb } else { Dialect::Nix };
+    let nix_paths = file.to_string_lossy().ends_with(".nix-paths.txt");
     let mut expression: Vec<&str> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let expected = match (line.strip_prefix("=> "), line.strip_prefix("!> ")) {
@@ -52,7 +62,8 @@ fn cases(file: &Path, all: &mut Vec<Case>) {
             }
         };
         let expression = std::mem::take(&mut expression).join("\n");
-        all.push(Case { file: file.to_owned(), line: i + 1, dialect, expression, expected });
+        let (file, line) = (file.to_owned(), i + 1);
+        all.push(Case { file, line, dialect, nix_paths, expression, expected });
     }
     assert!(expression.is_empty(), "a case without an expectation: {expression:?}");
 }
@@ -71,13 +82,18 @@ pub(crate) fn all_cases() -> Vec<Case> {
 }
 
 /// What is wrong with a case, if anything is.
-fn problem(Case { dialect, expression, expected, .. }: &Case) -> Option<String> {
+fn problem(case: &Case) -> Option<String> {
+    let Case { dialect, nix_paths, expression, expected, .. } = case;
     let is_deep = matches!(expected, Expected::Code(code) if code == "eval.too-deep");
     for collect_always in [false, true] {
         if collect_always && is_deep {
             continue;
         }
-        let result = eval_in(&mut evaluator(collect_always), expression, Path::new("/"), *dialect);
+        let mut evaluator = match nix_paths {
+            true => nix_evaluator(collect_always),
+            false => evaluator(collect_always),
+        };
+        let result = eval_in(&mut evaluator, expression, case.folder(), *dialect);
         let matches = match (&result, expected) {
             (Ok(printed), Expected::Value(value)) => printed == value,
             (Err(report), Expected::Code(code)) => {

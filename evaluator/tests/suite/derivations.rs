@@ -102,7 +102,7 @@ fn a_closure_is_needed_where_a_derivation_is_named() {
 #[test]
 fn filters_decide_what_is_imported() {
     let folder = env!("CARGO_MANIFEST_DIR");
-    let import = |filter: &str| format!("builtins.filterSource ({filter}) {folder}/tests");
+    let import = |filter: &str| format!("builtins.filterSource ({filter}) {folder}/tests/suite");
     check_eval(
         &format!(
             "{} == {}",
@@ -119,7 +119,7 @@ fn filters_decide_what_is_imported() {
         ),
         "false",
     );
-    check_error(&import("path: type: throw \"no ${type}\""), &["eval.throw", "no directory"]);
+    check_error(&import("path: type: throw \"no ${type}\""), &["eval.throw", "no regular"]);
 }
 
 #[test]

@@ -52,7 +52,8 @@ const AS_IN_NIX: &str = "\
 
 All are in `builtins`. They are as lazy, keep contexts and fail as in Nix, but:
 
-- `path` and `filterSource` name what they import `source`, and `path` takes no `sha256`
+- `path` and `filterSource` name what they import `source`; `sha256` of `path` is compared with
+  what is found
 - `derivation` has no root to run in; it refuses `__structuredAttrs`,
   `exportReferencesGraph`, `allowedReferences` and their like, `impureEnvVars`,
   `requiredSystemFeatures`, and an `outputHashMode` other than `flat`, unless they ask for

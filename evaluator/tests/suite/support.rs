@@ -8,6 +8,7 @@ use hb_evaluator::{
     World, WorldError,
 };
 use hb_lang::Dialect;
+use hb_model::nix::StoreDir;
 use hb_model::{ContentDigest, NodeDigest, StoreName, StorePath};
 
 /// A world of real files, an empty store and no environment.
@@ -141,6 +142,12 @@ fn stored(name: &StoreName, content: &[u8]) -> StorePath {
 pub(crate) fn evaluator(collect_always: bool) -> Evaluator {
     let collect_always = collect_always || std::env::var_os("HB_TEST_COLLECT_ALWAYS").is_some();
     Evaluator::new(Box::new(Files), Options { collect_always, ..Options::default() })
+}
+
+/// The same, with Nix's paths.
+pub(crate) fn nix_evaluator(collect_always: bool) -> Evaluator {
+    let nix_paths = Some(StoreDir::default());
+    Evaluator::new(Box::new(Files), Options { collect_always, nix_paths, ..Options::default() })
 }
 
 /// Evaluate an expression and print its whole value, or its error.
