@@ -12,7 +12,7 @@ use hb_model::{
     Limits, OutputName, Outputs, StoreName,
 };
 
-use super::instantiate;
+use super::{instantiate, json, structured};
 use crate::context::ContextId;
 use crate::error::{Error, Eval, Fault};
 use crate::machine::{Coercion, Machine, Text};
@@ -24,13 +24,12 @@ const NAME: &str = "derivation";
 /// Attributes that hb refuses unless they ask for nothing (null, false, an empty string,
 /// list or set).
 const REFUSED: &[(&str, &str)] = &[
-    ("__structuredAttrs", "use `attrs` of hb.build, which become /build/attrs.json"),
     ("__impure", "every build is pure"),
     ("__noChroot", "every build is in the sandbox"),
     ("__impureHostDeps", "no build sees the host's files"),
     ("__sandboxProfile", "there is one sandbox for all builds"),
     ("__darwinAllowLocalNetworking", "there is one sandbox for all builds"),
-    ("__json", "use `attrs` of hb.build, which become /build/attrs.json"),
+    ("__json", "use `__structuredAttrs`"),
     ("exportReferencesGraph", "use `closureInfo` of hb.build"),
     ("disallowedReferences", "check the output in the builder"),
     ("disallowedRequisites", "check the output in the builder"),
@@ -61,6 +60,8 @@ struct Step {
     args: Vec<String>,
     outputs: Vec<String>,
     as_files: Vec<String>,
+    /// With `__structuredAttrs`: what is no variable then, as JSON.
+    structured: Option<BTreeMap<String, String>>,
     context: ContextId,
 }
 
@@ -70,11 +71,13 @@ pub(super) fn strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     if m.nix.is_some() {
         return super::nix::derivation::strict(m, attrs);
     }
-    let ignore_nulls = match attrs.get(m.intern(b"__ignoreNulls")) {
-        Some(value) => m.expect_bool(value)?,
-        None => false,
+    let mut truth = |name: &[u8]| match attrs.get(m.intern(name)) {
+        Some(value) => m.expect_bool(value),
+        None => Ok(false),
     };
-    let mut step = Step::default();
+    let ignore_nulls = truth(b"__ignoreNulls")?;
+    let structured = truth(b"__structuredAttrs")?.then(BTreeMap::new);
+    let mut step = Step { structured, ..Step::default() };
     for (symbol, pos, value) in m.sorted_attrs(attrs) {
         let name = m.symbols.text(symbol).into_owned();
         read(m, &mut step, &name, value, ignore_nulls)
@@ -138,6 +141,9 @@ fn read(
         "__contentAddressed" => return m.expect_bool(value).map(drop),
         _ => {}
     }
+    if step.structured.is_some() {
+        return read_structured(m, step, name, value);
+    }
     let value = text(m, value, &mut step.context)?;
     let words = || value.split_ascii_whitespace().map(str::to_owned).collect();
     match name {
@@ -146,6 +152,35 @@ fn read(
         _ => {}
     }
     step.env.insert(name.to_owned(), value);
+    Ok(())
+}
+
+fn read_structured(m: &mut Machine, step: &mut Step, name: &str, value: Value) -> Eval<()> {
+    if name == "__structuredAttrs" {
+        return Ok(());
+    }
+    let mut json = Text::default();
+    json::write(m, value, true, &mut json)?;
+    step.context = m.contexts.union(step.context, json.context);
+    let json = String::from_utf8(json.bytes).map_err(|_| Error::from(Fault::NotUtf8))?;
+    step.structured.get_or_insert_default().insert(name.to_owned(), json);
+    match name {
+        "outputs" => {
+            let list = m.expect_list(value)?;
+            for &item in list.as_list().unwrap_or_default() {
+                let output = m.expect_text(item, "the name of an output")?;
+                step.outputs.push(output);
+            }
+            // That there are outputs is said, and perhaps that there are none.
+            step.env.insert(name.to_owned(), String::new());
+        }
+        "name" | "builder" | "system" | "outputHash" | "outputHashAlgo" | "outputHashMode" => {
+            let said = m.expect_string(value)?;
+            let said = text(m, said, &mut step.context)?;
+            step.env.insert(name.to_owned(), said);
+        }
+        _ => {}
+    }
     Ok(())
 }
 
@@ -170,6 +205,13 @@ fn finish(m: &mut Machine, mut step: Step) -> Eval<Derivation> {
             step.env.insert(format!("{name}Path"), format!("/build/{file}"));
             files.insert(file, FileContent::Text(text));
         }
+    }
+    if let Some(attributes) = step.structured {
+        let names = match &outputs {
+            Outputs::Floating(names) => names.clone(),
+            Outputs::Fixed(_) => BTreeSet::from([OutputName::out()]),
+        };
+        (files, step.env) = structured::files(attributes, &names);
     }
     Ok(Derivation {
         name,

@@ -70,6 +70,7 @@ pub(crate) mod regex;
 mod sources;
 mod store;
 mod strings;
+mod structured;
 mod toml;
 mod types;
 mod versions;

@@ -1,7 +1,7 @@
 //! `derivation` and what goes into the store, where hb has its own way.
 
 use hb_lang::Dialect;
-use hb_model::{Derivation, FileContent, Outputs};
+use hb_model::{Derivation, FileContent, OutputName, Outputs, own_output_placeholder};
 
 use crate::support::{check_error, check_eval, evaluator};
 
@@ -54,6 +54,27 @@ fn texts_too_long_for_a_variable_become_files() {
 }
 
 #[test]
+fn structured_attributes_become_files() {
+    let more = r#"__structuredAttrs = true; outputs = [ "out" "dev" ]; flags = [ "a" "b" ];
+        deep.x = [ { y = 1; } ]; source = builtins.toFile "s" "text"; "#;
+    let made = derivation(more);
+    let variables: Vec<_> =
+        made.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let expected = ["NIX_ATTRS_JSON_FILE=/build/.attrs.json", "NIX_ATTRS_SH_FILE=/build/.attrs.sh"];
+    assert_eq!(variables, expected);
+    assert_eq!(made.inputs.len(), 1, "the text is an input");
+    let FileContent::Text(json) = &made.files[".attrs.json"] else { panic!("no text") };
+    let json: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    assert_eq!(json["deep"]["x"][0]["y"], 1);
+    assert_eq!(json["name"], "x");
+    let dev = own_output_placeholder(&OutputName::new("dev").expect("a name"));
+    assert_eq!(json["outputs"]["dev"], dev);
+    let FileContent::Text(shell) = &made.files[".attrs.sh"] else { panic!("no text") };
+    assert!(shell.contains("declare -a flags=('a' 'b')\n"), "{shell}");
+    assert!(!shell.contains("deep"), "{shell}");
+}
+
+#[test]
 fn a_flat_hash_fixes_the_output() {
     let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let made = derivation(&format!(r#"outputHash = "{hash}"; outputHashAlgo = "sha256";"#));
@@ -71,7 +92,7 @@ fn a_flat_hash_fixes_the_output() {
 #[test]
 fn what_hb_has_no_way_to_do_is_refused_by_name() {
     for more in [
-        "__structuredAttrs = true;",
+        "__json = \"{}\";",
         "allowedReferences = [ ];",
         "impureEnvVars = [ \"PROXY\" ];",
         "exportReferencesGraph = [ \"x\" \"y\" ];",

@@ -54,10 +54,9 @@ All are in `builtins`. They are as lazy, keep contexts and fail as in Nix, but:
 
 - `path` and `filterSource` name what they import `source`; `sha256` of `path` is compared with
   what is found
-- `derivation` has no root to run in; it refuses `__structuredAttrs`,
-  `exportReferencesGraph`, `allowedReferences` and their like, `impureEnvVars`,
-  `requiredSystemFeatures`, and an `outputHashMode` other than `flat`, unless they ask for
-  nothing
+- `derivation` has no root to run in; it refuses `exportReferencesGraph`, `allowedReferences`
+  and their like, `impureEnvVars`, `requiredSystemFeatures`, and an `outputHashMode` other
+  than `flat`, unless they ask for nothing
 - `fetchurl` needs a hash and gives a path that is there only once it is built; the other
   fetchers and flakes are refused
 - reading what is still to be built is an error: evaluation never builds
