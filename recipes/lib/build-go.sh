@@ -7,6 +7,8 @@ mkdir -p "$HOME"
 
 cp -R "$source" /build/go
 chmod -R u+w /build/go
+# Programs among the tests' data, some of them dynamically linked, are data here.
+(shopt -s globstar && chmod -R a-x,a+X /build/go/**/testdata)
 cd /build/go/src
 
 export GOROOT_BOOTSTRAP="$bootstrap"

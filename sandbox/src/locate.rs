@@ -110,13 +110,15 @@ fn parse_version(said: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn bwrap_that_says(text: &str) -> Result<Bubblewrap, LocateError> {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        // By a process of its own: a file that is open for writing here cannot be executed,
+        // and another test's child may hold it a moment longer.
+        let script = r#"printf '#!/bin/sh\necho "%s"\n' "$1" > "$2" && chmod 755 "$2""#;
         let program = folder.path().join("bwrap");
-        fs::write(&program, format!("#!/bin/sh\necho '{text}'\n")).expect("a script");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode");
+        let written = Command::new("/bin/sh").args(["-c", script, "-", text]).arg(program).status();
+        assert!(written.expect("a shell").success());
         Bubblewrap::find_in(folder.path().as_os_str())
     }
 

@@ -249,7 +249,7 @@ impl Renderer {
                     0
                 }
                 Doc::Group { docs, broken } => {
-                    let flat = flat || !broken;
+                    let flat = flat && !broken;
                     stack.extend(docs.iter().rev().map(|doc| (flat, doc)));
                     0
                 }

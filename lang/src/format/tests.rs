@@ -68,3 +68,13 @@ fn contracts_stand_between_a_name_and_its_value() {
         "{\n  # who\n  name | Enum [\n    \"a\"\n    \"b\"\n  ], # c\n  ...\n}:\nname\n",
     );
 }
+
+#[test]
+fn a_part_fits_up_to_the_next_place_where_the_line_may_end() {
+    // The set below is too wide for the line, which must not break the argument above.
+    check_format_in(
+        Dialect::Hb,
+        "{ m | List (Int -> Int) ? -(a), n | List (Int), ... }: { x | List (Int) = rec { inherit ((a) + ({ })) p q; r = (a) ++ (a); };\ny.z | List (Int -> Int) = 1; }",
+        "{ m | List (Int -> Int) ? -(a), n | List (Int), ... }:\n{\n  x | List (Int) = rec { inherit ((a) + ({ })) p q; r = (a) ++ (a); };\n  y.z | List (Int -> Int) = 1;\n}\n",
+    );
+}
