@@ -176,16 +176,18 @@ fn store_code(error: &StoreError) -> &'static str {
         | StoreError::WrongOwner { .. }
         | StoreError::OpenedForReading { .. } => "store.denied",
         StoreError::Io { .. } => "store.io",
-        StoreError::NewerFormat { .. } => "store.format",
+        StoreError::OlderFormat { .. } | StoreError::NewerFormat { .. } => "store.format",
         StoreError::ForeignDatabase { .. }
         | StoreError::DamagedDatabase { .. }
         | StoreError::Database { .. } => "store.database",
+        StoreError::Changed { .. } => "store.changed",
         StoreError::Busy { .. } => "store.busy",
         StoreError::NoStore { .. }
         | StoreError::NotInStore { .. }
         | StoreError::MissingReference { .. } => "store.missing",
         StoreError::TwoDigests { .. } => "store.conflict",
-        StoreError::SpecialFile { .. }
+        StoreError::NotADerivation { .. }
+        | StoreError::SpecialFile { .. }
         | StoreError::PathTooLong { .. }
         | StoreError::TooManyEntries { .. }
         | StoreError::FilterStopped { .. }
@@ -214,6 +216,8 @@ fn store_help(error: &StoreError) -> Option<&'static str> {
         StoreError::WrongOwner { .. } => {
             "run hb as that user, or name a store of your own with --store DIR"
         }
+        StoreError::OlderFormat { .. } => "open it for writing once, which brings it up to date",
+        StoreError::Changed { .. } => "`hb store verify --contents` finds all that is damaged",
         StoreError::NewerFormat { .. } => {
             "use the newer hb that wrote it, or name another store with --store DIR"
         }

@@ -1,14 +1,15 @@
-//! Adding what comes from outside of any build: sources, texts, derivations.
+//! Adding what comes from outside of any build: sources and texts.
 
-use std::{collections::BTreeSet, io::Write as _, path::Path};
+use std::{borrow::Cow, collections::BTreeSet, io::Write as _, path::Path, sync::Arc};
 
-use hb_model::{ContentDigest, Derivation, NodeDigest, StoreName, StorePath};
+use hb_model::{ContentDigest, NodeDigest, StoreName, StorePath};
 use rusqlite::{OptionalExtension as _, params};
 use rustix::fs::Stat;
 
 use crate::{
     clock::now_nanoseconds,
     copy::{Contents, copy, create, digests, finish_file, seal, total_size},
+    disk::Folder,
     error::{Context as _, Result},
     install::Finished,
     objects::{parse, registered},
@@ -45,8 +46,7 @@ impl Store {
             return Ok(path);
         }
         let scratch = self.scratch_dir()?;
-        let staged =
-            Place { around: scratch.folder.open_below(Path::new("."))?, name: b"source".to_vec() };
+        let staged = Place { around: Arc::clone(&scratch.folder), name: b"source".to_vec() };
         let tree = &looked_at.tree;
         let contents = copy(tree, &place, Some(&staged), &Scanner::default())?;
         seal(tree, &staged)?;
@@ -70,23 +70,6 @@ impl Store {
         Ok(path)
     }
 
-    /// The path that [`Store::add_tree`] would give; nothing is written.
-    pub fn hash_tree(
-        &self,
-        source: &Path,
-        name: &StoreName,
-        filter: Option<Filter<'_>>,
-    ) -> Result<StorePath> {
-        let place = Place::of(source)?;
-        let looked_at = LookedAt::new(&place, name, filter)?;
-        if let Some(path) = self.known_source(&looked_at)? {
-            return Ok(path);
-        }
-        let contents = copy(&looked_at.tree, &place, None, &Scanner::default())?;
-        let digest = looked_at.tree.digest(&digests(&contents));
-        Ok(StorePath::of_content(name.clone(), digest, &BTreeSet::new(), false))
-    }
-
     /// Add a file with these bytes, which refers to these objects; it is held.
     pub fn add_file(
         &self,
@@ -97,38 +80,23 @@ impl Store {
     ) -> Result<StorePath> {
         let digest = NodeDigest::of_file(executable, &ContentDigest::of(bytes));
         let path = StorePath::of_content(name.clone(), digest, references, false);
-        if self.hold(std::slice::from_ref(&path))?.is_empty() {
-            return Ok(path);
-        }
-        let scratch = self.scratch_dir()?;
-        let around = scratch.folder.open_below(Path::new("."))?;
-        let mut file = create(&around, b"file")?;
-        let place = around.path_of(b"file");
-        file.write_all(bytes).at("write", &place)?;
-        finish_file(&file, executable).at("finish", &place)?;
-        let object = Finished {
-            staged: Place { around, name: b"file".to_vec() },
-            is_folder: false,
-            path: path.clone(),
-            digest,
-            size: bytes.len() as u64,
-            references: references.clone(),
-            self_reference: false,
-            derivation: None,
-        };
-        self.install(&[object], |_| Ok(()))?;
+        let (bytes, references) = (Cow::Borrowed(bytes), references.clone());
+        self.add_files(vec![NewFile { path: path.clone(), bytes, executable, references }])?;
         Ok(path)
     }
 
-    /// Add the encoding of a derivation, so that gc, export and bundles carry it.
-    /// `references` are the objects of its inputs' derivations and its sources.
-    pub fn add_derivation(
-        &self,
-        derivation: &Derivation,
-        references: &BTreeSet<StorePath>,
-    ) -> Result<StorePath> {
-        let path = derivation.store_path(references)?;
-        self.add_file(path.name(), &derivation.encode(), false, references)
+    /// Add files, each after those that it refers to: what is flushed is flushed once, and
+    /// one transaction registers them all. They are held.
+    pub(crate) fn add_files(&self, files: Vec<NewFile>) -> Result<()> {
+        let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let missing: BTreeSet<_> = self.hold(&paths)?.into_iter().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let scratch = self.scratch_dir()?;
+        let new = files.into_iter().filter(|file| missing.contains(&file.path));
+        let staged: Vec<_> = new.map(|file| file.stage(&scratch.folder)).collect::<Result<_>>()?;
+        self.install(&staged, |_| Ok(()))
     }
 
     fn known_source(&self, looked_at: &LookedAt) -> Result<Option<StorePath>> {
@@ -144,6 +112,33 @@ impl Store {
     }
 }
 
+/// A file in memory that is to become an object.
+pub(crate) struct NewFile<'a> {
+    pub(crate) path: StorePath,
+    pub(crate) bytes: Cow<'a, [u8]>,
+    pub(crate) executable: bool,
+    pub(crate) references: BTreeSet<StorePath>,
+}
+
+impl NewFile<'_> {
+    fn stage(self, around: &Arc<Folder>) -> Result<Finished> {
+        let Self { path, bytes, executable, references } = self;
+        let staged = Place { around: Arc::clone(around), name: path.base_name().into() };
+        let mut file = create(around, &staged.name)?;
+        file.write_all(&bytes).at("write", staged.path())?;
+        finish_file(&file, executable).at("finish", staged.path())?;
+        Ok(Finished {
+            staged,
+            is_folder: false,
+            path,
+            digest: NodeDigest::of_file(executable, &ContentDigest::of(&bytes)),
+            size: bytes.len() as u64,
+            references,
+            self_reference: false,
+        })
+    }
+}
+
 fn finished(staged: Place, tree: &Tree, contents: &Contents, name: &StoreName) -> Finished {
     let digest = tree.digest(&digests(contents));
     let references = BTreeSet::new();
@@ -155,7 +150,6 @@ fn finished(staged: Place, tree: &Tree, contents: &Contents, name: &StoreName) -
         size: total_size(tree, contents),
         references,
         self_reference: false,
-        derivation: None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The format written here, in SQLite's `user_version`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// `hbst`, in SQLite's `application_id`: this database is one of ours.
 const APPLICATION: u32 = 0x6862_7374;
@@ -35,7 +35,6 @@ CREATE TABLE objects (
     digest BLOB NOT NULL,
     size INTEGER NOT NULL,
     self_reference INTEGER NOT NULL,
-    derivation TEXT,
     registered INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE refs (
@@ -48,10 +47,10 @@ CREATE TABLE realisations (
     resolved BLOB NOT NULL,
     output TEXT NOT NULL,
     object INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
-    derivation TEXT,
     isolation TEXT NOT NULL,
     builder TEXT NOT NULL,
     origin TEXT NOT NULL,
+    derivation INTEGER REFERENCES objects (id) ON DELETE SET NULL,
     PRIMARY KEY (resolved, output)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX realisations_by_object ON realisations (object);
@@ -68,6 +67,19 @@ CREATE TABLE sources (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sources_by_object ON sources (object);
 ";
+
+/// What makes a database of format 1 one of format 2. Its `derivation`s were never written.
+const FROM_1_TO_2: &str = "
+DROP INDEX realisations_by_derivation;
+ALTER TABLE objects DROP COLUMN derivation;
+ALTER TABLE realisations DROP COLUMN derivation;
+ALTER TABLE realisations
+    ADD COLUMN derivation INTEGER REFERENCES objects (id) ON DELETE SET NULL;
+CREATE INDEX realisations_by_derivation ON realisations (derivation);
+";
+
+/// What leads from each older format to the next; the first leads from format 1.
+const MIGRATIONS: [&str; FORMAT as usize - 1] = [FROM_1_TO_2];
 
 /// One connection, used by one thread at a time.
 #[derive(Debug)]
@@ -108,6 +120,12 @@ impl Database {
             (0, 0) if tables == 0 => {
                 Err(StoreError::DamagedDatabase { path: path(), detail: "it is empty".into() })
             }
+            (APPLICATION, found @ 1..FORMAT) => match mode {
+                OpenMode::Write => self.migrate(found),
+                OpenMode::Read => {
+                    Err(StoreError::OlderFormat { path: path(), found, known: FORMAT })
+                }
+            },
             (APPLICATION, found) => Err(StoreError::DamagedDatabase {
                 path: path(),
                 detail: format!("no hb wrote the format {found}"),
@@ -120,6 +138,15 @@ impl Database {
         self.write(|transaction| {
             transaction.execute_batch(SCHEMA)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", FORMAT)
+        })
+    }
+
+    /// Bring a database of an older format up to date, all the way or not at all.
+    fn migrate(&self, found: u32) -> Result<()> {
+        self.write(|transaction| {
+            let steps = &MIGRATIONS[found as usize - 1..];
+            steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
             transaction.pragma_update(None, "user_version", FORMAT)
         })
     }

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hb_model::{Algorithm, DeclaredHash, NameError, NodeDigest, OutputName, StorePath};
+use hb_model::{
+    Algorithm, DeclaredHash, DecodeError, NameError, NodeDigest, OutputName, StorePath,
+};
 use rustix::io::Errno;
 
 use crate::tree::SpecialKind;
@@ -64,6 +66,16 @@ pub enum StoreError {
         owner: u32,
         /// Who asks.
         user: u32,
+    },
+    /// An earlier hb wrote it, and it was opened for reading only.
+    #[error("the store database ‘{}’ still has format {found}; this hb reads {known}", path.display())]
+    OlderFormat {
+        /// The database.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The one that is understood here.
+        known: u32,
     },
     /// A later hb wrote it.
     #[error("the store database ‘{}’ has format {found}; this hb knows up to {known}", path.display())]
@@ -133,6 +145,21 @@ pub enum StoreError {
         registered: NodeDigest,
         /// The other one.
         got: NodeDigest,
+    },
+
+    /// What lies at a path is not what was registered.
+    #[error("‘{path}’ is not what was put into the store")]
+    Changed {
+        /// The path.
+        path: StorePath,
+    },
+    /// An object is no encoding of a derivation.
+    #[error("‘{path}’ is not a derivation")]
+    NotADerivation {
+        /// The object.
+        path: StorePath,
+        /// What is wrong with it.
+        source: DecodeError,
     },
 
     /// A socket, pipe or device, where only files, links and folders can be.

@@ -16,6 +16,7 @@ use std::{
 };
 
 use hb_model::StorePath;
+use rusqlite::Row;
 use rustc_hash::FxHashSet;
 
 use crate::{
@@ -37,8 +38,8 @@ const BATCH: usize = 500;
 pub struct GcOptions {
     /// Only say what would go.
     pub dry_run: bool,
-    /// Leave the derivations that the objects that stay came from.
-    pub keep_derivations: bool,
+    /// Remove the derivations that gave what stays, too.
+    pub drop_derivations: bool,
     /// Stop when about so many bytes have been freed.
     pub enough: Option<u64>,
 }
@@ -60,13 +61,14 @@ struct Graph {
     by_name: HashMap<String, usize>,
     /// Pairs of indices, sorted: referrer, reference.
     references: Vec<(usize, usize)>,
+    /// By the index of an object: that of the newest derivation that gave it.
+    givers: HashMap<usize, usize>,
 }
 
 struct Object {
     id: i64,
     name: String,
     size: u64,
-    derivation: Option<String>,
 }
 
 impl Store {
@@ -115,28 +117,32 @@ impl Store {
     fn graph(&self) -> Result<Graph> {
         self.inner.database.read(|connection| {
             let mut select =
-                connection.prepare("SELECT id, name, size, derivation FROM objects ORDER BY id")?;
+                connection.prepare("SELECT id, name, size FROM objects ORDER BY id")?;
             let objects: Vec<Object> = select
                 .query_map([], |row| {
                     Ok(Object {
                         id: row.get(0)?,
                         name: row.get(1)?,
                         size: row.get::<_, i64>(2)? as u64,
-                        derivation: row.get(3)?,
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
             let index = |id: i64| objects.binary_search_by_key(&id, |object| object.id).ok();
-            let mut references = Vec::new();
-            let mut select =
-                connection.prepare("SELECT referrer, reference FROM refs ORDER BY 1, 2")?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                references.extend(index(row.get(0)?).zip(index(row.get(1)?)));
-            }
+            let pairs = |sql| -> rusqlite::Result<Vec<(usize, usize)>> {
+                let mut select = connection.prepare(sql)?;
+                let pair = |row: &Row| Ok(index(row.get(0)?).zip(index(row.get(1)?)));
+                let pairs: rusqlite::Result<Vec<_>> = select.query_map([], pair)?.collect();
+                Ok(pairs?.into_iter().flatten().collect())
+            };
+            let references = pairs("SELECT referrer, reference FROM refs ORDER BY 1, 2")?;
+            // The newest only: else every version of a recipe that gives the same again and
+            // again would stay, and its sources with it.
+            let givers = "SELECT object, max(derivation) FROM realisations
+                          WHERE derivation IS NOT NULL GROUP BY object";
+            let givers = pairs(givers)?.into_iter().collect();
             let names = objects.iter().enumerate();
             let by_name = names.map(|(index, object)| (object.name.clone(), index)).collect();
-            Ok(Graph { objects, by_name, references })
+            Ok(Graph { objects, by_name, references, givers })
         })
     }
 
@@ -145,7 +151,7 @@ impl Store {
         let roots = self.roots()?.into_iter().map(|root| root.path);
         let needed = roots.chain(held_by_sessions(&self.inner.layout)?);
         let needed = needed.filter_map(|path| graph.by_name.get(&path.base_name()).copied());
-        Ok(graph.reach(needed.collect(), options.keep_derivations))
+        Ok(graph.reach(needed.collect(), !options.drop_derivations))
     }
 
     /// The entries of the object folder that are not registered.
@@ -182,8 +188,7 @@ impl Graph {
             let own = self.references[first..].iter().take_while(|pair| pair.0 == index);
             pending.extend(own.map(|pair| pair.1));
             if with_derivations {
-                let derivation = self.objects[index].derivation.as_ref();
-                pending.extend(derivation.and_then(|name| self.by_name.get(name)));
+                pending.extend(self.givers.get(&index));
             }
         }
         live

@@ -36,7 +36,6 @@ pub(crate) struct Finished {
     pub(crate) size: u64,
     pub(crate) references: BTreeSet<StorePath>,
     pub(crate) self_reference: bool,
-    pub(crate) derivation: Option<StorePath>,
 }
 
 impl Store {
@@ -101,7 +100,6 @@ impl Store {
                         size: object.size,
                         references: &object.references,
                         self_reference: object.self_reference,
-                        derivation: object.derivation.as_ref(),
                     },
                 )?;
             }

@@ -15,6 +15,7 @@ mod add;
 mod clock;
 mod copy;
 mod database;
+mod derivations;
 mod disk;
 mod error;
 mod gc;

@@ -25,8 +25,6 @@ pub struct ObjectInfo {
     pub references: BTreeSet<StorePath>,
     /// Whether it refers to itself.
     pub self_reference: bool,
-    /// The object of the derivation that it came from.
-    pub derivation: Option<StorePath>,
     /// When it was registered: seconds since 1970.
     pub registered: i64,
 }
@@ -38,11 +36,10 @@ struct ObjectRow {
     digest: [u8; 32],
     size: i64,
     self_reference: bool,
-    derivation: Option<String>,
     registered: i64,
 }
 
-const COLUMNS: &str = "id, name, digest, size, self_reference, derivation, registered";
+const COLUMNS: &str = "id, name, digest, size, self_reference, registered";
 
 impl ObjectRow {
     fn read(row: &Row) -> rusqlite::Result<Self> {
@@ -52,8 +49,7 @@ impl ObjectRow {
             digest: row.get(2)?,
             size: row.get(3)?,
             self_reference: row.get(4)?,
-            derivation: row.get(5)?,
-            registered: row.get(6)?,
+            registered: row.get(5)?,
         })
     }
 }
@@ -129,7 +125,6 @@ pub(crate) struct NewObject<'a> {
     pub(crate) size: u64,
     pub(crate) references: &'a BTreeSet<StorePath>,
     pub(crate) self_reference: bool,
-    pub(crate) derivation: Option<&'a StorePath>,
 }
 
 /// The row and the digest of a registered object.
@@ -172,14 +167,13 @@ fn insert(
     object: &NewObject,
     references: &[i64],
 ) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO objects (name, digest, size, self_reference, derivation, registered)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "INSERT INTO objects (name, digest, size, self_reference, registered)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
     transaction.prepare_cached(sql)?.execute(params![
         object.path.base_name(),
         object.digest.as_bytes(),
         object.size as i64,
         object.self_reference,
-        object.derivation.map(StorePath::base_name),
         now_seconds(),
     ])?;
     let id = transaction.last_insert_rowid();
@@ -190,7 +184,7 @@ fn insert(
     Ok(id)
 }
 
-fn id_of(connection: &Connection, path: &StorePath) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn id_of(connection: &Connection, path: &StorePath) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM objects WHERE name = ?1")?
         .query_row([path.base_name()], |row| row.get(0))
@@ -209,7 +203,6 @@ fn assemble(database: &Database, row: ObjectRow, references: Vec<String>) -> Res
         size: row.size as u64,
         references: parse_all(database, references)?,
         self_reference: row.self_reference,
-        derivation: row.derivation.map(|name| parse(database, &name)).transpose()?,
         registered: row.registered,
     })
 }

@@ -5,7 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use hb_model::{
@@ -40,7 +41,7 @@ pub struct BuiltOutput {
 pub struct Built {
     /// What was built.
     pub resolved: ResolvedId,
-    /// The object of the derivation as evaluated.
+    /// The object of the derivation as evaluated; it must be registered.
     pub derivation: Option<StorePath>,
     /// The outputs. The build's files are read, not taken: what holds on to them, such as
     /// another link, cannot reach the store.
@@ -211,7 +212,7 @@ impl<'a> Preparing<'a> {
             // The declared hash does not cover the bit.
             *executable = false;
         }
-        let around = self.scratch.folder.open_below(Path::new("."))?;
+        let around = Arc::clone(&self.scratch.folder);
         let place = Place { around, name: output.as_str().as_bytes().to_vec() };
         let contents = copy(&tree, &source, Some(&place), &self.scanner)?;
         self.refuse_hash_in_name(output, &tree)?;
@@ -335,7 +336,6 @@ impl<'a> Preparing<'a> {
             size: total_size(&tree, &contents),
             references,
             self_reference,
-            derivation: self.built.derivation.clone(),
         })
     }
 

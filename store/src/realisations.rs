@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use crate::{
     database::Database,
     error::{Result, StoreError},
-    objects::{parse, registered},
+    objects::{id_of, parse, registered},
     store::Store,
 };
 
@@ -35,7 +35,7 @@ impl Origin {
 pub struct Recorded {
     /// What was built, and what came out.
     pub realisation: Realisation,
-    /// The object of the derivation as evaluated, if it was recorded.
+    /// The object of the derivation as evaluated, if it was recorded and is still there.
     pub derivation: Option<StorePath>,
     /// Who found it out.
     pub origin: Origin,
@@ -53,8 +53,9 @@ struct RealisationRow {
 }
 
 const SELECT: &str = "
-    SELECT resolved, output, name, realisations.derivation, isolation, builder, origin
-    FROM realisations JOIN objects ON id = object";
+    SELECT resolved, output, objects.name, givers.name, isolation, builder, origin
+    FROM realisations JOIN objects ON objects.id = object
+    LEFT JOIN objects AS givers ON givers.id = derivation";
 
 impl RealisationRow {
     fn read(row: &Row) -> rusqlite::Result<Self> {
@@ -105,20 +106,12 @@ impl Store {
 
     /// The realisations that came out as an object.
     pub fn realisations_of(&self, path: &StorePath) -> Result<Vec<Recorded>> {
-        self.realisations("name", path)
+        self.realisations("objects.name", path)
     }
 
     /// The realisations of a derivation, by its object.
     pub fn realisations_by_derivation(&self, derivation: &StorePath) -> Result<Vec<Recorded>> {
-        self.realisations("realisations.derivation", derivation)
-    }
-
-    /// Record a realisation whose object is in the store. A local one replaces a
-    /// foreign one; otherwise the one that is there stays.
-    pub fn register_realisation(&self, recorded: &Recorded) -> Result<()> {
-        self.inner
-            .database
-            .transact(|transaction| record(&self.inner.database, transaction, recorded))
+        self.realisations("givers.name", derivation)
     }
 
     fn realisations(&self, column: &str, path: &StorePath) -> Result<Vec<Recorded>> {
@@ -172,11 +165,17 @@ pub(crate) fn record(
     let Realisation { key, path, digest, isolation, builder, .. } = &recorded.realisation;
     let object: Option<(i64, NodeDigest)> =
         registered(transaction, path).map_err(|error| database.error(error))?;
-    let (object, registered) =
-        object.ok_or_else(|| StoreError::NotInStore { path: path.clone() })?;
+    let missing = |path: &StorePath| StoreError::NotInStore { path: path.clone() };
+    let (object, registered) = object.ok_or_else(|| missing(path))?;
     if registered != *digest {
         return Err(StoreError::TwoDigests { path: path.clone(), registered, got: *digest });
     }
+    let derivation = recorded.derivation.as_ref();
+    let derivation = derivation.map(|giver| match id_of(transaction, giver) {
+        Ok(id) => id.ok_or_else(|| missing(giver)),
+        Err(error) => Err(database.error(error)),
+    });
+    let derivation = derivation.transpose()?;
     let write = || {
         let sql = "
             INSERT INTO realisations
@@ -191,7 +190,7 @@ pub(crate) fn record(
             key.resolved.as_bytes(),
             key.output.as_str(),
             object,
-            recorded.derivation.as_ref().map(StorePath::base_name),
+            derivation,
             isolation.as_str(),
             builder,
             recorded.origin.as_str(),

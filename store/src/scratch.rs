@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::{CWD, Mode, RenameFlags};
@@ -16,7 +17,7 @@ use crate::{
 /// A folder that is removed when dropped, whatever lies in it then.
 #[derive(Debug)]
 pub struct ScratchDir {
-    pub(crate) folder: Folder,
+    pub(crate) folder: Arc<Folder>,
     name: String,
     store: Store,
 }
@@ -29,7 +30,7 @@ impl Store {
         let name = session.fresh_name("work");
         rustix::fs::mkdirat(&session.folder.fd, &name, Mode::RWXU)
             .at("create the folder", session.folder.path.join(&name))?;
-        let folder = session.folder.open_below(name.as_ref())?;
+        let folder = Arc::new(session.folder.open_below(name.as_ref())?);
         Ok(ScratchDir { folder, name, store: self.clone() })
     }
 

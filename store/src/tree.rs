@@ -6,6 +6,7 @@ use std::{
     ops::Range,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use hb_model::{ContentDigest, DirectoryHasher, NodeDigest};
@@ -96,7 +97,7 @@ pub(crate) struct Tree {
 /// Where a tree lies: the folder around it, and its name there.
 #[derive(Debug)]
 pub(crate) struct Place {
-    pub(crate) around: Folder,
+    pub(crate) around: Arc<Folder>,
     pub(crate) name: Vec<u8>,
 }
 
@@ -108,7 +109,7 @@ impl Place {
             _ => (path, &b"."[..]),
         };
         let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
-        Ok(Self { around: Folder::open(around)?, name: name.to_vec() })
+        Ok(Self { around: Arc::new(Folder::open(around)?), name: name.to_vec() })
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Adding sources and texts.
+//! Adding sources, texts and derivations.
 
 mod support;
 
@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use hb_model::{ContentDigest, Derivation, DirectoryHasher, NodeDigest, StorePath};
+use hb_model::{ContentDigest, DirectoryHasher, Input, NodeDigest, StorePath};
 use hb_store::{EntryKind, FilterStop, OpenMode, Store, StoreError};
 
-use support::{Fixture, name};
+use support::{Fixture, derivation, name, output_of};
 
 fn source(fixture: &Fixture) -> std::path::PathBuf {
     fixture.write("src/a", b"hello\n");
@@ -45,15 +45,6 @@ fn a_tree_gets_the_path_of_its_content() {
     assert_eq!(path, StorePath::of_content(name("source"), digest, &[].into(), false));
     assert_eq!(fixture.store.info(&path).unwrap().unwrap().digest, digest);
     assert_eq!(fs::read(fixture.store.physical(&path).join("sub/b")).unwrap(), b"b");
-}
-
-#[test]
-fn hashing_alone_gives_the_same_path_and_writes_nothing() {
-    let fixture = Fixture::new();
-    let folder = source(&fixture);
-    let hashed = fixture.store.hash_tree(&folder, &name("source"), None).unwrap();
-    assert_eq!(fixture.store.list().unwrap(), []);
-    assert_eq!(add(&fixture, &folder), hashed);
 }
 
 #[test]
@@ -172,25 +163,48 @@ fn a_text_is_a_file_and_refers_to_what_it_is_said_to() {
 }
 
 #[test]
-fn a_derivation_is_an_object_that_can_be_read_back() {
+fn derivations_are_objects_that_refer_to_what_they_need() {
     let fixture = Fixture::new();
-    let derivation = Derivation {
-        name: name("step"),
-        system: "builtin".into(),
-        root: None,
-        builder: "builtin:root-1".into(),
-        args: vec![],
-        env: [].into(),
-        files: [].into(),
-        attrs: None,
-        closure_info: [].into(),
-        runtime_root: None,
-        inputs: [].into(),
-        outputs: hb_model::Outputs::Floating([hb_model::OutputName::out()].into()),
-        limits: hb_model::Limits::default(),
-    };
-    let path = fixture.store.add_derivation(&derivation, &[].into()).unwrap();
-    assert_eq!(path, derivation.store_path(&[].into()).unwrap());
-    let bytes = fs::read(fixture.store.physical(&path)).unwrap();
-    assert_eq!(Derivation::decode(&bytes).unwrap(), derivation);
+    let source = fixture.add("source", "text");
+    let below = derivation("below", [Input::Path(source.clone())]);
+    let above = derivation("above", [output_of(&below), Input::Path(source.clone())]);
+    let objects = fixture.add_derivations(&[&below, &above]).unwrap();
+    let (lower, upper) = (&objects[&below.id()], &objects[&above.id()]);
+    assert_eq!(*lower, below.store_path(&[source.clone()].into()).unwrap());
+    let references = |path| fixture.store.info(path).unwrap().unwrap().references;
+    assert_eq!(references(lower), [source.clone()].into());
+    assert_eq!(references(upper), [source, lower.clone()].into());
+    assert_eq!(fs::read(fixture.store.physical(upper)).unwrap(), above.encode());
+    assert_eq!(fixture.store.derivation(upper).unwrap(), above);
+    let needed = fixture.store.needed_derivations(upper).unwrap();
+    assert_eq!(needed, [(below.id(), lower.clone())].into());
+    assert_eq!(fixture.add_derivations(&[&below, &above]).unwrap(), objects);
+    assert_eq!(fixture.store.list().unwrap().len(), 3, "nothing was added twice");
+}
+
+#[test]
+fn derivations_that_rest_on_a_missing_source_are_left_out() {
+    let fixture = Fixture::new();
+    let gone = StorePath::from_base_name(&format!("{}-gone", "0".repeat(32))).unwrap();
+    let lost = derivation("lost", [Input::Path(gone)]);
+    let above = derivation("above", [output_of(&lost)]);
+    let apart = derivation("apart", []);
+    let objects = fixture.add_derivations(&[&lost, &above, &apart]).unwrap();
+    assert_eq!(Vec::from_iter(objects.into_keys()), [apart.id()]);
+}
+
+#[test]
+fn what_is_no_derivation_is_not_read_as_one() {
+    let fixture = Fixture::new();
+    let text = fixture.add("text.drv", "text");
+    let error = fixture.store.derivation(&text).unwrap_err();
+    assert!(matches!(error, StoreError::NotADerivation { .. }), "{error}");
+
+    let (ours, other) = (derivation("ours", []), derivation("other", []));
+    let path = fixture.add_derivations(&[&ours]).unwrap().remove(&ours.id()).unwrap();
+    let file = fixture.store.physical(&path);
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, other.encode()).unwrap();
+    let error = fixture.store.derivation(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Changed { .. }), "{error}");
 }

@@ -4,10 +4,10 @@ mod support;
 
 use std::{fs, os::unix::fs::symlink};
 
-use hb_model::StorePath;
-use hb_store::{GcOptions, GcReport, OpenMode, RootKind, Store, StoreError};
+use hb_model::{Derivation, Input, StorePath};
+use hb_store::{GcOptions, GcReport, OpenMode, RootKind, Store, StoreError, VerifyOptions};
 
-use support::{Fixture, name, resolved};
+use support::{Fixture, derivation, name, resolved};
 
 fn gc_with(fixture: &Fixture, options: GcOptions) -> GcReport {
     fixture.store.gc(&options, &|_, _| {}).unwrap()
@@ -112,23 +112,60 @@ fn only_what_is_in_the_store_can_be_a_root() {
     assert!(matches!(refused, Err(StoreError::NotInStore { .. })));
 }
 
+/// A derivation's object, and the object that it gave: a file with this text.
+fn given_by(fixture: &Fixture, derivation: &Derivation, text: &str) -> (StorePath, StorePath) {
+    let object = fixture.add_derivations(&[derivation]).unwrap().remove(&derivation.id()).unwrap();
+    let label = derivation.name.as_str();
+    let mut built = fixture.build(label, &["out"], &[], |at, _, _| fs::write(at, text).unwrap());
+    built.resolved = resolved(&derivation.id().to_string());
+    built.derivation = Some(object.clone());
+    (object, fixture.publish(&built).unwrap().remove("out").unwrap().path)
+}
+
 #[test]
-fn derivations_of_what_stays_can_be_kept() {
+fn derivations_stay_with_what_they_gave_and_go_with_it() {
     let fixture = Fixture::new();
-    let derivation = fixture.add("a.drv", "derivation");
-    let mut built = fixture.build("a", &["out"], &[], |at, _, _| fs::write(at, "a").unwrap());
-    built.derivation = Some(derivation.clone());
-    let out = fixture.publish(&built).unwrap().remove("out").unwrap();
-    fixture.store.add_root(&name("r"), &out.path).unwrap();
-    let log = fixture.store.log_path(&resolved("a"));
-    fixture.store.create_log(&resolved("a")).unwrap();
-    for path in [&out.path, &derivation] {
-        assert_eq!(fixture.store.logs_of(path).unwrap(), std::slice::from_ref(&log));
-    }
+    let source = fixture.add("source", "text");
+    let (kept, kept_out) =
+        given_by(&fixture, &derivation("kept", [Input::Path(source.clone())]), "1");
+    let (dead, dead_out) = given_by(&fixture, &derivation("dead", []), "2");
+    fixture.store.add_root(&name("r"), &kept_out).unwrap();
     let fixture = fixture.reopen();
-    let keep = GcOptions { keep_derivations: true, ..GcOptions::default() };
-    assert_eq!(gc_with(&fixture, keep).freed, []);
-    assert_eq!(gc(&fixture).freed, [derivation]);
+    assert_eq!(gc(&fixture).freed, [dead_out, dead]);
+    assert_eq!(fixture.store.derivations_of(&kept_out).unwrap(), std::slice::from_ref(&kept));
+
+    let drop = GcOptions { drop_derivations: true, ..GcOptions::default() };
+    assert_eq!(gc_with(&fixture, drop).freed, [kept, source]);
+    assert_eq!(fixture.store.derivations_of(&kept_out).unwrap(), []);
+    let realisations = fixture.store.realisations_of(&kept_out).unwrap();
+    assert!(matches!(&realisations[..], [only] if only.derivation.is_none()), "{realisations:?}");
+    assert!(fixture.store.verify(VerifyOptions::default(), &|_| {}).unwrap().is_empty());
+}
+
+#[test]
+fn of_several_derivations_that_gave_the_same_the_newest_stays() {
+    let fixture = Fixture::new();
+    let step = |text: &str| Derivation { system: text.into(), ..derivation("step", []) };
+    let (older, out) = given_by(&fixture, &step("a"), "same");
+    let (newer, same) = given_by(&fixture, &step("b"), "same");
+    assert_eq!(same, out);
+    assert_eq!(fixture.store.derivations_of(&out).unwrap(), [newer.clone(), older.clone()]);
+    fixture.store.add_root(&name("r"), &out).unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(gc(&fixture).freed, [older]);
+    assert_eq!(fixture.store.derivations_of(&out).unwrap(), [newer]);
+}
+
+#[test]
+fn the_log_of_a_build_is_found_by_what_it_gave_and_by_its_derivation() {
+    let fixture = Fixture::new();
+    let step = derivation("step", []);
+    let (object, out) = given_by(&fixture, &step, "text");
+    let id = resolved(&step.id().to_string());
+    fixture.store.create_log(&id).unwrap();
+    for path in [&out, &object] {
+        assert_eq!(fixture.store.logs_of(path).unwrap(), [fixture.store.log_path(&id)]);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{
 };
 
 use hb_store::{Finding, GcOptions, OpenMode, Store, VerifyOptions};
-use support::{Fixture, Folder, name};
+use support::{Fixture, Folder, derivation, name, output_of};
 
 /// The call by which the child says that its work begins: no such signal is sent.
 const BEGIN: libc::c_long = libc::SYS_getpriority;
@@ -29,12 +29,13 @@ const WAIT: libc::c_int = libc::__WALL | libc::__WNOTHREAD;
 enum Work {
     Publish,
     Add,
+    Derive,
     Collect,
     Open,
 }
 
 impl Work {
-    const ALL: [Self; 4] = [Self::Publish, Self::Add, Self::Collect, Self::Open];
+    const ALL: [Self; 5] = [Self::Publish, Self::Add, Self::Derive, Self::Collect, Self::Open];
 
     /// Do it on an open store; twice is the same as once.
     fn run(self, fixture: &Fixture) {
@@ -53,6 +54,11 @@ impl Work {
                 fixture.write("src/b", b"b");
                 let path = fixture.path("src");
                 fixture.store.add_tree(&path, &name("source"), None).unwrap();
+            }
+            Self::Derive => {
+                let below = derivation("below", []);
+                let above = derivation("above", [output_of(&below)]);
+                fixture.add_derivations(&[&below, &above]).unwrap();
             }
             Self::Collect => {
                 fixture.store.gc(&GcOptions::default(), &|_, _| {}).unwrap();
@@ -83,6 +89,11 @@ fn killed_while_publishing_the_store_is_whole() {
 #[test]
 fn killed_while_adding_the_store_is_whole() {
     check(Work::Add, 13);
+}
+
+#[test]
+fn killed_while_adding_derivations_the_store_is_whole() {
+    check(Work::Derive, 7);
 }
 
 #[test]

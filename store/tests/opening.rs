@@ -8,6 +8,7 @@ use std::{
     process::Command,
 };
 
+use hb_model::{OutputName, RealisationKey, ResolvedId};
 use hb_store::{GcOptions, LockAttempt, OpenMode, Store, StoreError, VerifyOptions};
 
 use support::{Fixture, resolved};
@@ -35,8 +36,44 @@ fn a_newer_format_is_refused_with_both_numbers() {
     sql(&fixture, "PRAGMA user_version = 7");
     for mode in [OpenMode::Read, OpenMode::Write] {
         let error = open(&fixture, mode).unwrap_err();
-        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 2, .. }), "{error}");
     }
+}
+
+/// The columns of all tables, what they refer to, and the indices.
+fn schema(root: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(root.join("db.sqlite")).unwrap();
+    let sql = "
+        SELECT m.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk
+        FROM sqlite_schema AS m, pragma_table_info(m.name) AS c
+        UNION ALL
+        SELECT m.name || ' ' || f.\"from\" || ' → ' || f.\"table\" || ' ' || f.on_delete
+        FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f
+        UNION ALL SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
+        ORDER BY 1";
+    let mut select = connection.prepare(sql).unwrap();
+    let rows = select.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn an_older_format_is_brought_up_to_date_when_opened_for_writing() {
+    let expected = schema(&Fixture::new().path("hb"));
+    let folder = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("db.sqlite")).unwrap();
+    database.execute_batch(include_str!("formats/1.sql")).unwrap();
+    drop(database);
+
+    let error = Store::open(folder.path(), OpenMode::Read).unwrap_err();
+    assert!(matches!(error, StoreError::OlderFormat { found: 1, known: 2, .. }), "{error}");
+    let store = Store::open(folder.path(), OpenMode::Write).unwrap();
+    assert_eq!(schema(folder.path()), expected);
+    let key =
+        RealisationKey { resolved: ResolvedId::from_bytes([0; 32]), output: OutputName::out() };
+    let found = store.realisation(&key).unwrap().unwrap();
+    assert_eq!(found.derivation, None);
+    assert_eq!(store.outcome(&key).unwrap(), Some(found.realisation.path));
+    assert!(Store::open(folder.path(), OpenMode::Read).is_ok());
 }
 
 #[test]

@@ -280,10 +280,7 @@ impl Graph {
 
     /// The store objects that `place` needs and that no derivation makes.
     pub(crate) fn sources(&self, place: Place) -> impl Iterator<Item = &StorePath> {
-        self.node(place).derivation.inputs.iter().filter_map(|input| match input {
-            Input::Path(path) => Some(path),
-            Input::Output { .. } => None,
-        })
+        self.node(place).derivation.sources()
     }
 }
 

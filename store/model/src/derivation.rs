@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    ContentDigest, DeclaredHash, DerivationId, FixedMethod, NodeDigest, OutputName, StoreName,
-    StorePath,
+    DeclaredHash, DerivationId, FixedMethod, OutputName, StoreName, StorePath,
     encode::{DecodeError, Decoder, Encoder},
     name::NameError,
     output_placeholder,
@@ -115,6 +114,14 @@ impl Derivation {
         DerivationId::from_bytes(*blake3::hash(&self.encode()).as_bytes())
     }
 
+    /// The store objects among the inputs that no derivation makes, such as sources.
+    pub fn sources(&self) -> impl Iterator<Item = &StorePath> {
+        self.inputs.iter().filter_map(|input| match input {
+            Input::Path(path) => Some(path),
+            Input::Output { .. } => None,
+        })
+    }
+
     /// The names of the outputs.
     pub fn output_names(&self) -> impl Iterator<Item = OutputName> + '_ {
         let (floating, fixed) = match &self.outputs {
@@ -147,8 +154,7 @@ impl Derivation {
     /// `references` are the paths of the inputs' own derivations and sources.
     pub fn store_path(&self, references: &BTreeSet<StorePath>) -> Result<StorePath, NameError> {
         let name = StoreName::new(&format!("{}.drv", self.name))?;
-        let node = NodeDigest::of_file(false, &ContentDigest::of(&self.encode()));
-        Ok(StorePath::of_content(name, node, references, false))
+        Ok(StorePath::of_content(name, self.id().object_digest(), references, false))
     }
 
     /// The canonical encoding; `docs/store-format.md` specifies it.

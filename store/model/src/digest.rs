@@ -84,3 +84,11 @@ impl ContentDigest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 }
+
+impl DerivationId {
+    /// The digest of the store object that holds the encoding, a file whose content has the
+    /// id as its digest.
+    pub fn object_digest(&self) -> NodeDigest {
+        NodeDigest::of_file(false, &ContentDigest(self.0))
+    }
+}

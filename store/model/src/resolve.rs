@@ -105,10 +105,7 @@ impl Resolved {
 
     /// The inputs' paths.
     pub fn input_paths(&self) -> impl Iterator<Item = &StorePath> {
-        self.derivation.inputs.iter().filter_map(|input| match input {
-            Input::Path(path) => Some(path),
-            Input::Output { .. } => None,
-        })
+        self.derivation.sources()
     }
 
     /// Where each output lies while it is being built.

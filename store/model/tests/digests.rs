@@ -99,7 +99,9 @@ fn derivations_encode_as_specified() {
     ,,0:,0:,0:,120:39:9snr22shvm7vsllbk3q8zriqzzwnf42d-source,0:,64:68d2703ada4406eb6d7cec4e4a5bdfe27a71766d035569037b5f61138d020f92,3:out,,23:8:floating,3:doc,3:out,,1:0,1:0,
     "#);
     insta::assert_snapshot!(derivation.id().to_string(), @"a69a30766844639472d6d8a9f8e99780714994966cfcde34e00952842955fa0a");
-    assert_eq!(Derivation::decode(&derivation.encode()), Ok(derivation));
+    assert_eq!(Derivation::decode(&derivation.encode()), Ok(derivation.clone()));
+    let references = [source(), fetch().store_path(&[].into()).unwrap()].into();
+    insta::assert_snapshot!(derivation.store_path(&references).unwrap().to_string(), @"/hb/store/4z3srcql8ymg5gi233jr16x2mahgxm3n-step.drv");
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hb_model::{Isolation, OutputName, Realisation, ResolvedId, StoreName, StorePath};
+use hb_model::{
+    Derivation, DerivationId, Input, Isolation, Limits, OutputName, Outputs, Realisation,
+    ResolvedId, StoreName, StorePath,
+};
 use hb_store::{Built, BuiltOutput, OpenMode, Store, StoreError};
 use tempfile::TempDir;
 
@@ -139,10 +142,42 @@ impl Fixture {
         self.publish(&built).unwrap().remove("out").unwrap()
     }
 
+    /// Add derivations, each after those that it needs.
+    pub fn add_derivations(
+        &self,
+        derivations: &[&Derivation],
+    ) -> Result<BTreeMap<DerivationId, StorePath>, StoreError> {
+        let ids: Vec<_> = derivations.iter().map(|derivation| derivation.id()).collect();
+        self.store.add_derivations(ids.iter().zip(derivations.iter().copied()))
+    }
+
     pub fn publish(&self, built: &Built) -> Result<BTreeMap<String, Realisation>, StoreError> {
         let published = self.store.publish(built)?;
         Ok(published.into_iter().map(|(output, it)| (output.to_string(), it)).collect())
     }
+}
+
+/// A step that no test carries out.
+pub fn derivation<const N: usize>(label: &str, inputs: [Input; N]) -> Derivation {
+    Derivation {
+        name: name(label),
+        system: "builtin".into(),
+        root: None,
+        builder: "builtin:root-1".into(),
+        args: vec![],
+        env: [].into(),
+        files: [].into(),
+        attrs: None,
+        closure_info: [].into(),
+        runtime_root: None,
+        inputs: inputs.into(),
+        outputs: Outputs::Floating([OutputName::out()].into()),
+        limits: Limits::default(),
+    }
+}
+
+pub fn output_of(derivation: &Derivation) -> Input {
+    Input::Output { derivation: derivation.id(), output: OutputName::out() }
 }
 
 pub fn name(text: &str) -> StoreName {
