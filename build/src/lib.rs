@@ -23,7 +23,7 @@ mod testing;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hb_model::StorePath;
+use hb_model::{DerivationId, StorePath};
 use hb_store::{Store, StoreError};
 
 pub use cancel::{Cancel, Canceller};
@@ -110,7 +110,9 @@ pub(crate) async fn ready(
         work: Work::of(&node.derivation),
         forced: true,
     };
-    Ok((Realiser::new(store.clone(), options, events), order))
+    // For trials, whose outcome is not recorded.
+    let derivations = BTreeMap::new();
+    Ok((Realiser::new(store.clone(), derivations, options, events), order))
 }
 
 /// Plan, refuse what cannot work, then do it.
@@ -126,6 +128,7 @@ pub(crate) async fn reach(
     if plan.is_reached() {
         return Ok((plan, Counts::default()));
     }
+    let derivations = add_derivations(store, graph).await?;
     let forecast = plan.forecast(store)?;
     if !forecast.missing_sources.is_empty() {
         return Err(BuildError::MissingSources { missing: forecast.missing_sources });
@@ -135,6 +138,16 @@ pub(crate) async fn reach(
         return Err(BuildError::Offline { missing });
     }
     events.emit(Event::Planned(Arc::new(forecast)));
-    let realiser = Arc::new(Realiser::new(store.clone(), options, events));
+    let realiser = Arc::new(Realiser::new(store.clone(), derivations, options, events));
     schedule::run(plan, graph, realiser, options, cancel).await
+}
+
+/// Make the graph's derivations objects of the store, so that what they give can say where
+/// it is from. Gives their paths.
+async fn add_derivations(
+    store: &Store,
+    graph: &Arc<Graph>,
+) -> Result<BTreeMap<DerivationId, StorePath>, StoreError> {
+    let (store, graph) = (store.clone(), Arc::clone(graph));
+    realise::blocking(move || store.add_derivations(graph.derivations())).await
 }

@@ -23,7 +23,8 @@ impl Store {
     /// held. Gives their objects.
     ///
     /// What rests on a source that is not in the store is left out, since nothing in the
-    /// store refers to what is not there.
+    /// store refers to what is not there. The source may be the object of a derivation that
+    /// comes before.
     pub fn add_derivations<'a>(
         &self,
         derivations: impl IntoIterator<Item = (&'a DerivationId, &'a Derivation)>,
@@ -31,7 +32,7 @@ impl Store {
         let derivations: Vec<_> = derivations.into_iter().collect();
         let sources = derivations.iter().flat_map(|(_, derivation)| derivation.sources());
         let sources: BTreeSet<_> = sources.cloned().collect();
-        let absent = self.hold(&Vec::from_iter(sources))?;
+        let mut absent: BTreeSet<_> = self.hold(&Vec::from_iter(sources))?.into_iter().collect();
         let mut objects = BTreeMap::new();
         let mut files = Vec::new();
         for (id, derivation) in derivations {
@@ -42,6 +43,7 @@ impl Store {
             let Some(references) = references.collect::<Option<BTreeSet<_>>>() else { continue };
             let path = derivation.store_path(&references)?;
             let bytes = derivation.encode().into();
+            absent.remove(&path);
             objects.insert(*id, path.clone());
             files.push(NewFile { path, bytes, executable: false, references });
         }

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hb_model::{Limits, NodeDigest, OutputName, RealisationKey, Resolved, StorePath};
+use hb_model::{DerivationId, Limits, NodeDigest, OutputName, RealisationKey, Resolved, StorePath};
 use hb_store::{BuildLock, LockAttempt, ScratchDir, Store, StoreError};
 
 pub(crate) use attempt::{Attempt, Made, Setting};
@@ -105,6 +105,8 @@ impl Traces {
 /// once, and not at all if nothing is to be built.
 pub(crate) struct Realiser {
     store: Store,
+    /// The objects of the derivations that orders may be for.
+    derivations: BTreeMap<DerivationId, StorePath>,
     events: Events,
     keep_failed: bool,
     fetch: Arc<FetchSettings>,
@@ -112,9 +114,15 @@ pub(crate) struct Realiser {
 }
 
 impl Realiser {
-    pub(crate) fn new(store: Store, options: &BuildOptions, events: Events) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        derivations: BTreeMap<DerivationId, StorePath>,
+        options: &BuildOptions,
+        events: Events,
+    ) -> Self {
         Self {
             store,
+            derivations,
             events,
             keep_failed: options.keep_failed,
             fetch: Arc::new(options.fetch.clone()),

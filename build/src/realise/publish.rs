@@ -48,7 +48,7 @@ impl Realiser {
         };
         Built {
             resolved: order.resolved.id(),
-            derivation: None,
+            derivation: self.derivations.get(&order.step.derivation).cloned(),
             outputs: attempt.outputs.iter().map(output).collect(),
             fixed: match &derivation.outputs {
                 Outputs::Fixed(fixed) => Some(fixed.clone()),
