@@ -95,9 +95,14 @@ impl Recipe {
         name.file = std::fs::canonicalize(&name.file)
             .map_err(|source| CliError::Io { path: name.file.clone(), source })?;
         if name.file.is_dir() {
-            return Err(CliError::usage(format!("‘{}’ is a folder", name.file.display()))
-                .with_help("name a recipe file in it")
-                .into());
+            let mut recipes = ["default.hb", "default.nix"].map(|recipe| name.file.join(recipe));
+            let Some(recipe) = recipes.iter_mut().find(|recipe| recipe.is_file()) else {
+                let problem = format!("‘{}’ holds no recipe", name.file.display());
+                return Err(CliError::usage(problem)
+                    .with_help("it would be ‘default.hb’ or ‘default.nix’; name another file")
+                    .into());
+            };
+            name.file = std::mem::take(recipe);
         }
         let project = Project::find(&name.folder())?;
         let settings = Settings::load(options, project::settings(project.as_ref()))?;

@@ -10,6 +10,9 @@ use crate::source::{Place, SourceId};
 use crate::value::Type;
 use crate::world::WorldError;
 
+/// Steps listed in a trace; of deep recursion the innermost ones matter.
+const MAX_TRACE: usize = 200;
+
 /// The result of evaluating something.
 pub type Eval<T> = Result<T, Error>;
 
@@ -48,6 +51,8 @@ pub struct TraceFrame {
     pub place: Option<Place>,
     /// What was being done.
     pub text: String,
+    /// How often in a row.
+    pub times: usize,
 }
 
 /// One step of a cycle of definitions that need each other.
@@ -207,11 +212,6 @@ impl Error {
         &self.0
     }
 
-    /// The same, to add to.
-    pub(crate) fn details_mut(&mut self) -> &mut EvalError {
-        &mut self.0
-    }
-
     /// What happened.
     pub fn fault(&self) -> &Fault {
         &self.0.fault
@@ -225,9 +225,22 @@ impl Error {
         self
     }
 
+    /// Add a step to the trace, unless it has too many.
+    pub(crate) fn add_step(&mut self, place: Option<Place>, text: String) {
+        let has_room = self.0.trace.len() < MAX_TRACE;
+        match self.0.trace.last_mut() {
+            // What only asks for the same value again adds nothing.
+            Some(last) if last.text == text && place.is_none() => {}
+            // One step of a recursion is like the others.
+            Some(last) if last.text == text && last.place == place => last.times += 1,
+            _ if has_room => self.0.trace.push(TraceFrame { place, text, times: 1 }),
+            _ => {}
+        }
+    }
+
     /// With another step of the trace, without a place.
     pub(crate) fn in_context(mut self, text: String) -> Self {
-        self.0.trace.push(TraceFrame { place: None, text });
+        self.add_step(None, text);
         self
     }
 

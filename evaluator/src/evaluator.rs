@@ -28,6 +28,10 @@ pub struct Options {
     pub collect_always: bool,
     /// Make Nix's own derivations and paths, of a store in this folder, instead of hb's.
     pub nix_paths: Option<StoreDir>,
+    /// Let `warn` end the evaluation.
+    pub abort_on_warn: bool,
+    /// Let `fromTOML` read dates and times.
+    pub toml_timestamps: bool,
 }
 
 /// Nix's own limit: a recipe that works here works there.
@@ -35,7 +39,13 @@ const MAX_CALL_DEPTH: usize = 10_000;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_call_depth: MAX_CALL_DEPTH, collect_always: false, nix_paths: None }
+        Self {
+            max_call_depth: MAX_CALL_DEPTH,
+            collect_always: false,
+            nix_paths: None,
+            abort_on_warn: false,
+            toml_timestamps: false,
+        }
     }
 }
 
@@ -249,10 +259,10 @@ impl Evaluator {
         Comparison::of(&mut self.machine, expected, found)
     }
 
-    /// The value as XML, with the places of attributes and functions; what is not
-    /// evaluated shows as `unevaluated` unless printing is strict.
-    pub fn xml(&mut self, held: Held, how: Printing) -> Eval<Vec<u8>> {
-        let style = XmlStyle { strict: how == Printing::Strict, places: true };
+    /// The value as XML, if asked for with the places of attributes and functions; what is
+    /// not evaluated shows as `unevaluated` unless printing is strict.
+    pub fn xml(&mut self, held: Held, how: Printing, places: bool) -> Eval<Vec<u8>> {
+        let style = XmlStyle { strict: how == Printing::Strict, places };
         let value = self.value(held);
         Ok(crate::builtins::write_xml(&mut self.machine, value, style)?.bytes)
     }

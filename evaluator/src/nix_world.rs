@@ -140,6 +140,10 @@ impl World for NixWorld {
     }
 
     fn file_type(&mut self, path: &Path) -> Result<Option<FileType>, WorldError> {
+        // The store is there, even where Nix is not.
+        if path == Path::new(self.store.as_str()) {
+            return Ok(Some(FileType::Directory));
+        }
         match self.place(path) {
             Place::Text(_) => Ok(Some(FileType::Regular)),
             Place::Elsewhere(real, _) => self.world.file_type(&real),

@@ -82,8 +82,9 @@ fn a_file_is_loaded_and_loaded_again_after_a_change() {
 #[test]
 fn an_error_ends_its_line_only_and_its_trace_can_be_seen_whole() {
     let project = Project::new();
-    let deep = "down = n: if n == 0 then throw \"bottom\" else 1 + down (n - 1)";
-    let output = repl(&project, &format!("{deep}\ndown 30\n1 + 1\n:trace\n"));
+    let down = "down = n: if n == 0 then throw \"bottom\" else 1 + further (n - 1);";
+    let deep = format!("deep = rec {{ {down} further = n: 2 * down n; }}");
+    let output = repl(&project, &format!("{deep}\ndeep.down 30\n1 + 1\n:trace\n"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{}", explain(&output));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "2\n");

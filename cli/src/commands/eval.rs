@@ -38,6 +38,9 @@ pub(crate) struct EvalArgs {
     /// Print the value as XML, with the places of its parts
     #[arg(long, conflicts_with = "json")]
     xml: bool,
+    /// Leave the places out of XML
+    #[arg(long, requires = "xml")]
+    no_location: bool,
     /// Where `<…>` looks, before NIX_PATH, which is heeded with --impure
     #[arg(short = 'I', long, value_name = "[PREFIX=]PATH")]
     include: Vec<String>,
@@ -47,6 +50,12 @@ pub(crate) struct EvalArgs {
     /// How many calls may wait for each other
     #[arg(long, value_name = "N")]
     max_call_depth: Option<usize>,
+    /// Let a warning end the evaluation
+    #[arg(long)]
+    abort_on_warn: bool,
+    /// Features of Nix to turn on: `parse-toml-timestamps` is heeded; hb has the others, or not
+    #[arg(long, value_name = "NAMES")]
+    extra_experimental_features: Vec<String>,
     /// Show every step of how evaluation came to an error
     #[arg(long)]
     show_trace: bool,
@@ -78,7 +87,7 @@ pub(crate) fn run(global: &Global, args: EvalArgs) -> Result<Exit, Failure> {
     let (printed, end) = if args.raw {
         (evaluator.raw(value), "")
     } else if args.xml {
-        (evaluator.xml(value, how), "")
+        (evaluator.xml(value, how, !args.no_location), "")
     } else if global.json {
         (evaluator.json(value), "\n")
     } else {
@@ -124,7 +133,12 @@ fn begin(
     if let Some(more) = variable("NIX_PATH") {
         search_path.extend(search_path::from_environment(&more, &here));
     }
-    let mut options = Options::default();
+    let mut features = args.extra_experimental_features.iter().flat_map(|list| list.split(' '));
+    let mut options = Options {
+        abort_on_warn: args.abort_on_warn,
+        toml_timestamps: features.any(|feature| feature == "parse-toml-timestamps"),
+        ..Options::default()
+    };
     if args.nix_paths {
         let store = variable("NIX_STORE_DIR");
         options.nix_paths = Some(store.map_or_else(StoreDir::default, |dir| StoreDir::new(&dir)));

@@ -187,21 +187,21 @@ fn cat_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn zip_attrs_with(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let sets = m.expect_list(args[1])?;
-    let mut all: Vec<(Symbol, Pos, Vec<Value>)> = Vec::new();
+    let mut all: Vec<(Symbol, Vec<Value>)> = Vec::new();
     let mut index = rustc_hash::FxHashMap::default();
     for &set in sets.as_list().unwrap_or_default() {
-        for (name, pos, value) in m.expect_attrs(set)?.iter() {
+        for (name, _, value) in m.expect_attrs(set)?.iter() {
             let at = *index.entry(name).or_insert(all.len());
             match all.get_mut(at) {
-                Some(entry) => entry.2.push(value),
-                None => all.push((name, pos, vec![value])),
+                Some(entry) => entry.1.push(value),
+                None => all.push((name, vec![value])),
             }
         }
     }
-    let combined = all.into_iter().map(|(name, pos, values)| {
+    let combined = all.into_iter().map(|(name, values)| {
         let name_string = m.symbol_string(name);
         let values = m.list(&values);
-        (name, pos, m.delay_call(args[0], &[name_string, values]))
+        (name, Pos::NONE, m.delay_call(args[0], &[name_string, values]))
     });
     let combined = combined.collect();
     Ok(m.attrs(combined))

@@ -65,12 +65,7 @@ pub(super) const TABLE: &[Builtin] = &[
         name: "warn",
         params: &[forced("message", "a string"), lazy("value", "any value")],
         doc: "The value, after a warning with the message.",
-        run: |m, args| {
-            let message = m.expect_string(args[0])?;
-            let message = String::from_utf8_lossy(message.as_bytes().unwrap_or_default());
-            m.world.trace(&format!("evaluation warning: {message}"));
-            Ok(args[1])
-        },
+        run: warn,
     },
     Builtin {
         name: "break",
@@ -105,6 +100,16 @@ fn add_error_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
             let context = message(m, args[0])?;
             Err(Error::in_context(error, context))
         }
+    }
+}
+
+fn warn(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    let message = m.expect_string(args[0])?;
+    let message = String::from_utf8_lossy(message.as_bytes().unwrap_or_default());
+    m.world.trace(&format!("evaluation warning: {message}"));
+    match m.options.abort_on_warn {
+        true => Err(Fault::Abort { message: "warnings are not allowed".to_owned() }.into()),
+        false => Ok(args[1]),
     }
 }
 

@@ -116,12 +116,13 @@ fn read_file_type(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn path_exists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let wants_folder = args[0].as_bytes().is_some_and(|text| text.ends_with(b"/"));
+    let ends_in = |end: &[u8]| args[0].as_bytes().is_some_and(|text| text.ends_with(end));
+    let wants_folder = ends_in(b"/") || ends_in(b"/.");
     let path = existing_path(m, args[0])?;
     let path = bytes_to_path(&path);
     let kind = match m.world.file_type(path)? {
-        // A link counts if it leads somewhere.
-        Some(FileType::Symlink) => match m.world.resolve(path) {
+        // A link is there, wherever it leads.
+        Some(FileType::Symlink) if wants_folder => match m.world.resolve(path) {
             Ok(target) => m.world.file_type(&target)?,
             Err(WorldError::Missing { .. }) => None,
             Err(error) => return Err(error.into()),

@@ -4,12 +4,14 @@ use super::{Builtin, forced};
 use crate::error::{Error, Eval, Fault};
 use crate::machine::{Machine, without_null};
 use crate::source::Pos;
+use crate::symbol::well_known;
 use crate::value::Value;
 
 pub(super) const TABLE: &[Builtin] = &[Builtin {
     name: "fromTOML",
     params: &[forced("text", "a string of TOML")],
-    doc: "The value of a TOML text. It may hold no dates and times: the language has none.",
+    doc: "The value of a TOML text. It may hold no dates and times, unless evaluation is told \
+          to read them: then each is a set of its `_type`, `timestamp`, and its text as `value`.",
     run: from_toml,
 }];
 
@@ -27,6 +29,16 @@ fn from_toml(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     value(m, toml::Value::Table(table))
 }
 
+/// A date and time as Nix writes it: the digits of a second's fraction in groups of three.
+fn timestamp(date: toml::value::Datetime) -> String {
+    let text = date.to_string();
+    let Some((whole, rest)) = text.split_once('.') else { return text };
+    let digits = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
+    let (fraction, zone) = rest.split_at(digits);
+    let width = digits.next_multiple_of(3);
+    format!("{whole}.{fraction:0<width$}{zone}")
+}
+
 // Nothing is evaluated here, so nothing is collected; the parser bounds the depth.
 fn value(m: &mut Machine, found: toml::Value) -> Eval<Value> {
     Ok(match found {
@@ -34,6 +46,11 @@ fn value(m: &mut Machine, found: toml::Value) -> Eval<Value> {
         toml::Value::Integer(int) => m.int(int),
         toml::Value::Float(float) => m.float(float),
         toml::Value::Boolean(truth) => Value::bool(truth),
+        toml::Value::Datetime(date) if m.options.toml_timestamps => {
+            let (kind, text) = (m.string("timestamp"), m.string(timestamp(date)));
+            let (kind_name, value_name) = (m.intern(b"_type"), well_known::VALUE);
+            m.attrs(vec![(kind_name, Pos::NONE, kind), (value_name, Pos::NONE, text)])
+        }
         toml::Value::Datetime(date) => {
             return Err(bad(format!("dates and times are not supported, such as {date}")));
         }

@@ -1,7 +1,8 @@
 //! Attribute sets.
 //!
 //! A flat set is a shape (sorted names and their positions) and values in its order;
-//! sets made by one literal, or by mapping over one set, share their shape. A layered
+//! sets made by one literal, or by mapping over one set, share their shape. What mapping
+//! gives was not written anywhere: such a set is marked, and its positions do not count. A layered
 //! set is what `//` makes of a large set and a small one: flat layers, the newest
 //! first, each at least half as long again as the one before, so that there are at most
 //! a logarithm of them and many small updates do not copy the large set each time.
@@ -18,6 +19,9 @@ const SMALL_SET: usize = 24;
 
 /// Sets up to this long are searched from the front.
 const LINEAR_SEARCH: usize = 8;
+
+/// The header's small number of a flat set whose attributes have no positions.
+const MAPPED: usize = 1;
 
 /// An attribute set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +75,7 @@ impl Attrs {
     #[inline(always)]
     fn find_flat(self, name: Symbol) -> Option<(Value, Pos)> {
         let index = self.index_of(name)?;
-        Some((self.0.value(index + 1), Pos(self.positions()[index])))
+        Some((self.0.value(index + 1), self.position(index)))
     }
 
     #[inline(always)]
@@ -107,9 +111,13 @@ impl Attrs {
         self.shape().halves(0)
     }
 
+    /// Where the attribute at an index was defined; of a flat set.
     #[inline(always)]
-    pub(crate) fn positions(self) -> &'static [u32] {
-        self.shape().halves(1)
+    fn position(self, index: usize) -> Pos {
+        match self.0.small() == MAPPED {
+            true => Pos::NONE,
+            false => Pos(self.shape().halves(1)[index]),
+        }
     }
 
     /// Values in the order of their names' numbers; of a flat set.
@@ -127,8 +135,8 @@ impl Attrs {
 
     /// Every attribute in the order of the names' numbers; of a flat set.
     pub fn iter(self) -> impl Iterator<Item = (Symbol, Pos, Value)> {
-        let (names, positions, values) = (self.names(), self.positions(), self.values());
-        (0..self.len()).map(move |i| (Symbol(names[i]), Pos(positions[i]), values[i]))
+        let (names, values) = (self.names(), self.values());
+        (0..self.len()).map(move |i| (Symbol(names[i]), self.position(i), values[i]))
     }
 }
 
@@ -165,7 +173,7 @@ impl Heap {
         Value::object(object)
     }
 
-    /// A set with the same names and positions, its values made one by one.
+    /// A set with the same names, its values made one by one; none has a position.
     pub(crate) fn attrs_like(
         &mut self,
         like: Attrs,
@@ -174,7 +182,7 @@ impl Heap {
         if like.is_empty() {
             return self.empty_attrs;
         }
-        let object = self.allocate(Kind::Attrs, 0, like.len(), like.len() + 1);
+        let object = self.allocate(Kind::Attrs, MAPPED, like.len(), like.len() + 1);
         object.set_word(0, like.shape().address().get());
         for (i, (name, _, old)) in like.iter().enumerate() {
             let new = value(self, name, old);
@@ -287,7 +295,6 @@ impl Heap {
         let object = self.allocate(Kind::Attrs, 0, length, length + 1);
         let shape = self.allocate(Kind::Shape, 0, length, length.max(1));
         object.set_word(0, shape.address().get());
-        let (a_pos, b_pos) = (older.positions(), newer.positions());
         let (a_val, b_val) = (older.values(), newer.values());
         let (mut i, mut j) = (0, 0);
         for k in 0..length {
@@ -295,13 +302,13 @@ impl Heap {
             let (name, pos, value) = if from_newer {
                 i += usize::from(i < a.len() && a[i] == b[j]);
                 j += 1;
-                (b[j - 1], b_pos[j - 1], b_val[j - 1])
+                (b[j - 1], newer.position(j - 1), b_val[j - 1])
             } else {
                 i += 1;
-                (a[i - 1], a_pos[i - 1], a_val[i - 1])
+                (a[i - 1], older.position(i - 1), a_val[i - 1])
             };
             shape.set_half(0, k, name);
-            shape.set_half(1, k, pos);
+            shape.set_half(1, k, pos.0);
             object.set_value(k + 1, value);
         }
         Attrs(object)

@@ -5,13 +5,10 @@
 //! thunks that were being evaluated, so that they may be tried again.
 
 use super::Machine;
-use crate::error::{CycleStep, Error, Fault, TraceFrame};
+use crate::error::{CycleStep, Error, Fault};
 use crate::heap::{Kind, Obj};
 use crate::source::{Place, Pos};
 use crate::symbol::Symbol;
-
-/// Frames listed in a trace; of deep recursion the innermost ones matter.
-const MAX_TRACE: usize = 200;
 
 impl Machine {
     /// Leave all frames above `floor`, adding to the error what they know.
@@ -45,32 +42,33 @@ impl Machine {
         if is_thunk && !in_rest {
             env.leave();
         }
-        let full = error.details().trace.len() >= MAX_TRACE;
         // What checks a contract is nobody's function.
         let is_guard = self.guarded(env).is_some();
-        if full || in_rest || is_guard || !(is_thunk || is_closure) {
+        if in_rest || is_guard || !(is_thunk || is_closure) {
             return;
         }
         let name = self.program.prototype(env.extra()).name.map(|name| self.symbols.text(name));
         let text = match (is_closure, name) {
             (true, Some(name)) => format!("while calling ‘{name}’"),
+            // Called by a builtin: its own step has the place.
+            (true, None) if place.is_none() => return,
             (true, None) => "while calling a function".to_owned(),
             (false, Some(name)) => format!("while evaluating ‘{name}’"),
             // An argument without a name: its place says nothing that the fault's does not.
             (false, None) => return,
         };
-        error.details_mut().trace.push(TraceFrame { place, text });
+        error.add_step(place, text);
     }
 
     /// Note the builtin that a fault came out of.
     #[cold]
     pub(super) fn in_builtin(&mut self, mut error: Error, name: &'static str) -> Error {
         let says_it_itself = matches!(error.fault(), Fault::Throw { .. } | Fault::Abort { .. });
-        if error.details().trace.len() < MAX_TRACE && !self.is_at_exit() && !says_it_itself {
+        if !says_it_itself && !self.is_at_exit() {
             let place = self.program.place(self.ip.saturating_sub(1));
             error = self.mark(error, self.ip);
             let text = format!("while calling the builtin ‘{name}’");
-            error.details_mut().trace.push(TraceFrame { place, text });
+            error.add_step(place, text);
         }
         error
     }
@@ -78,11 +76,8 @@ impl Machine {
     /// Note the attribute that a fault came out of.
     #[cold]
     pub(crate) fn in_attribute(&mut self, mut error: Error, name: Symbol, pos: Pos) -> Error {
-        if error.details().trace.len() < MAX_TRACE {
-            let text = format!("while evaluating the attribute ‘{}’", self.symbols.text(name));
-            let place = self.sources.word_at(pos);
-            error.details_mut().trace.push(TraceFrame { place, text });
-        }
+        let text = format!("while evaluating the attribute ‘{}’", self.symbols.text(name));
+        error.add_step(self.sources.word_at(pos), text);
         error
     }
 

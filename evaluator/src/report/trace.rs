@@ -53,18 +53,19 @@ pub(super) fn lines(trace: &[TraceFrame], sources: &Sources, shown: &Shown) -> V
         trace.iter().partition(|frame| shown.is_own(frame.place, sources));
     let limit = if matches!(shown, Shown::All) { usize::MAX } else { SHORT_TRACE };
     let mut lines: Vec<String> = own.iter().take(limit).map(|frame| line(frame, sources)).collect();
+    let more: usize = own.iter().skip(limit).map(|frame| frame.times).sum();
     let mut hidden = Vec::new();
-    match own.len().saturating_sub(limit) {
-        0 => {}
-        count => hidden.push(format!("… {} more", counted(count))),
+    if more > 0 {
+        hidden.push(format!("… {} more", counted(more)));
     }
     // By file, in the order in which they are met.
     let mut files: Vec<(String, usize)> = Vec::new();
-    for place in others.iter().filter_map(|frame| frame.place) {
+    for frame in others {
+        let Some(place) = frame.place else { continue };
         let name = shown.file(place, sources);
         match files.iter_mut().find(|file| file.0 == name) {
-            Some(file) => file.1 += 1,
-            None => files.push((name, 1)),
+            Some(file) => file.1 += frame.times,
+            None => files.push((name, frame.times)),
         }
     }
     hidden.extend(files.into_iter().map(|(name, count)| format!("… {} in {name}", counted(count))));
@@ -80,12 +81,14 @@ fn counted(steps: usize) -> String {
 }
 
 fn line(frame: &TraceFrame, sources: &Sources) -> String {
-    match frame.place {
-        Some(place) => {
-            let source = sources.get(place.source);
-            let (line, column) = sources.line_column(place.source, place.span.start);
-            format!("{} at {}:{line}:{column}", frame.text, source.name)
-        }
-        None => frame.text.clone(),
+    let mut line = frame.text.clone();
+    if let Some(place) = frame.place {
+        let source = sources.get(place.source);
+        let (number, column) = sources.line_column(place.source, place.span.start);
+        line.push_str(&format!(" at {}:{number}:{column}", source.name));
     }
+    if frame.times > 1 {
+        line.push_str(&format!(", {} times", frame.times));
+    }
+    line
 }
