@@ -4,6 +4,7 @@
 mod audit;
 mod bad_input;
 mod crash;
+mod derivations;
 mod documentation;
 mod full_disk;
 mod hello;

@@ -1,5 +1,7 @@
 //! `hb store`: look into the store and tidy it.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
 use hb_store::{Finding, GcOptions, ObjectInfo, RootKind, Store, StoreError, VerifyOptions};
@@ -9,7 +11,8 @@ use crate::{
     args::Global,
     error::{CliError, Failure},
     exit::Exit,
-    output, recipe,
+    output::{self, StoredDerivation},
+    recipe,
 };
 
 /// What `hb store` takes.
@@ -39,6 +42,11 @@ enum StoreCommand {
         #[arg(long, conflicts_with = "closure")]
         reverse: bool,
     },
+    /// Show the derivations that gave an object, the newest first, or the one that it is
+    Derivation {
+        /// A store path, its physical place, or a link to it
+        path: String,
+    },
     /// Compare the database with the disk
     Verify {
         /// Read every object and compare its digest
@@ -50,6 +58,9 @@ enum StoreCommand {
         /// Say what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
+        /// Remove the derivations that gave what stays, too, and their sources
+        #[arg(long)]
+        drop_derivations: bool,
     },
     /// List, add or remove named roots
     Root {
@@ -75,8 +86,13 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
             };
             list(global, &found)
         }
+        StoreCommand::Derivation { path } => {
+            derivations(global, &store, &super::store_path(&store, &path)?)
+        }
         StoreCommand::Verify { contents } => verify(global, &store, contents),
-        StoreCommand::Gc { dry_run } => collect(global, &store, dry_run),
+        StoreCommand::Gc { dry_run, drop_derivations } => {
+            collect(global, &store, &GcOptions { dry_run, drop_derivations, enough: None })
+        }
         StoreCommand::Root { name, path } => root(global, &store, name, path),
     }
 }
@@ -93,6 +109,8 @@ fn list(global: &Global, paths: &[StorePath]) -> Result<Exit, Failure> {
 fn show(global: &Global, store: &Store, path: &StorePath) -> Result<Exit, Failure> {
     let info = require(store, path)?;
     let references: Vec<_> = info.references.iter().map(ToString::to_string).collect();
+    let derivations = store.derivations_of(path)?;
+    let derivations: Vec<_> = derivations.iter().map(ToString::to_string).collect();
     if global.json {
         output::json(&json!({
             "path": path.to_string(),
@@ -100,6 +118,7 @@ fn show(global: &Global, store: &Store, path: &StorePath) -> Result<Exit, Failur
             "digest": info.digest.to_string(),
             "size": info.size,
             "references": references,
+            "derivations": derivations,
         }))?;
         return Ok(Exit::Success);
     }
@@ -108,7 +127,44 @@ fn show(global: &Global, store: &Store, path: &StorePath) -> Result<Exit, Failur
     output::result(format!("digest    {}", info.digest));
     output::result(format!("size      {}", output::bytes(info.size)));
     references.iter().for_each(|path| output::result(format!("refers to {path}")));
+    derivations.iter().for_each(|path| output::result(format!("made by   {path}")));
     Ok(Exit::Success)
+}
+
+fn derivations(global: &Global, store: &Store, path: &StorePath) -> Result<Exit, Failure> {
+    require(store, path)?;
+    let mut given = store.derivations_of(path)?;
+    if given.is_empty() && path.name().as_str().ends_with(".drv") {
+        given.push(path.clone());
+    }
+    if given.is_empty() {
+        return Err(CliError::usage(format!("no derivation in the store gave ‘{path}’"))
+            .with_help("sources have none, and `hb store gc --drop-derivations` removes them")
+            .into());
+    }
+    let stored = given.into_iter().map(|path| read_derivation(store, path));
+    let stored: Vec<_> = stored.collect::<Result<_, _>>()?;
+    if global.json {
+        output::json(&stored.iter().map(output::derivation_json).collect::<Vec<_>>())?;
+        return Ok(Exit::Success);
+    }
+    let texts = stored.iter().map(|stored| output::derivation_lines(stored).join("\n"));
+    output::result(texts.collect::<Vec<_>>().join("\n\n"));
+    Ok(Exit::Success)
+}
+
+/// A derivation, and what is known of it and of those that it needs.
+fn read_derivation(store: &Store, path: StorePath) -> Result<StoredDerivation, StoreError> {
+    let derivation = store.derivation(&path)?;
+    let needed = store.needed_derivations(&path)?;
+    let mut gave = BTreeMap::new();
+    for (id, object) in needed.iter().chain([(&derivation.id(), &path)]) {
+        for recorded in store.realisations_by_derivation(object)? {
+            let realisation = recorded.realisation;
+            gave.insert((*id, realisation.key.output), realisation.path);
+        }
+    }
+    Ok(StoredDerivation { path, derivation, needed, gave })
 }
 
 fn verify(global: &Global, store: &Store, contents: bool) -> Result<Exit, Failure> {
@@ -130,9 +186,8 @@ fn require(store: &Store, path: &StorePath) -> Result<ObjectInfo, Failure> {
     Ok(info.ok_or_else(|| StoreError::NotInStore { path: path.clone() })?)
 }
 
-fn collect(global: &Global, store: &Store, dry_run: bool) -> Result<Exit, Failure> {
-    let options = GcOptions { dry_run, ..GcOptions::default() };
-    let report = store.gc(&options, &|_, _| {})?;
+fn collect(global: &Global, store: &Store, options: &GcOptions) -> Result<Exit, Failure> {
+    let report = store.gc(options, &|_, _| {})?;
     if global.json {
         let freed: Vec<_> = report.freed.iter().map(ToString::to_string).collect();
         output::json(&json!({ "freed": freed, "strays": report.strays, "bytes": report.bytes }))?;
@@ -141,7 +196,7 @@ fn collect(global: &Global, store: &Store, dry_run: bool) -> Result<Exit, Failur
     if !global.quiet {
         report.freed.iter().for_each(output::result);
     }
-    let verb = if dry_run { "would free" } else { "freed" };
+    let verb = if options.dry_run { "would free" } else { "freed" };
     let count = report.freed.len() + report.strays.len();
     output::result(format!("{verb} {count} objects, {}", output::bytes(report.bytes)));
     Ok(Exit::Success)

@@ -50,14 +50,16 @@ impl Derivation {
                 }
             };
         }
-        let mut derivation = self.map_texts(|text| substitute(text, &texts));
+        let mut derivation = self.with_texts(&texts);
         derivation.inputs = inputs;
         derivation.limits = Limits::default();
         Ok(Resolved::new(derivation))
     }
 
-    /// The same derivation with every text that may hold a placeholder replaced.
-    fn map_texts(&self, map: impl Fn(&str) -> String) -> Self {
+    /// The same derivation with every placeholder that `texts` knows replaced by the text
+    /// there, wherever one may stand.
+    pub fn with_texts(&self, texts: &BTreeMap<String, String>) -> Self {
+        let map = |text: &str| substitute(text, texts);
         Self {
             root: self.root.as_deref().map(&map),
             builder: map(&self.builder),
@@ -130,7 +132,7 @@ impl Resolved {
             .iter()
             .map(|(output, path)| (own_output_placeholder(output), path.to_string()))
             .collect();
-        self.derivation.map_texts(|text| substitute(text, &texts))
+        self.derivation.with_texts(&texts)
     }
 }
 
