@@ -7,8 +7,9 @@ mod support;
 
 use std::{fs, process::Command, time::Instant};
 
+use hb_model::{Derivation, Input};
 use hb_store::{GcOptions, VerifyOptions};
-use support::{Fixture, name};
+use support::{Fixture, derivation, name, output_of};
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
@@ -64,4 +65,29 @@ fn publishing_1_000_small_outputs() {
     let all = fixture.store.list().unwrap();
     timed("closure of 1000", || fixture.store.closure(&all).unwrap());
     timed("hold 1000", || fixture.store.hold(&all).unwrap());
+}
+
+#[test]
+#[ignore = "measures; run by hand"]
+fn adding_derivations() {
+    for count in [200, 10_000] {
+        let fixture = Fixture::new();
+        let source = fixture.add("source", "text");
+        let mut derivations: Vec<Derivation> = Vec::new();
+        for number in 0..count {
+            let below = derivations.last().map(output_of);
+            let mut step = derivation(&format!("n{number}"), [Input::Path(source.clone())]);
+            step.inputs.extend(below);
+            derivations.push(step);
+        }
+        let derivations: Vec<_> = derivations.iter().collect();
+        for what in ["add", "add again"] {
+            timed(&format!("{what} {count} derivations"), || {
+                fixture.add_derivations(&derivations).unwrap()
+            });
+        }
+        timed(&format!("collect {count} derivations"), || {
+            fixture.reopen().store.gc(&GcOptions::default(), &|_, _| {}).unwrap()
+        });
+    }
 }
