@@ -390,4 +390,6 @@ async fn a_derivation_can_be_read_by_what_it_is_given_to() {
     second.inputs.insert(hb_model::Input::Path(object));
     let report = world.build(&graph(&[&first, &second], &[&second])).await.unwrap();
     assert_eq!(world.read(&report, &second).as_bytes(), first.encode());
+    let given = world.store.derivations_of(&report.outputs[&target(&second)]).unwrap();
+    assert_eq!(given.len(), 1, "what needs the object of a derivation is one itself");
 }
