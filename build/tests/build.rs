@@ -8,6 +8,7 @@ use hb_build::{
     BuildError, BuildOptions, Canceller, Event, Events, Failure, FailureCause, fetch::FetchSettings,
 };
 use hb_model::{FileContent, Limits, OutputName, Outputs};
+use hb_store::GcOptions;
 use support::{World, fetch, graph, name, out, target};
 
 /// The only failure of a build that failed.
@@ -379,6 +380,23 @@ async fn derivations_stay_for_as_long_as_what_they_gave() {
     world.store.remove_root(&name("kept")).unwrap();
     world.store.gc(&Default::default(), &|_, _| {}).unwrap();
     assert_eq!(world.store.list().unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_derivation_that_was_dropped_is_recorded_again_when_it_is_carried_out_again() {
+    let world = World::new();
+    let step = world.script("step", ": > $out", &[]);
+    let graph = graph(&[&step], &[&step]);
+    let path = world.build(&graph).await.unwrap().outputs[&target(&step)].clone();
+    world.store.add_root(&name("kept"), &path).unwrap();
+    world.store.add_root(&name("tools"), &world.busybox).unwrap();
+    let world = world.reopened();
+    let drop = GcOptions { drop_derivations: true, ..Default::default() };
+    world.store.gc(&drop, &|_, _| {}).unwrap();
+    assert_eq!(world.store.derivations_of(&path).unwrap(), []);
+    let again = BuildOptions { rebuild: true, ..Default::default() };
+    world.build_with(&graph, &again).await.0.unwrap();
+    assert_eq!(world.store.derivations_of(&path).unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,7 +185,8 @@ pub(crate) fn record(
                 object = excluded.object, derivation = excluded.derivation,
                 isolation = excluded.isolation, builder = excluded.builder,
                 origin = excluded.origin
-            WHERE origin = 'foreign' AND excluded.origin = 'local'";
+            WHERE (origin = 'foreign' AND excluded.origin = 'local')
+                OR (derivation IS NULL AND object = excluded.object AND origin = excluded.origin)";
         transaction.prepare_cached(sql)?.execute(params![
             key.resolved.as_bytes(),
             key.output.as_str(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hb_model::{NodeDigest, OutputName, Outputs, RealisationKey, Resolved, StorePath};
+use hb_model::{NodeDigest, OutputName, Outputs, RealisationKey, ResolvedId, StorePath};
 use hb_store::{Built, BuiltOutput, Prepared, Store, StoreError};
 
 use super::{Attempt, Halt, Order, Realised, Realiser, blocking};
@@ -13,13 +13,10 @@ impl Realiser {
     pub(super) async fn publish(&self, order: &Order, attempt: &Attempt) -> Result<Realised, Halt> {
         let built = self.built(order, attempt);
         let store = self.store.clone();
-        let (resolved, forced) = (order.resolved.clone(), order.forced);
         let outputs = blocking(move || {
             let prepared = prepare(&store, &built)?;
-            match unchanged(&store, &resolved, &prepared)? {
-                Some(recorded) if forced => Ok(recorded),
-                _ => commit(&store, prepared),
-            }
+            refuse_difference(&store, &built.resolved, &prepared)?;
+            commit(&store, prepared)
         });
         Ok(Realised { outputs: outputs.await?, reused: false })
     }
@@ -91,16 +88,15 @@ fn prepare(store: &Store, built: &Built) -> Result<Prepared, Halt> {
     })
 }
 
-/// The recorded outputs, if there are any; that they are others is an error.
-fn unchanged(
+/// Where outputs are on record already, these must be the same.
+fn refuse_difference(
     store: &Store,
-    resolved: &Resolved,
+    resolved: &ResolvedId,
     prepared: &Prepared,
-) -> Result<Option<BTreeMap<OutputName, StorePath>>, Halt> {
-    let mut recorded = BTreeMap::new();
+) -> Result<(), Halt> {
     for (output, rebuilt) in prepared.outputs() {
-        let key = RealisationKey { resolved: resolved.id(), output: output.clone() };
-        let Some(found) = store.realisation(&key)? else { return Ok(None) };
+        let key = RealisationKey { resolved: *resolved, output: output.clone() };
+        let Some(found) = store.realisation(&key)? else { continue };
         let found = found.realisation;
         if found.digest != rebuilt.digest {
             return Err(FailureCause::Differs(Difference {
@@ -111,9 +107,8 @@ fn unchanged(
             })
             .into());
         }
-        recorded.insert(output.clone(), found.path);
     }
-    Ok(Some(recorded))
+    Ok(())
 }
 
 fn commit(store: &Store, prepared: Prepared) -> Result<BTreeMap<OutputName, StorePath>, Halt> {

@@ -139,7 +139,7 @@ fn derivations(global: &Global, store: &Store, path: &StorePath) -> Result<Exit,
     }
     if given.is_empty() {
         return Err(CliError::usage(format!("no derivation in the store gave ‘{path}’"))
-            .with_help("sources have none, and `hb store gc --drop-derivations` removes them")
+            .with_help("sources have none; of what is built, `hb build --rebuild` records it anew")
             .into());
     }
     let stored = given.into_iter().map(|path| read_derivation(store, path));
