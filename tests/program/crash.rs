@@ -62,7 +62,8 @@ fn wait_until_something_is_published(store: &Path) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while Instant::now() < deadline {
         let objects = fs::read_dir(store.join("store")).into_iter().flatten().flatten();
-        if objects.map(|entry| entry.file_name()).any(|n| n.to_string_lossy().contains("-tree-")) {
+        let mut names = objects.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        if names.any(|name| name.contains("-tree-") && !name.ends_with(".drv")) {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
