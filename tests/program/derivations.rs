@@ -30,7 +30,9 @@ fn the_derivation_that_gave_an_output_is_shown_with_its_inputs() {
     let json = project.succeeds(["--json", "store", "derivation", input]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json[0]["derivation"], input);
-    assert_eq!(json[0]["outputs"]["out"], gave);
+    assert_eq!(json[0]["outputs"]["out"]["path"], gave);
+    let resolved = json[0]["outputs"]["out"]["resolved"].as_str().unwrap();
+    assert!(project.succeeds(["store", "derivation", input]).contains(resolved));
     assert_eq!(project.succeeds(["log", gave]), "one");
     assert_eq!(project.succeeds(["log", input]), "one");
     let evaluated = project.succeeds(["eval", "--raw", "recipe.hb#first.drvPath"]);

@@ -161,7 +161,7 @@ fn read_derivation(store: &Store, path: StorePath) -> Result<StoredDerivation, S
     for (id, object) in needed.iter().chain([(&derivation.id(), &path)]) {
         for recorded in store.realisations_by_derivation(object)? {
             let realisation = recorded.realisation;
-            gave.insert((*id, realisation.key.output), realisation.path);
+            gave.insert((*id, realisation.key.output.clone()), realisation);
         }
     }
     Ok(StoredDerivation { path, derivation, needed, gave })

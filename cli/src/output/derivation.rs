@@ -1,10 +1,10 @@
 //! A derivation of the store: as text in which placeholders are names, and as JSON in
 //! which everything is as it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hb_model::{
-    Derivation, DerivationId, FileContent, Input, OutputName, Outputs, StorePath,
+    Derivation, DerivationId, FileContent, Input, OutputName, Outputs, Realisation, StorePath,
     output_placeholder, own_output_placeholder,
 };
 use serde_json::{Value, json};
@@ -21,12 +21,12 @@ pub(crate) struct StoredDerivation {
     /// The objects of the derivations that it needs.
     pub(crate) needed: BTreeMap<DerivationId, StorePath>,
     /// What it and those that it needs gave.
-    pub(crate) gave: BTreeMap<(DerivationId, OutputName), StorePath>,
+    pub(crate) gave: BTreeMap<(DerivationId, OutputName), Realisation>,
 }
 
 impl StoredDerivation {
     /// What an output turned out to be, where that is known.
-    fn given(&self, id: DerivationId, output: &OutputName) -> Option<&StorePath> {
+    fn given(&self, id: DerivationId, output: &OutputName) -> Option<&Realisation> {
         self.gave.get(&(id, output.clone()))
     }
 
@@ -102,6 +102,7 @@ pub(crate) fn derivation_lines(stored: &StoredDerivation) -> Vec<String> {
     add_limits(&mut lines, &derivation);
     add_inputs(&mut lines, stored);
     add_outputs(&mut lines, stored);
+    add_builds(&mut lines, stored);
     lines.0
 }
 
@@ -133,37 +134,36 @@ fn add_outputs(lines: &mut Lines, stored: &StoredDerivation) {
     }
 }
 
-fn became(path: Option<&StorePath>) -> String {
-    path.map(|path| format!(" → {path}")).unwrap_or_default()
+fn became(given: Option<&Realisation>) -> String {
+    given.map(|given| format!(" → {}", given.path)).unwrap_or_default()
+}
+
+/// What was really built, with the paths of the inputs put in, and by whom.
+fn add_builds(lines: &mut Lines, stored: &StoredDerivation) {
+    let id = stored.derivation.id();
+    let outputs = stored.derivation.output_names();
+    let given: Vec<_> = outputs.filter_map(|output| stored.given(id, &output)).collect();
+    let resolved: BTreeSet<_> = given.iter().map(|given| given.key.resolved).collect();
+    resolved.iter().for_each(|id| lines.add("resolved", id));
+    let builders = given.iter().map(|given| format!("{} ({})", given.builder, given.isolation));
+    BTreeSet::from_iter(builders).iter().for_each(|builder| lines.add("built by", builder));
 }
 
 /// The derivation for a program.
 pub(crate) fn derivation_json(stored: &StoredDerivation) -> Value {
     let derivation = &stored.derivation;
+    let files = derivation.files.iter().map(|(name, content)| (name.clone(), file_json(content)));
+    let inputs = derivation.inputs.iter().map(|input| input_json(stored, input));
     let id = derivation.id();
-    let text = |path: Option<&StorePath>| path.map(StorePath::to_string);
-    let file = |content: &FileContent| match content {
-        FileContent::Text(text) => json!({ "text": text }),
-        FileContent::Path(path) => json!({ "path": path }),
-    };
-    let input = |input: &Input| match input {
-        Input::Path(path) => json!({ "path": path.to_string() }),
-        Input::Output { derivation, output } => json!({
-            "derivation": text(stored.needed.get(derivation)),
-            "id": derivation.to_string(),
-            "output": output.to_string(),
-            "path": text(stored.given(*derivation, output)),
-        }),
-    };
-    let files = derivation.files.iter().map(|(name, content)| (name.clone(), file(content)));
-    let outputs = derivation.output_names();
-    let outputs =
-        outputs.map(|output| (output.to_string(), json!(text(stored.given(id, &output)))));
+    let outputs = derivation.output_names().map(|output| {
+        let given = stored.given(id, &output).map(given_json);
+        (output.to_string(), json!(given))
+    });
     let fixed = match &derivation.outputs {
         Outputs::Fixed(fixed) => {
-            json!({ "method": fixed.method.as_str(), "hash": fixed.hash.to_string() })
+            Some(json!({ "method": fixed.method.as_str(), "hash": fixed.hash.to_string() }))
         }
-        Outputs::Floating(_) => Value::Null,
+        Outputs::Floating(_) => None,
     };
     json!({
         "derivation": stored.path.to_string(),
@@ -182,8 +182,37 @@ pub(crate) fn derivation_json(stored: &StoredDerivation) -> Value {
             "timeout": derivation.limits.timeout,
             "silence": derivation.limits.silence,
         },
-        "inputs": derivation.inputs.iter().map(input).collect::<Vec<_>>(),
+        "inputs": Value::Array(inputs.collect()),
         "fixed": fixed,
         "outputs": Value::Object(outputs.collect()),
+    })
+}
+
+fn file_json(content: &FileContent) -> Value {
+    match content {
+        FileContent::Text(text) => json!({ "text": text }),
+        FileContent::Path(path) => json!({ "path": path }),
+    }
+}
+
+fn input_json(stored: &StoredDerivation, input: &Input) -> Value {
+    match input {
+        Input::Path(path) => json!({ "path": path.to_string() }),
+        Input::Output { derivation, output } => json!({
+            "derivation": stored.needed.get(derivation).map(StorePath::to_string),
+            "id": derivation.to_string(),
+            "output": output.as_str(),
+            "path": stored.given(*derivation, output).map(|given| given.path.to_string()),
+        }),
+    }
+}
+
+fn given_json(given: &Realisation) -> Value {
+    json!({
+        "path": given.path.to_string(),
+        "digest": given.digest.to_string(),
+        "resolved": given.key.resolved.to_string(),
+        "isolation": given.isolation.as_str(),
+        "builder": given.builder,
     })
 }
