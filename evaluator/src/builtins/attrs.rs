@@ -143,20 +143,20 @@ fn remove_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn list_to_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[0])?;
     let (name_symbol, value_symbol) = (m.intern(b"name"), well_known::VALUE);
-    let mut seen = rustc_hash::FxHashSet::default();
-    let mut attributes = Vec::new();
-    for &item in list.as_list().unwrap_or_default() {
+    let items = list.as_list().unwrap_or_default();
+    let mut attributes: Vec<(Symbol, Pos, Value)> = Vec::with_capacity(items.len());
+    for &item in items {
         let attrs = m.expect_attrs(item)?;
         let name = m.select(attrs.value(), name_symbol)?;
         let name = symbol(m, name)?;
-        if !seen.insert(name) {
-            continue;
+        match attrs.find(value_symbol) {
+            Some((value, pos)) => attributes.push((name, pos, value)),
+            // Only the first of a name needs a value.
+            None if attributes.iter().any(|earlier| earlier.0 == name) => {}
+            None => return Err(Fault::MissingAttribute { name: "value".to_owned() }.into()),
         }
-        let Some((value, pos)) = attrs.find(value_symbol) else {
-            return Err(Fault::MissingAttribute { name: "value".to_owned() }.into());
-        };
-        attributes.push((name, pos, value));
     }
+    attributes.reverse();
     Ok(m.attrs(attributes))
 }
 

@@ -107,10 +107,16 @@ fn replace_strings(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let reason = format!("the lists have {} and {} elements", from.len(), to.len());
         return Err(Fault::Argument { builtin: "replaceStrings", reason }.into());
     }
-    let mut wanted = Vec::with_capacity(from.len());
-    for &item in from {
-        let item = m.expect_string(item)?;
-        wanted.push(item.as_bytes().unwrap_or_default().to_vec());
+    // The elements are reachable from the list, so their bytes stay.
+    let wanted = from.iter().map(|&item| m.expect_string(item)).collect::<Eval<Vec<Value>>>()?;
+    let wanted: Vec<&[u8]> = wanted.iter().filter_map(Value::as_bytes).collect();
+    // Which is the first that can match where a byte stands.
+    let mut first = [wanted.len(); 256];
+    for (i, text) in wanted.iter().enumerate().rev() {
+        match text.first() {
+            Some(&byte) => first[byte as usize] = i,
+            None => first.fill(i),
+        }
     }
     let text = m.expect_string(args[2])?;
     let bytes = text.as_bytes().unwrap_or_default();
@@ -119,7 +125,8 @@ fn replace_strings(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     while at <= bytes.len() {
         let rest = &bytes[at..];
         let mut taken = 0;
-        if let Some(found) = wanted.iter().position(|wanted| rest.starts_with(wanted)) {
+        let from = rest.first().map_or(0, |&byte| first[byte as usize]);
+        if let Some(found) = (from..wanted.len()).find(|&i| rest.starts_with(wanted[i])) {
             // Replacements that are not used are not evaluated.
             let replacement = m.expect_string(to[found])?;
             result.context = m.contexts.union(result.context, m.context_of(replacement));

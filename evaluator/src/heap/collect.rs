@@ -105,6 +105,9 @@ impl Marker<'_> {
 impl Heap {
     /// Free everything that `roots` does not mark. `natives_run` says whether native code
     /// waits for the machine.
+    ///
+    /// As many blocks stay as are filled until the next collection: getting fresh memory
+    /// from the system costs more than all else here.
     pub(crate) fn collect(&mut self, natives_run: bool, roots: impl FnOnce(&mut Marker<'_>)) {
         let mut pending = std::mem::take(&mut self.marking);
         let mut marker = Marker { pending: &mut pending, natives_run };
@@ -120,6 +123,7 @@ impl Heap {
         self.threshold = alive.max(MIN_BYTES_BETWEEN_COLLECTIONS);
         self.since_collection = 0;
         self.due = self.stress;
+        self.give_spare_back(MIN_BYTES_BETWEEN_COLLECTIONS / BLOCK_BYTES);
     }
 
     /// Rebuild the free runs, give empty blocks back, and return the bytes alive.
@@ -139,9 +143,8 @@ impl Heap {
             let live = self.sweep_block(block);
             alive += live;
             if live == 0 {
-                // SAFETY: allocated with this layout; nothing alive is inside, and
                 // `sweep_block` links no run of such a block.
-                unsafe { dealloc(block.start.cast(), Self::block_layout()) };
+                self.spare.push(block.start);
             }
             live != 0
         });

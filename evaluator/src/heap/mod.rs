@@ -69,8 +69,10 @@ struct Run {
 /// The heap; dropping it frees everything.
 pub(crate) struct Heap {
     runs: [Run; CELL_WORDS.len()],
-    class_of_words: Box<[u8; MAX_CELL_WORDS + 1]>,
+    class_of_words: [u8; MAX_CELL_WORDS + 1],
     blocks: Vec<Block>,
+    /// Blocks with nothing in them, to be used again.
+    spare: Vec<*mut u64>,
     large: Vec<Large>,
     /// Bytes handed to runs and large objects since the last collection.
     since_collection: usize,
@@ -86,7 +88,7 @@ pub(crate) struct Heap {
 impl Heap {
     /// An empty heap. With `stress`, a collection is due at every safepoint.
     pub(crate) fn new(stress: bool) -> Self {
-        let mut class_of_words = Box::new([0u8; MAX_CELL_WORDS + 1]);
+        let mut class_of_words = [0u8; MAX_CELL_WORDS + 1];
         let mut class = 0;
         for (words, slot) in class_of_words.iter_mut().enumerate() {
             if words > CELL_WORDS[class] as usize {
@@ -100,6 +102,7 @@ impl Heap {
             runs: [Run { next: none, end: none, waiting: 0 }; CELL_WORDS.len()],
             class_of_words,
             blocks: Vec::new(),
+            spare: Vec::new(),
             large: Vec::new(),
             since_collection: 0,
             threshold: MIN_BYTES_BETWEEN_COLLECTIONS,
@@ -169,7 +172,7 @@ impl Heap {
             self.runs[class] = Run { next, end, waiting: first.word(0) };
             cells
         } else {
-            let start = Self::allocate_block();
+            let start = self.spare.pop().unwrap_or_else(Self::allocate_block);
             let cells = BLOCK_BYTES / 8 / cell_words;
             // SAFETY: within the block, or one past its end.
             let end = unsafe { start.add(cells * cell_words) };
@@ -202,6 +205,14 @@ impl Heap {
             handle_alloc_error(layout);
         }
         start
+    }
+
+    /// Give blocks with nothing in them back to the system, but for so many.
+    pub(crate) fn give_spare_back(&mut self, keep: usize) {
+        for start in self.spare.drain(keep.min(self.spare.len())..) {
+            // SAFETY: allocated with this layout, and nothing is inside.
+            unsafe { dealloc(start.cast(), Self::block_layout()) };
+        }
     }
 
     #[cold]
@@ -366,9 +377,15 @@ impl Heap {
         thunk
     }
 
+    /// A closure or thunk whose captures the caller writes before anything else.
+    #[inline(always)]
+    pub(crate) fn bare(&mut self, kind: Kind, prototype: u32, captures: usize) -> Obj {
+        self.allocate(kind, captures, prototype as usize, captures.max(1))
+    }
+
     #[inline(always)]
     fn code_object(&mut self, kind: Kind, prototype: u32, captures: usize) -> Obj {
-        let object = self.allocate(kind, captures, prototype as usize, captures.max(1));
+        let object = self.bare(kind, prototype, captures);
         for i in 0..captures.max(1) {
             object.set_value(i, Value::NULL);
         }
@@ -404,6 +421,7 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
+        self.give_spare_back(0);
         for block in &self.blocks {
             // SAFETY: allocated with this layout, and freed once.
             unsafe { dealloc(block.start.cast(), Self::block_layout()) };

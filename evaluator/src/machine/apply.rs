@@ -60,6 +60,7 @@ impl Machine {
                     if count > arity {
                         self.set_rest_aside(count - arity, arity);
                     }
+                    self.reserve(prototype.height);
                     self.depth += 1;
                     self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
                     self.ip = prototype.entry;

@@ -13,6 +13,9 @@ impl Machine {
     /// function inside two equal structures does not make them differ.
     pub fn equal(&mut self, left: Value, right: Value) -> Eval<bool> {
         let (left, right) = (self.force(left)?, self.force(right)?);
+        if let (Some(a), Some(b)) = (left.as_small_int(), right.as_small_int()) {
+            return Ok(a == b);
+        }
         if let (Some(a), Some(b)) = (left.as_bytes(), right.as_bytes()) {
             return Ok(a == b);
         }

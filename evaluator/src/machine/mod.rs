@@ -19,6 +19,7 @@ mod load;
 mod position;
 mod run;
 mod select;
+mod stack;
 mod text;
 mod unwind;
 
@@ -268,6 +269,7 @@ impl Machine {
         debug_assert!(self.natives == 0 && self.frames.is_empty(), "nothing is being evaluated");
         if self.heap.is_worth_collecting() {
             self.collect();
+            self.heap.give_spare_back(0);
         }
     }
 
@@ -309,7 +311,8 @@ impl Machine {
             globals.mark(marker);
         });
         // What deep recursion needed once is not kept for ever.
-        stack.shrink_to(2 * stack.len() + SPARE_STACK);
+        // More than any frame reserved stays: frames that wait count on it.
+        stack.shrink_to(2 * stack.len() + SPARE_STACK.max(program.max_height as usize));
         frames.shrink_to(2 * frames.len() + SPARE_STACK);
     }
 

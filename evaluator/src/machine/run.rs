@@ -15,16 +15,20 @@ impl Machine {
     /// On a fault the state is that of the instruction that raised it.
     pub(super) fn run(&mut self) -> Eval<Value> {
         let (mut ip, mut base, mut env) = (self.ip as usize, self.base as usize, self.env);
+        // How many values are on the stack: kept out of memory, like the others.
+        let mut height = self.stack.len();
 
         macro_rules! save {
-            () => {
-                (self.ip, self.base, self.env) = (ip as u32, base as u32, env)
-            };
+            () => {{
+                (self.ip, self.base, self.env) = (ip as u32, base as u32, env);
+                self.set_height(height);
+            }};
         }
         macro_rules! load {
-            () => {
-                (ip, base, env) = (self.ip as usize, self.base as usize, self.env)
-            };
+            () => {{
+                (ip, base, env) = (self.ip as usize, self.base as usize, self.env);
+                height = self.stack.len();
+            }};
         }
         macro_rules! fail {
             ($error:expr) => {{
@@ -32,7 +36,8 @@ impl Machine {
                 return Err(Error::from($error));
             }};
         }
-        // An operation that may look at the machine's state or re-enter it.
+        // An operation that may look at the machine's state or re-enter it. What it keeps on
+        // the stack goes, but for operations that are followed by `load`.
         macro_rules! run {
             ($operation:expr) => {{
                 save!();
@@ -43,25 +48,35 @@ impl Machine {
             }};
         }
         macro_rules! pop {
-            () => {
-                match self.stack.pop() {
-                    Some(value) => value,
-                    None => unreachable!("the compiler balances the stack"),
-                }
-            };
+            () => {{
+                height -= 1;
+                self.at(height)
+            }};
         }
         macro_rules! top {
             () => {
-                match self.stack.last_mut() {
-                    Some(value) => value,
-                    None => unreachable!("the compiler balances the stack"),
-                }
+                self.at(height - 1)
             };
+        }
+        macro_rules! set_top {
+            ($value:expr) => {{
+                let value = $value;
+                self.put(height - 1, value)
+            }};
         }
         macro_rules! push {
             ($value:expr) => {{
                 let value = $value;
-                self.stack.push(value)
+                self.put(height, value);
+                height += 1;
+            }};
+        }
+        // Push a thunk, and then fill it: it may capture itself.
+        macro_rules! push_thunk {
+            ($prototype:expr) => {{
+                let thunk = self.bare(Kind::Thunk, $prototype);
+                push!(Value::thunk(thunk));
+                self.fill(thunk, base, env);
             }};
         }
         // Evaluate an unforced thunk that is no longer on the stack.
@@ -90,17 +105,18 @@ impl Machine {
         }
 
         loop {
-            let op = self.program.code[ip];
+            let op = self.program.op(ip);
             ip += 1;
             match op {
                 Op::Exit => {
+                    let result = pop!();
                     save!();
-                    return Ok(pop!());
+                    return Ok(result);
                 }
                 Op::Return => {
                     let result = pop!();
-                    self.stack.truncate(base);
-                    *top!() = result;
+                    height = base;
+                    set_top!(result);
                     self.depth -= 1;
                     let Some(frame) = self.frames.pop() else {
                         unreachable!("every call has a frame")
@@ -110,7 +126,7 @@ impl Machine {
                 Op::Update => {
                     let result = pop!();
                     env.resolve(result);
-                    self.stack.truncate(base);
+                    height = base;
                     push!(result);
                     let Some(frame) = self.frames.pop() else {
                         unreachable!("every thunk has a frame")
@@ -119,8 +135,10 @@ impl Machine {
                 }
                 Op::CallRest => {
                     let function = pop!();
+                    save!();
                     self.stack.insert(base, function);
-                    let count = self.stack.len() - base - 1;
+                    height = self.stack.len();
+                    let count = height - base - 1;
                     run!(self.apply(count));
                     load!();
                 }
@@ -137,16 +155,16 @@ impl Machine {
                     None => unreachable!("32 bits fit"),
                 },
                 Op::Bool(truth) => push!(Value::bool(truth)),
-                Op::Local(slot) => push!(self.stack[base + slot as usize]),
+                Op::Local(slot) => push!(self.at(base + slot as usize)),
                 Op::Upvalue(index) => push!(env.value(index as usize)),
                 Op::ForceLocal(slot) => {
                     let at = base + slot as usize;
-                    let value = self.stack[at];
+                    let value = self.at(at);
                     match value.as_thunk() {
                         None => push!(value),
                         Some(thunk) => match thunk.result() {
                             Some(result) => {
-                                self.stack[at] = result;
+                                self.put(at, result);
                                 push!(result);
                             }
                             None => enter!(thunk),
@@ -157,9 +175,9 @@ impl Machine {
                 Op::Force => {
                     if let Some(thunk) = top!().as_thunk() {
                         match thunk.result() {
-                            Some(result) => *top!() = result,
+                            Some(result) => set_top!(result),
                             None => {
-                                pop!();
+                                height -= 1;
                                 enter!(thunk);
                             }
                         }
@@ -167,23 +185,16 @@ impl Machine {
                 }
                 Op::Slide(count) => {
                     let result = pop!();
-                    let length = self.stack.len() - count as usize;
-                    self.stack.truncate(length);
+                    height -= count as usize;
                     push!(result);
                 }
 
                 Op::Closure(index) => {
-                    let count = self.program.prototype(index).capture_count as usize;
-                    let closure = self.heap.closure(index, count);
+                    let closure = self.bare(Kind::Closure, index);
                     push!(Value::object(closure));
                     self.fill(closure, base, env);
                 }
-                Op::Thunk(index) => {
-                    let count = self.program.prototype(index).capture_count as usize;
-                    let thunk = self.heap.thunk(index, count);
-                    push!(Value::thunk(thunk));
-                    self.fill(thunk, base, env);
-                }
+                Op::Thunk(index) => push_thunk!(index),
                 Op::AllocateClosure(index) => {
                     let count = self.program.prototype(index).capture_count as usize;
                     push!(Value::object(self.heap.closure(index, count)));
@@ -193,7 +204,7 @@ impl Machine {
                     push!(Value::thunk(self.heap.thunk(index, count)));
                 }
                 Op::Fill(slot) => {
-                    let Some(object) = self.stack[base + slot as usize].as_any_object() else {
+                    let Some(object) = self.at(base + slot as usize).as_any_object() else {
                         unreachable!("allocated before")
                     };
                     self.fill(object, base, env);
@@ -202,7 +213,7 @@ impl Machine {
                     let eager = self.program.eager[index as usize];
                     match self.try_eager(&eager, base, env) {
                         Some(value) => push!(value),
-                        None => self.push_thunk(eager.thunk, base, env),
+                        None => push_thunk!(eager.thunk),
                     }
                 }
                 Op::EagerSelect(index) => {
@@ -214,20 +225,23 @@ impl Machine {
                         .and_then(|attrs| attrs.get(select.name));
                     match found {
                         Some(value) => push!(value),
-                        None => self.push_thunk(select.thunk, base, env),
+                        None => push_thunk!(select.thunk),
                     }
                 }
 
                 Op::Call(count) => {
                     let count = count as usize;
-                    let at = self.stack.len() - count - 1;
-                    if let Some(closure) = self.stack[at].of_kind(Kind::Closure) {
+                    let at = height - count - 1;
+                    let function = self.at(at);
+                    if let Some(closure) = function.of_kind(Kind::Closure) {
                         let prototype = self.program.prototype(closure.extra());
                         if prototype.arity as usize == count {
-                            let entry = prototype.entry as usize;
+                            let (entry, room) = (prototype.entry as usize, prototype.height);
                             if self.depth >= self.options.max_call_depth {
                                 fail!(Fault::TooDeep { limit: self.options.max_call_depth });
                             }
+                            self.set_height(height);
+                            self.reserve(room);
                             self.depth += 1;
                             self.frames.push(Frame { ip: ip as u32, base: base as u32, env });
                             (ip, base, env) = (entry, at + 1, closure);
@@ -237,27 +251,38 @@ impl Machine {
                             }
                             continue;
                         }
+                    } else if let Some(number) = function.as_builtin()
+                        && self.builtin(number).params.len() == count
+                        && self.depth < self.options.max_call_depth
+                    {
+                        let result = run!(self.run_builtin(number, count));
+                        height = at;
+                        push_forced!(result);
+                        continue;
                     }
                     run!(self.apply(count));
                     load!();
                 }
                 Op::CallBuiltin { count, builtin } => {
-                    let floor = self.stack.len() - count as usize;
+                    let floor = height - count as usize;
                     let result = run!(self.run_builtin(builtin, count as usize));
-                    self.stack.truncate(floor);
+                    height = floor;
                     push_forced!(result);
                 }
-                Op::Match(pattern) => run!(self.match_pattern(pattern)),
+                Op::Match(pattern) => {
+                    run!(self.match_pattern(pattern));
+                    load!();
+                }
                 Op::AllocateDefault { slot, prototype } => {
                     let at = base + slot as usize;
-                    if self.stack[at] == Value::UNSET {
+                    if self.at(at) == Value::UNSET {
                         let count = self.program.prototype(prototype).capture_count as usize;
                         let thunk = self.heap.unfilled_thunk(prototype, count);
-                        self.stack[at] = Value::thunk(thunk);
+                        self.put(at, Value::thunk(thunk));
                     }
                 }
                 Op::FillDefault(slot) => {
-                    if let Some(thunk) = self.stack[base + slot as usize].as_thunk()
+                    if let Some(thunk) = self.at(base + slot as usize).as_thunk()
                         && thunk.is_unfilled()
                     {
                         thunk.set_filled();
@@ -266,15 +291,16 @@ impl Machine {
                 }
 
                 Op::Check => {
-                    let floor = self.stack.len() - 3;
-                    let (value, contract) = (self.stack[floor], self.stack[floor + 1]);
-                    let blame = self.stack[floor + 2];
+                    let floor = height - 3;
+                    let (value, contract) = (self.at(floor), self.at(floor + 1));
+                    let blame = self.at(floor + 2);
                     let kept = run!(self.check(contract, blame, value));
-                    self.stack.truncate(floor);
+                    height = floor;
                     push!(kept);
                 }
                 Op::CheckArgument(slot) => {
                     let (blame, contract) = (pop!(), pop!());
+                    save!();
                     self.check_argument(base + slot as usize, contract, blame);
                 }
 
@@ -290,30 +316,28 @@ impl Machine {
                     other => fail!(type_fault("a Boolean", other)),
                 },
                 Op::CheckBool => {
-                    let value = *top!();
+                    let value = top!();
                     if value.as_bool().is_none() {
                         fail!(type_fault("a Boolean", value));
                     }
                 }
-                Op::Not => match *top!() {
-                    Value::TRUE => *top!() = Value::FALSE,
-                    Value::FALSE => *top!() = Value::TRUE,
+                Op::Not => match top!() {
+                    Value::TRUE => set_top!(Value::FALSE),
+                    Value::FALSE => set_top!(Value::TRUE),
                     other => fail!(type_fault("a Boolean", other)),
                 },
                 Op::Negate => {
-                    let operand = *top!();
-                    let result = run!(self.negate(operand));
-                    *top!() = result;
+                    let operand = top!();
+                    set_top!(run!(self.negate(operand)));
                 }
                 Op::Infix(infix) => {
-                    let length = self.stack.len();
-                    let (left, right) = (self.stack[length - 2], self.stack[length - 1]);
+                    let (left, right) = (self.at(height - 2), self.at(height - 1));
                     let result = match quick_infix(infix, left, right) {
                         Some(result) => result,
                         None => run!(self.infix(infix, left, right)),
                     };
-                    self.stack.truncate(length - 1);
-                    *top!() = result;
+                    height -= 1;
+                    set_top!(result);
                 }
                 Op::Assert => match pop!() {
                     Value::TRUE => {}
@@ -354,14 +378,14 @@ impl Machine {
                     }
                 }
                 Op::Has(name) => {
-                    let set = *top!();
-                    *top!() = has(set, name);
+                    let set = top!();
+                    set_top!(has(set, name));
                 }
                 Op::HasDynamic => {
                     let name = pop!();
                     let name = run!(self.attribute_name(name));
-                    let set = *top!();
-                    *top!() = has(set, name);
+                    let set = top!();
+                    set_top!(has(set, name));
                 }
                 Op::WithOrSkip(name) => {
                     let scope = pop!();
@@ -377,29 +401,32 @@ impl Machine {
                 }
 
                 Op::List(count) => {
-                    let start = self.stack.len() - count as usize;
-                    let list = self.heap.list(&self.stack[start..]);
-                    self.stack.truncate(start);
-                    push!(list);
+                    height -= count as usize;
+                    push!(self.heap.list(self.several(height, count as usize)));
                 }
                 Op::Attrs(index) => {
                     let shape = self.program.shapes[index as usize];
-                    let start = self.stack.len() - shape.extra() as usize;
-                    let attrs = self.heap.attrs_of_shape(shape, &self.stack[start..]);
-                    self.stack.truncate(start);
-                    push!(attrs);
+                    let count = shape.extra() as usize;
+                    height -= count;
+                    push!(self.heap.attrs_of_shape(shape, self.several(height, count)));
                 }
-                Op::AddAttr => run!(self.add_attribute()),
+                Op::AddAttr => {
+                    run!(self.add_attribute());
+                    load!();
+                }
                 Op::Override(list) => {
                     let set = pop!();
                     let Some(overrides) = set.as_attrs() else { fail!(type_fault("a set", set)) };
+                    save!();
                     self.override_variables(list, overrides, base);
                 }
                 Op::Interpolate(count) => {
                     run!(self.interpolate(count as usize));
+                    load!();
                 }
                 Op::InterpolatePath(count) => {
                     run!(self.interpolate_path(count as usize));
+                    load!();
                 }
                 Op::CurrentPosition => {
                     save!();
@@ -435,7 +462,9 @@ impl Machine {
             return Err(Fault::StackFull { limit: MAX_FRAMES }.into());
         }
         self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
-        self.ip = self.program.prototype(thunk.extra()).entry;
+        let prototype = self.program.prototype(thunk.extra());
+        self.ip = prototype.entry;
+        self.reserve(prototype.height);
         self.base = self.stack.len() as u32;
         self.env = thunk;
         Ok(())
@@ -444,7 +473,7 @@ impl Machine {
     #[inline(always)]
     fn variable(&self, source: Source, base: usize, env: Obj) -> Value {
         match source {
-            Source::Local(slot) => self.stack[base + slot as usize],
+            Source::Local(slot) => self.at(base + slot as usize),
             Source::Upvalue(index) => env.value(index as usize),
         }
     }
@@ -458,11 +487,10 @@ impl Machine {
         }
     }
 
-    fn push_thunk(&mut self, prototype: u32, base: usize, env: Obj) {
-        let count = self.program.prototype(prototype).capture_count as usize;
-        let thunk = self.heap.thunk(prototype, count);
-        self.stack.push(Value::thunk(thunk));
-        self.fill(thunk, base, env);
+    /// A closure or thunk, to be filled at once.
+    #[inline(always)]
+    fn bare(&mut self, kind: Kind, index: u32) -> Obj {
+        self.heap.bare(kind, index, self.program.prototype(index).capture_count as usize)
     }
 
     /// An operation whose operands are known numbers, if it cannot fail.

@@ -164,7 +164,9 @@ impl Compiler<'_> {
         span: Span,
         body: impl FnOnce(&mut Self),
     ) -> u32 {
-        self.functions.push(Function { height: arity as u32, ..Function::default() });
+        let height = arity as u32;
+        let function = Function { height, max_height: height, ..Function::default() };
+        self.functions.push(function);
         body(self);
         let Some(function) = self.functions.pop() else { unreachable!("pushed above") };
         let program = &mut self.machine.program;
@@ -172,17 +174,19 @@ impl Compiler<'_> {
         program.code.extend(function.code);
         program.spans.extend(function.spans.into_iter().map(|(ip, span)| (entry + ip, span)));
         let capture_start = program.captures.len() as u32;
-        let capture_count = function.captures.len();
+        let (height, capture_count) = (function.max_height, function.captures.len());
         program.captures.extend(function.captures);
         if capture_count > usize::from(u16::MAX) {
             let message = "the function uses more than 65,535 variables from outside";
             self.problems.push(Diagnostic::error("eval.too-many-captures", message, span));
         }
+        program.max_height = program.max_height.max(height);
         program.prototypes.push(Prototype {
             entry,
             arity: arity as u16,
             capture_count: capture_count as u16,
             capture_start,
+            height,
             name,
             pattern,
             span,

@@ -23,6 +23,8 @@ pub(super) struct Function {
     pub(super) captured: FxHashMap<Variable, u32>,
     /// How many values are on the stack above the base.
     pub(super) height: Slot,
+    /// The most that there ever are.
+    pub(super) max_height: Slot,
 }
 
 /// A jump whose target is not known yet.
@@ -34,6 +36,7 @@ impl Function {
     pub(super) fn emit(&mut self, op: Op, delta: i32) {
         self.code.push(op);
         self.height = self.height.wrapping_add_signed(delta);
+        self.max_height = self.max_height.max(self.height);
     }
 
     /// The same for one that can fail at a place.

@@ -37,6 +37,8 @@ pub(crate) struct Prototype {
     pub(crate) capture_count: u16,
     /// Its first capture in [`Program::captures`].
     pub(crate) capture_start: u32,
+    /// How many values its frame has on the stack at most.
+    pub(crate) height: u32,
     /// What the value is bound to, if it is.
     pub(crate) name: Option<Symbol>,
     /// The pattern of the last parameter, if it is one.
@@ -102,6 +104,8 @@ pub(crate) struct Program {
     pub(crate) declarations: Vec<Declaration>,
     /// The variables of recursive sets with `__overrides`, and their slots.
     pub(crate) overrides: Vec<Box<[(Symbol, Slot)]>>,
+    /// The height of the highest prototype.
+    pub(crate) max_height: u32,
     /// Where instructions that can fail come from, sorted by instruction.
     spans: Vec<(u32, Span)>,
     /// Which text the code from an instruction on comes from.
@@ -109,6 +113,16 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// An instruction.
+    #[inline(always)]
+    pub(crate) fn op(&self, ip: usize) -> Op {
+        debug_assert!(ip < self.code.len());
+        // SAFETY: code only grows; a frame begins at a prototype's entry, jumps stay within
+        // a prototype's code, and the compiler ends each with an instruction that leaves.
+        // Checking costs every instruction a comparison.
+        unsafe { *self.code.get_unchecked(ip) }
+    }
+
     /// A prototype by its number.
     #[inline(always)]
     pub(crate) fn prototype(&self, index: u32) -> &Prototype {
@@ -154,6 +168,8 @@ impl Program {
             arity,
             capture_count: captures,
             capture_start: 0,
+            // No instruction of a stub leaves more than one value.
+            height: u32::from(arity) + code.len() as u32,
             name: None,
             pattern: None,
             span: Span::default(),

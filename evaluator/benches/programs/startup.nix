@@ -1,0 +1,2 @@
+# Nothing to do but to begin and to end.
+1 + 1
