@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use hb_sandbox::Backend;
+
 use crate::fetch::FetchSettings;
 
 /// Settings of one build.
@@ -20,14 +22,16 @@ pub struct BuildOptions {
     pub fetch: FetchSettings,
     /// Build the targets although they are in the store, and compare.
     pub rebuild: bool,
+    /// How sandboxes are made.
+    pub sandbox: Backend,
 }
 
 /// Enough to hide the latency of most origins, and few enough to be a polite client.
 const DEFAULT_FETCHES: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
-impl Default for BuildOptions {
-    /// As many steps at once as there are processors.
-    fn default() -> Self {
+impl BuildOptions {
+    /// The usual: as many steps at once as there are processors.
+    pub fn new(sandbox: Backend) -> Self {
         let processors = std::thread::available_parallelism();
         Self {
             jobs: processors.unwrap_or(NonZeroUsize::MIN),
@@ -36,6 +40,7 @@ impl Default for BuildOptions {
             keep_failed: false,
             fetch: FetchSettings::default(),
             rebuild: false,
+            sandbox,
         }
     }
 }

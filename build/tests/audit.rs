@@ -5,17 +5,17 @@ mod support;
 use std::{collections::BTreeSet, fs};
 
 use hb_build::{
-    BuildOptions, Cancel, Canceller, Events,
+    Cancel, Canceller, Events,
     audit::{Against, AuditOptions, AuditReport, Cause, DifferenceKind, Factor, Reason, audit},
 };
 use hb_model::{Derivation, Input};
-use support::{World, graph, name, target};
+use support::{World, graph, name, options, target};
 
 async fn run(world: &World, derivation: &Derivation, against: &[&str]) -> AuditReport {
     let options = AuditOptions {
         rounds: 2.try_into().unwrap(),
         against: against.iter().map(|text| text.parse::<Against>().unwrap()).collect(),
-        build: BuildOptions::default(),
+        build: options(),
     };
     let graph = graph(&[derivation], &[derivation]);
     let (_canceller, cancel): (Canceller, Cancel) = Canceller::new();

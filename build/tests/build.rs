@@ -9,7 +9,7 @@ use hb_build::{
 };
 use hb_model::{FileContent, Limits, OutputName, Outputs};
 use hb_store::GcOptions;
-use support::{World, fetch, graph, name, out, target};
+use support::{World, fetch, graph, name, options, out, target};
 
 /// The only failure of a build that failed.
 fn failure(result: Result<hb_build::BuildReport, BuildError>) -> std::sync::Arc<Failure> {
@@ -64,7 +64,7 @@ async fn files_attributes_and_closures_lie_in_the_build_folder() {
 async fn a_failure_tells_status_and_the_end_of_the_log() {
     let world = World::new();
     let bad = world.script("bad", "seq 1 50; echo oh no >&2; exit 3", &[]);
-    let (result, events) = world.build_with(&graph(&[&bad], &[&bad]), &Default::default()).await;
+    let (result, events) = world.build_with(&graph(&[&bad], &[&bad]), &options()).await;
     let failure = failure(result);
     assert!(matches!(failure.cause, FailureCause::Status { status: 3 }), "{:?}", failure.cause);
     let log = failure.log.as_ref().unwrap();
@@ -78,7 +78,7 @@ async fn a_failure_tells_status_and_the_end_of_the_log() {
 async fn the_folder_of_a_failed_build_is_kept_on_request() {
     let world = World::new();
     let bad = world.script("bad", "echo evidence > left; exit 1", &[]);
-    let options = BuildOptions { keep_failed: true, ..Default::default() };
+    let options = BuildOptions { keep_failed: true, ..options() };
     let kept = failure(world.build_with(&graph(&[&bad], &[&bad]), &options).await.0).kept.clone();
     assert_eq!(fs::read_to_string(kept.unwrap().join("build/left")).unwrap(), "evidence\n");
 }
@@ -130,7 +130,7 @@ async fn two_ids_of_one_resolved_derivation_are_built_once() {
     let (first, second) = (top(&left), top(&right));
     assert_ne!(first.id(), second.id());
     let graph = graph(&[&left, &right, &first, &second], &[&first, &second]);
-    let (result, events) = world.build_with(&graph, &Default::default()).await;
+    let (result, events) = world.build_with(&graph, &options()).await;
     assert_eq!(result.unwrap().counts.built, 3, "both bases, and one of the tops");
     let started = |event: &&Event| matches!(event, Event::Started { .. });
     assert_eq!(events.iter().filter(started).count(), 3);
@@ -146,7 +146,7 @@ async fn independent_work_goes_on_only_on_request() {
     let graph = graph(&[&bad, &good, &after, &blocked], &[&blocked, &after]);
     for (keep_going, expected) in [(false, false), (true, true)] {
         let jobs = NonZeroUsize::new(2).unwrap();
-        let options = BuildOptions { keep_going, jobs, ..Default::default() };
+        let options = BuildOptions { keep_going, jobs, ..options() };
         let (result, events) = world.build_with(&graph, &options).await;
         let Err(BuildError::Failed { failures, blocked }) = result else { panic!("{result:?}") };
         assert_eq!(failures.len(), 1);
@@ -162,7 +162,7 @@ async fn no_more_than_the_allowed_number_is_built_at_once() {
     let many: Vec<_> =
         (0..6).map(|n| world.script(&format!("n{n}"), "sleep 0.05; : > $out", &[])).collect();
     let many: Vec<_> = many.iter().collect();
-    let options = BuildOptions { jobs: NonZeroUsize::new(2).unwrap(), ..Default::default() };
+    let options = BuildOptions { jobs: NonZeroUsize::new(2).unwrap(), ..options() };
     let (result, events) = world.build_with(&graph(&many, &many), &options).await;
     assert_eq!(result.unwrap().counts.built, 6);
     let mut running = 0;
@@ -196,7 +196,7 @@ async fn cancelling_leaves_no_process_and_registers_nothing() {
         // Keeps the channel and the canceller until the build is over.
         (events, canceller)
     };
-    let options = BuildOptions::default();
+    let options = options();
     let build = hb_build::build(&world.store, &graph, &options, Events::new(sender), &cancel);
     let (result, (events, _canceller)) = tokio::join!(build, stop_when_ready);
     assert!(matches!(result, Err(BuildError::Cancelled)), "{result:?}");
@@ -218,7 +218,7 @@ async fn offline_names_everything_that_is_missing_before_anything_is_built() {
     let other = world.script("other", ": > $out", &[]);
     let graph = graph(&[&a, &b, &first, &second, &other], &[&second, &other]);
     let fetch = FetchSettings { offline: true, ..Default::default() };
-    let options = BuildOptions { fetch, ..Default::default() };
+    let options = BuildOptions { fetch, ..options() };
     let (result, events) = world.build_with(&graph, &options).await;
     let Err(BuildError::Offline { missing }) = result else { panic!("{result:?}") };
     let names: Vec<_> = missing.iter().map(|item| item.name.as_str()).collect();
@@ -231,7 +231,7 @@ async fn a_build_has_no_network() {
     let world = World::new();
     let script = "if nc -w 2 192.0.2.1 80 < /dev/null 2> err; then exit 7; fi; cat err; : > $out";
     let nosy = world.script("nosy", script, &[]);
-    let (result, events) = world.build_with(&graph(&[&nosy], &[&nosy]), &Default::default()).await;
+    let (result, events) = world.build_with(&graph(&[&nosy], &[&nosy]), &options()).await;
     result.unwrap();
     let said: Vec<u8> = events
         .into_iter()
@@ -290,7 +290,7 @@ async fn building_again_tells_a_difference_and_keeps_what_is_there() {
     let world = World::new();
     let same = world.script("same", "echo same > $out", &[]);
     let other = world.script("other", "cat /proc/sys/kernel/random/uuid > $out", &[]);
-    let again = BuildOptions { rebuild: true, ..Default::default() };
+    let again = BuildOptions { rebuild: true, ..options() };
     let same = graph(&[&same], &[&same]);
     let first = world.build(&same).await.unwrap();
     let second = world.build_with(&same, &again).await.0.unwrap();
@@ -394,7 +394,7 @@ async fn a_derivation_that_was_dropped_is_recorded_again_when_it_is_carried_out_
     let drop = GcOptions { drop_derivations: true, ..Default::default() };
     world.store.gc(&drop, &|_, _| {}).unwrap();
     assert_eq!(world.store.derivations_of(&path).unwrap(), []);
-    let again = BuildOptions { rebuild: true, ..Default::default() };
+    let again = BuildOptions { rebuild: true, ..options() };
     world.build_with(&graph, &again).await.0.unwrap();
     assert_eq!(world.store.derivations_of(&path).unwrap().len(), 1);
 }

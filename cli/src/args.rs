@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{commands, config::Layer};
+use crate::{
+    commands,
+    config::{Layer, SandboxMaker},
+};
 
 /// Build, pin and audit, with nothing but what is named.
 #[derive(Debug, Parser)]
@@ -26,6 +29,9 @@ pub(crate) struct Global {
     /// Never fetch; what is missing is an error that lists all of it
     #[arg(long, global = true)]
     pub(crate) offline: bool,
+    /// Who makes sandboxes
+    #[arg(long, global = true, value_name = "MAKER")]
+    pub(crate) sandbox: Option<SandboxMaker>,
     /// Print results as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -40,6 +46,7 @@ impl Global {
         Layer {
             store: self.store.clone(),
             offline: self.offline.then_some(true),
+            sandbox: self.sandbox,
             ..Layer::default()
         }
     }

@@ -36,7 +36,7 @@ pub(crate) struct Work {
     pub(crate) graph: Arc<Graph>,
     targets: Vec<Target>,
     places: BTreeMap<DerivationId, String>,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 /// What was built.
@@ -189,7 +189,7 @@ impl Work {
     }
 
     fn options(&self, how: &HowArgs) -> BuildOptions {
-        let defaults = BuildOptions::default();
+        let defaults = BuildOptions::new(self.settings.sandbox);
         BuildOptions {
             jobs: NonZeroUsize::new(self.settings.jobs).unwrap_or(defaults.jobs),
             keep_going: how.keep_going,
@@ -286,7 +286,7 @@ pub(crate) fn resolve_source(
     let fetch = fetch_settings(settings);
     std::fs::create_dir_all(&fetch.cache)
         .map_err(|source| CliError::Io { path: fetch.cache.clone(), source })?;
-    let sandbox = hb_sandbox::Runner::find()
+    let sandbox = hb_sandbox::Runner::new(settings.sandbox)
         .map_err(|error| Failure::plain(Exit::Host, "build.sandbox", &error, Some(DOCTOR)))?;
     let watch = Watch { cancelled: &|| false, report: &|_| {} };
     let fetcher = Fetcher { settings: &fetch, sandbox: Some(&sandbox), watch };

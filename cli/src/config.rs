@@ -9,7 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::ValueEnum;
 use etcetera::BaseStrategy as _;
+use hb_sandbox::{Backend, Maker, Reentry};
 use serde::Deserialize;
 
 use crate::error::CliError;
@@ -29,19 +31,45 @@ pub(crate) struct Layer {
     pub(crate) offline: Option<bool>,
     /// Keep the build folder of a failed build.
     pub(crate) keep_failed: Option<bool>,
+    /// Who makes sandboxes.
+    pub(crate) sandbox: Option<SandboxMaker>,
     /// URL prefixes and what to try in their place, in order.
     pub(crate) mirrors: Option<BTreeMap<String, Vec<String>>>,
     /// Folders and servers that answer by hash: `<base>/<algorithm>/<hex>`.
     pub(crate) by_hash: Option<Vec<String>>,
 }
 
+/// Who makes sandboxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SandboxMaker {
+    /// hb itself, or bubblewrap on a machine that does not let hb.
+    #[default]
+    Automatic,
+    /// hb itself, by system calls.
+    Direct,
+    /// The program bwrap.
+    Bubblewrap,
+}
+
+impl From<SandboxMaker> for Maker {
+    fn from(maker: SandboxMaker) -> Self {
+        match maker {
+            SandboxMaker::Automatic => Self::Automatic,
+            SandboxMaker::Direct => Self::Direct,
+            SandboxMaker::Bubblewrap => Self::Bubblewrap,
+        }
+    }
+}
+
 /// The settings of one run, every layer applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     pub(crate) jobs: usize,
     pub(crate) offline: bool,
     pub(crate) keep_failed: bool,
+    pub(crate) sandbox: Backend,
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     pub(crate) by_hash: Vec<String>,
 }
@@ -54,12 +82,13 @@ impl Layer {
             jobs: self.jobs.or(next.jobs),
             offline: self.offline.or(next.offline),
             keep_failed: self.keep_failed.or(next.keep_failed),
+            sandbox: self.sandbox.or(next.sandbox),
             mirrors: self.mirrors.or(next.mirrors),
             by_hash: self.by_hash.or(next.by_hash),
         }
     }
 
-    /// What `HB_STORE`, `HB_JOBS`, `HB_OFFLINE` and `HB_KEEP_FAILED` say.
+    /// What `HB_STORE`, `HB_JOBS`, `HB_OFFLINE`, `HB_KEEP_FAILED` and `HB_SANDBOX` say.
     fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CliError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let flag = |name: &str| {
@@ -80,11 +109,21 @@ impl Layer {
                 })
             })
             .transpose()?;
+        let sandbox = set("HB_SANDBOX")
+            .map(|value| {
+                SandboxMaker::from_str(&value, false).map_err(|_| CliError::Variable {
+                    name: "HB_SANDBOX".into(),
+                    value,
+                    expected: "automatic, direct or bubblewrap",
+                })
+            })
+            .transpose()?;
         Ok(Self {
             store: set("HB_STORE").map(PathBuf::from),
             jobs,
             offline: flag("HB_OFFLINE")?,
             keep_failed: flag("HB_KEEP_FAILED")?,
+            sandbox,
             mirrors: None,
             by_hash: None,
         })
@@ -136,6 +175,10 @@ impl Settings {
             jobs: layers.jobs.unwrap_or_else(processors),
             offline: layers.offline.unwrap_or(false),
             keep_failed: layers.keep_failed.unwrap_or(false),
+            sandbox: Backend {
+                reentry: Reentry::point(),
+                maker: layers.sandbox.unwrap_or_default().into(),
+            },
             mirrors: layers.mirrors.unwrap_or_default(),
             by_hash: layers.by_hash.unwrap_or_default(),
         })
@@ -178,9 +221,11 @@ mod tests {
             "HB_JOBS" => Some("4".into()),
             "HB_OFFLINE" => Some("1".into()),
             "HB_STORE" => Some(String::new()),
+            "HB_SANDBOX" => Some("direct".into()),
             _ => None,
         });
-        assert_eq!(layer.unwrap(), Layer { offline: Some(true), ..jobs(4) });
+        let sandbox = Some(SandboxMaker::Direct);
+        assert_eq!(layer.unwrap(), Layer { offline: Some(true), sandbox, ..jobs(4) });
         assert!(Layer::from_environment(|_| Some("maybe".into())).is_err());
     }
 

@@ -16,6 +16,8 @@ mod world;
 use clap::Parser as _;
 
 fn main() -> std::process::ExitCode {
+    // As the process that starts sandboxes, this program goes no further.
+    hb_sandbox::Reentry::point();
     let cli = args::Cli::parse();
     output::set_up();
     commands::run(cli).unwrap_or_else(|failure| output::failure(&failure).into())

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub enum Exit {
     /// By itself, with this status.
     Code(u8),
-    /// By this signal, or with the status 128 and its number: bubblewrap passes
-    /// both on as one, as shells do.
+    /// By this signal. Where bubblewrap made the sandbox, also with the status 128 and
+    /// its number: it passes both on as one, as shells do.
     Signal(u8),
     /// Stopped because it ran longer than this.
     TimedOut(Duration),
@@ -25,7 +25,8 @@ impl Exit {
         self == Exit::Code(0)
     }
 
-    pub(crate) fn from_status(status: u8) -> Self {
+    /// What a status is that bubblewrap reports.
+    pub(crate) fn from_bubblewrap(status: u8) -> Self {
         match status {
             129..=192 => Exit::Signal(status - 128),
             _ => Exit::Code(status),
@@ -78,9 +79,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_above_128_is_a_signal() {
-        assert_eq!(Exit::from_status(137), Exit::Signal(9));
-        assert_eq!(Exit::from_status(128), Exit::Code(128));
-        assert_eq!(Exit::from_status(255), Exit::Code(255));
+    fn a_status_above_128_is_a_signal_to_bubblewrap() {
+        assert_eq!(Exit::from_bubblewrap(137), Exit::Signal(9));
+        assert_eq!(Exit::from_bubblewrap(128), Exit::Code(128));
+        assert_eq!(Exit::from_bubblewrap(255), Exit::Code(255));
     }
 }

@@ -6,14 +6,17 @@
 
 use std::fs;
 use std::io;
+use std::iter::successors;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
-use crate::locate::{Bubblewrap, LocateError, MIN_VERSION};
+use crate::bubblewrap::{Bubblewrap, LocateError, MIN_VERSION};
+use crate::run::{Backend, Maker, Runner};
 use crate::seccomp::kernel_filters;
+use crate::spec::{Root, SandboxSpec, StoreView};
+use crate::starter::Reentry;
 
 /// How a machine stands in one respect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,18 +63,26 @@ const FULL_BYTES: u64 = 256 << 20;
 
 /// Looks at everything that sandboxes need. `store` is the folder in which the
 /// store and the builds lie, or will lie.
-pub fn diagnose(store: &Path) -> Vec<Finding> {
+pub fn diagnose(store: &Path, reentry: Reentry) -> Vec<Finding> {
     let located = Bubblewrap::find();
+    let try_maker = |maker| trial(Backend { reentry, maker });
+    let direct = try_maker(Maker::Direct);
+    let bubblewrapped = located.as_ref().ok().map(|_| try_maker(Maker::Bubblewrap));
+    // Either maker will do.
+    let other_works = matches!(bubblewrapped, Some(Ok(())));
     let mut findings = vec![
         user(),
-        bubblewrap(&located),
         user_namespaces(Path::new("/proc/sys")),
         syscall_filter(),
         cgroup(Path::new("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")),
         foreign_programs(Path::new("/proc/sys/fs/binfmt_misc")),
         disk(store),
+        bubblewrap(&located, direct.is_ok()),
     ];
-    findings.extend(located.ok().map(|bubblewrap| trial(&bubblewrap)));
+    findings.extend(
+        bubblewrapped.map(|tried| tried_finding("bubblewrap, tried", tried, direct.is_ok())),
+    );
+    findings.push(tried_finding("hb's own sandbox, tried", direct, other_works));
     findings
 }
 
@@ -84,14 +95,17 @@ fn user() -> Finding {
     Finding::good("user", found)
 }
 
-fn bubblewrap(located: &Result<Bubblewrap, LocateError>) -> Finding {
+/// `spared` says that hb makes sandboxes without it.
+fn bubblewrap(located: &Result<Bubblewrap, LocateError>, spared: bool) -> Finding {
+    const SUBJECT: &str = "bubblewrap";
     match located {
         Ok(found) => {
             let path = found.path.display();
-            Finding::good("bubblewrap", format!("version {} at {path}", found.version))
+            Finding::good(SUBJECT, format!("version {} at {path}", found.version))
         }
+        Err(error) if spared => Finding::good(SUBJECT, format!("{error}; not needed here")),
         Err(error) => Finding::broken(
-            "bubblewrap",
+            SUBJECT,
             error.to_string(),
             format!(
                 "install bubblewrap {MIN_VERSION} or later; on Debian: apt-get install bubblewrap"
@@ -208,26 +222,45 @@ fn disk(folder: &Path) -> Finding {
     }
 }
 
-/// Starts a sandbox with every namespace that a build gets.
-fn trial(bubblewrap: &Bubblewrap) -> Finding {
-    const SUBJECT: &str = "a sandbox, tried";
-    let tried = Command::new(&bubblewrap.path)
-        .args(["--unshare-all", "--uid", "1000", "--ro-bind", "/", "/", "--proc", "/proc"])
-        .args(["--dev", "/dev", "--tmpfs", "/tmp", "--"])
-        // A program that is there for sure.
-        .args([bubblewrap.path.as_os_str(), "--version".as_ref()])
-        .env_clear()
-        .stdin(Stdio::null())
-        .output();
-    let said = match tried {
-        Ok(output) if output.status.success() => return Finding::good(SUBJECT, "it starts"),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => error.to_string(),
+/// Runs a program in a sandbox with every namespace that a build gets, and the host's
+/// own programs. Why not, where it does not run.
+fn trial(backend: Backend) -> Result<(), String> {
+    let words = |error: &dyn std::error::Error| {
+        let causes = successors(Some(error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     };
+    let spec = SandboxSpec {
+        work: None,
+        store: StoreView::default(),
+        cwd: "/".into(),
+        ..SandboxSpec::build(
+            Root::Tree("/".into()),
+            "".into(),
+            "".into(),
+            // Every Linux has it.
+            vec!["/bin/sh".into(), "-c".into(), "exit 0".into()],
+        )
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| words(&error))?;
+    let runner = Runner::new(backend).map_err(|error| words(&error))?;
+    let ended = runtime.block_on(runner.run(spec, std::future::pending(), |_| {}));
+    match ended.map_err(|error| words(&error))?.exit {
+        exit if exit.is_success() => Ok(()),
+        exit => Err(format!("/bin/sh ended with {exit:?}")),
+    }
+}
+
+/// `other_works` says that sandboxes can be had in another way.
+fn tried_finding(subject: &'static str, tried: Result<(), String>, other_works: bool) -> Finding {
     let remedy = "in a container, allow user namespaces and an unmasked /proc (for Docker: \
                   --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
                   --security-opt systempaths=unconfined)";
-    Finding::broken(SUBJECT, said, remedy)
+    match tried {
+        Ok(()) => Finding::good(subject, "it starts"),
+        Err(said) if other_works => Finding::limited(subject, said, remedy),
+        Err(said) => Finding::broken(subject, said, remedy),
+    }
 }
 
 #[cfg(test)]
@@ -263,10 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_bubblewrap_is_broken_and_says_how_to_get_it() {
-        let finding = bubblewrap(&Err(LocateError::Missing));
+    fn a_missing_bubblewrap_is_broken_where_it_is_needed_and_says_how_to_get_it() {
+        let missing = Err(LocateError::Missing);
+        let finding = bubblewrap(&missing, false);
         assert_eq!(finding.health, Health::Broken);
         assert!(finding.remedy.contains("apt-get install bubblewrap"), "{finding:?}");
+        assert_eq!(bubblewrap(&missing, true).health, Health::Good);
     }
 
     #[test]
@@ -276,9 +311,15 @@ mod tests {
         assert!(finding.found.contains(&folder.path().display().to_string()), "{finding:?}");
     }
 
+    /// The trials execute this program as the starter.
+    #[ctor::ctor(unsafe)]
+    fn reenter() {
+        Reentry::point();
+    }
+
     #[test]
     fn a_machine_that_runs_these_tests_can_build() {
-        for finding in diagnose(Path::new("/")) {
+        for finding in diagnose(Path::new("/"), Reentry::point()) {
             assert!(finding.subject == "disk" || finding.health < Health::Broken, "{finding:?}");
         }
     }

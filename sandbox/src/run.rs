@@ -1,32 +1,32 @@
 //! Carries a sandbox out: start, watch, end.
 //!
 //! Promises: when [`Runner::run`] is over, every process of the sandbox is dead,
-//! also when its future is dropped or hb itself is killed; whether bubblewrap
+//! also when its future is dropped or hb itself is killed; whether the sandbox
 //! failed or the program did is never guessed from an exit status.
 
 use std::fs::File;
 use std::future::Future;
-use std::io;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::mpsc;
-use std::thread;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::locate::{Bubblewrap, LocateError};
-use crate::outcome::{Ended, Exit};
-use crate::seccomp::FilterError;
-use crate::spawn::SpawnError;
-use crate::spec::{Limits, SandboxSpec};
-use crate::stage::StageError;
-use crate::start::{Start, Started, Starter};
+use crate::bubblewrap::{Bubblewrap, LocateError};
+use crate::outcome::{Ended, Exit, Isolation};
+use crate::process::Process;
+use crate::seccomp::{Filter, FilterError};
+use crate::spec::{Limits, Network, Root, SandboxSpec, Stdio, SyscallPolicy};
+use crate::stage::{StageError, stage};
+use crate::starter::{MadeBy, Reentry, Report, Request, Starter};
+use crate::view::c_string;
 
 /// A program could not be run in a sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -34,19 +34,29 @@ pub enum RunError {
     /// The specification does not fit the disk.
     #[error("the sandbox could not be prepared")]
     Stage(#[from] StageError),
-    /// A descriptor for the sandbox could not be made.
-    #[error("a pipe or memory file for the sandbox could not be made")]
-    Descriptor(#[source] io::Error),
-    /// A step before bubblewrap failed.
-    #[error("the sandbox could not be started")]
-    Spawn(#[from] SpawnError),
+    /// A pipe for the sandbox could not be made.
+    #[error("a pipe for the sandbox could not be made")]
+    Pipe(#[source] io::Error),
+    /// The process that starts sandboxes could not be asked.
+    #[error("the process that starts sandboxes does not answer")]
+    Starter(#[source] io::Error),
     /// Watching the sandbox failed.
     #[error("the sandbox could not be watched")]
     Watch(#[source] io::Error),
-    /// Bubblewrap could not set the sandbox up.
-    #[error("bubblewrap could not set up the sandbox: {said}")]
+    /// This machine lets no sandbox be made.
+    #[error(
+        "this machine lets hb make no sandbox by itself ({refused}), and bubblewrap, which may be let, is not usable"
+    )]
+    Refused {
+        /// What it refused.
+        refused: String,
+        /// Why there is no other way.
+        source: LocateError,
+    },
+    /// The sandbox could not be set up.
+    #[error("the sandbox could not be set up: {said}")]
     Setup {
-        /// What bubblewrap said; empty where it wrote to the user's terminal.
+        /// What went wrong; empty where bubblewrap wrote it to the user's terminal.
         said: String,
     },
     /// The sandbox was set up, but its program could not be executed.
@@ -62,41 +72,67 @@ pub enum RunError {
 /// Sandboxes cannot be run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
-    /// No usable bubblewrap.
+    /// No usable bubblewrap, and it was asked for.
     #[error(transparent)]
     Locate(#[from] LocateError),
     /// The filters could not be made.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The thread could not be made.
-    #[error("the thread that starts sandboxes could not be made")]
-    Thread(#[source] io::Error),
+    /// The process could not be made.
+    #[error("the process that starts sandboxes could not be made")]
+    Starter(#[source] io::Error),
+}
+
+/// Who makes sandboxes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Maker {
+    /// hb itself; bubblewrap on a machine that does not let hb.
+    #[default]
+    Automatic,
+    /// hb itself, by system calls.
+    Direct,
+    /// bubblewrap.
+    Bubblewrap,
+}
+
+/// How this program makes its sandboxes.
+#[derive(Debug, Clone, Copy)]
+pub struct Backend {
+    /// Where the program is entered again.
+    pub reentry: Reentry,
+    /// Who makes the sandboxes.
+    pub maker: Maker,
 }
 
 /// Runs sandboxes. Make one and keep it: it holds the compiled filters, and the
-/// thread whose life bounds the life of every sandbox.
+/// process whose life bounds the life of every sandbox.
+#[derive(Debug, Clone)]
+pub struct Runner(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct Runner {
-    /// The thread that starts every sandbox. The kernel ends a sandbox with the
-    /// thread that started it, so none of tokio's, which come and go, may do it.
-    spawner: mpsc::Sender<Start>,
+struct Shared {
+    starter: Starter,
+    maker: Maker,
+    /// Set where bubblewrap makes the sandboxes.
+    bubblewrap: OnceLock<Bubblewrap>,
+    build: Option<Filter>,
+    fetch: Option<Filter>,
 }
 
 impl Runner {
-    /// A runner that uses the given bubblewrap.
-    pub fn new(bubblewrap: Bubblewrap) -> Result<Self, RunnerError> {
-        let starter = Starter::new(bubblewrap)?;
-        let (spawner, requests) = mpsc::channel::<Start>();
-        thread::Builder::new()
-            .name("hb-spawner".to_owned())
-            .spawn(move || starter.serve(requests))
-            .map_err(RunnerError::Thread)?;
-        Ok(Runner { spawner })
-    }
-
-    /// A runner that uses the first `bwrap` of `PATH`.
-    pub fn find() -> Result<Self, RunnerError> {
-        Runner::new(Bubblewrap::find()?)
+    /// A runner that makes its sandboxes as `backend` says.
+    pub fn new(backend: Backend) -> Result<Self, RunnerError> {
+        let bubblewrap = match backend.maker {
+            Maker::Bubblewrap => OnceLock::from(Bubblewrap::find()?),
+            Maker::Automatic | Maker::Direct => OnceLock::new(),
+        };
+        Ok(Runner(Arc::new(Shared {
+            starter: Starter::launch(backend.reentry).map_err(RunnerError::Starter)?,
+            maker: backend.maker,
+            bubblewrap,
+            build: Filter::compile(SyscallPolicy::Build)?,
+            fetch: Filter::compile(SyscallPolicy::Fetch)?,
+        })))
     }
 
     /// Runs `spec` until every process in it is dead.
@@ -110,27 +146,125 @@ impl Runner {
         cancel: impl Future<Output = ()>,
         mut output: impl FnMut(&[u8]),
     ) -> Result<Ended, RunError> {
-        let limits = spec.limits.clone();
-        let program = PathBuf::from(spec.argv.first().cloned().unwrap_or_default());
-        let (reply, started) = oneshot::channel();
-        let gone = || RunError::Watch(io::Error::other("the spawner thread has ended"));
-        self.spawner.send(Start { spec, reply }).map_err(|_| gone())?;
-        let mut started = started.await.map_err(|_| gone())??;
-
-        let begun = Instant::now();
-        let mut head = Head::default();
-        let mut emit = |bytes: &[u8]| {
-            head.keep(bytes);
-            output(bytes);
-        };
-        let stopped = watch(&mut started, begun, &limits, cancel, &mut emit).await?;
-        let exit = match (stopped, read_status(&mut started.status)?) {
-            (Some(stopped), _) => stopped,
-            (None, Some(status)) => Exit::from_status(status),
-            (None, None) => return Err(head.explain(program)),
-        };
-        Ok(Ended { exit, isolation: started.isolation, duration: begun.elapsed() })
+        let spec = Arc::new(spec);
+        let mut cancel = pin!(cancel);
+        loop {
+            let (shared, asked) = (Arc::clone(&self.0), Arc::clone(&spec));
+            let started = tokio::task::spawn_blocking(move || shared.start(&asked));
+            let started = started.await.map_err(|error| RunError::Watch(error.into()))??;
+            let ended = follow(started, &spec, cancel.as_mut(), &mut output).await?;
+            match ended {
+                Followed::Ended(ended) => return Ok(ended),
+                Followed::Refused(refused) if self.0.maker == Maker::Automatic => {
+                    // Nothing has run yet, so it can be tried again.
+                    self.0.leave_to_bubblewrap(refused)?;
+                }
+                Followed::Refused(said) => return Err(RunError::Setup { said }),
+            }
+        }
     }
+}
+
+/// A sandbox that has been started.
+struct Started {
+    process: Process,
+    report: File,
+    output: Option<OwnedFd>,
+    isolation: Isolation,
+    by_bubblewrap: bool,
+}
+
+impl Shared {
+    fn start(&self, spec: &SandboxSpec) -> Result<Started, RunError> {
+        let staged = stage(spec)?;
+        let filter = match spec.syscalls {
+            SyscallPolicy::Build => self.build.as_ref(),
+            SyscallPolicy::Fetch => self.fetch.as_ref(),
+            SyscallPolicy::Unfiltered => None,
+        };
+        let made_by = match self.bubblewrap.get() {
+            Some(bubblewrap) => MadeBy::Bubblewrap(c_string(&bubblewrap.path)?),
+            None => MadeBy::Direct,
+        };
+        let by_bubblewrap = made_by != MadeBy::Direct;
+        let request = Request::new(spec, &staged, made_by, filter.cloned())?;
+
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| RunError::Pipe(errno.into()));
+        let (report, report_end) = pipe()?;
+        let mut descriptors = vec![report_end.as_fd()];
+        let captured = match spec.stdio {
+            Stdio::Captured => Some(pipe()?),
+            Stdio::Inherited => None,
+        };
+        descriptors.extend(captured.iter().map(|(_, write_end)| write_end.as_fd()));
+        let handle = self.starter.start(&request, &descriptors).map_err(RunError::Starter)?;
+        let process = match handle {
+            Ok(handle) => Process::new(handle),
+            Err(errno) => {
+                let said = format!("could not make user and process-id namespaces: {errno}");
+                return Err(RunError::Setup { said });
+            }
+        };
+        Ok(Started {
+            process,
+            report: File::from(report),
+            output: captured.map(|(read_end, _)| read_end),
+            isolation: isolation(spec, filter.is_some()),
+            by_bubblewrap,
+        })
+    }
+
+    /// From now on bubblewrap makes the sandboxes.
+    fn leave_to_bubblewrap(&self, refused: String) -> Result<(), RunError> {
+        let found = Bubblewrap::find().map_err(|source| RunError::Refused { refused, source })?;
+        // Another run may have found it meanwhile.
+        let _ = self.bubblewrap.set(found);
+        Ok(())
+    }
+}
+
+/// How a sandbox that was started went on.
+enum Followed {
+    /// It ran.
+    Ended(Ended),
+    /// The machine refused it before anything ran.
+    Refused(String),
+}
+
+/// Watches a sandbox to its end, and finds out what that was.
+async fn follow(
+    mut started: Started,
+    spec: &SandboxSpec,
+    cancel: Pin<&mut impl Future<Output = ()>>,
+    output: &mut impl FnMut(&[u8]),
+) -> Result<Followed, RunError> {
+    let begun = Instant::now();
+    let mut head = Head::default();
+    let mut emit = |bytes: &[u8]| {
+        head.keep(bytes);
+        output(bytes);
+    };
+    let stopped = watch(&mut started, begun, &spec.limits, cancel, &mut emit).await?;
+    // Everyone who could write to the pipe is dead, so reading ends.
+    let mut report = String::new();
+    started.report.read_to_string(&mut report).map_err(RunError::Watch)?;
+    let program = || PathBuf::from(spec.argv.first().cloned().unwrap_or_default());
+    let exit = match (stopped, Report::read(&report)) {
+        (Some(stopped), _) => stopped,
+        (None, Some(Report::ExitCode(code))) if started.by_bubblewrap => {
+            Exit::from_bubblewrap(code)
+        }
+        (None, Some(Report::ExitCode(code))) => Exit::Code(code),
+        (None, Some(Report::Signal(signal))) => Exit::Signal(signal),
+        (None, Some(Report::Refused(said))) => return Ok(Followed::Refused(said)),
+        (None, Some(Report::Failed(said))) => return Err(RunError::Setup { said }),
+        (None, Some(Report::NotExecuted(reason))) => {
+            return Err(RunError::Program { program: program(), reason });
+        }
+        (None, None) => return Err(head.explain(program())),
+    };
+    let isolation = started.isolation;
+    Ok(Followed::Ended(Ended { exit, isolation, duration: begun.elapsed() }))
 }
 
 /// Watches a sandbox until it is dead; tells why it was stopped, if it was.
@@ -138,19 +272,17 @@ async fn watch(
     started: &mut Started,
     begun: Instant,
     limits: &Limits,
-    cancel: impl Future<Output = ()>,
+    mut cancel: Pin<&mut impl Future<Output = ()>>,
     output: &mut impl FnMut(&[u8]),
 ) -> Result<Option<Exit>, RunError> {
     let handle = started.process.handle();
-    // SAFETY: a borrowed descriptor is open, and the same, while its owner is
-    // borrowed; `dead` ends before the process is reaped and its handle closed.
+    // SAFETY: a borrowed descriptor is open, and the same, while its owner is borrowed.
     let dead = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) }
         .map_err(|error| RunError::Watch(error.into()))?;
     let mut pipe = match started.output.take() {
         Some(fd) => Some(pipe::Receiver::from_owned_fd(fd).map_err(RunError::Watch)?),
         None => None,
     };
-    let mut cancel = pin!(cancel);
     let mut stopped = None;
     let mut last_output = begun;
     let mut buffer = vec![0; OUTPUT_CHUNK];
@@ -162,7 +294,7 @@ async fn watch(
                 let _ = ready.map_err(RunError::Watch)?;
                 break;
             }
-            () = &mut cancel, if running => Exit::Cancelled,
+            () = cancel.as_mut(), if running => Exit::Cancelled,
             limit = reached(begun, limits.time), if running => Exit::TimedOut(limit),
             limit = reached(last_output, limits.silence), if running => Exit::Silent(limit),
             read = read_some(&mut pipe, &mut buffer) => {
@@ -177,8 +309,6 @@ async fn watch(
         stopped = Some(reason);
         started.process.kill();
     }
-    drop(dead);
-    started.process.reap();
     // What it wrote last may be in the pipe still. Read it directly: tokio need
     // not have noticed it yet.
     while let Some(pipe) = &pipe {
@@ -214,16 +344,14 @@ async fn read_some(pipe: &mut Option<pipe::Receiver>, buffer: &mut [u8]) -> io::
     }
 }
 
-/// The program's status, where bubblewrap got as far as executing it. Everyone who
-/// could write to the pipe is dead, so reading ends.
-fn read_status(status: &mut File) -> Result<Option<u8>, RunError> {
-    let mut text = String::new();
-    status.read_to_string(&mut text).map_err(RunError::Watch)?;
-    Ok(text.lines().filter_map(exit_code).next_back())
-}
-
-fn exit_code(line: &str) -> Option<u8> {
-    line.split_once("\"exit-code\":")?.1.trim_matches([' ', '}']).parse().ok()
+fn isolation(spec: &SandboxSpec, filtered: bool) -> Isolation {
+    if spec.root == Root::Host || spec.network == Network::Host {
+        Isolation::View
+    } else if filtered {
+        Isolation::Filtered
+    } else {
+        Isolation::Namespaces
+    }
 }
 
 /// The beginning of the output: bubblewrap's words, if the program never ran.
@@ -253,12 +381,6 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_status_is_read_from_bubblewraps_report() {
-        assert_eq!(exit_code(r#"{ "exit-code": 42 }"#), Some(42));
-        assert_eq!(exit_code(r#"{ "child-pid": 42, "net-namespace": 7 }"#), None);
-    }
 
     #[test]
     fn bubblewraps_words_tell_a_missing_program_from_a_failed_setup() {

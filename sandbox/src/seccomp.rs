@@ -10,17 +10,14 @@
 //! that programs know how to handle, and kills nobody.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::io::Write as _;
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, sock_filter,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::spec::SyscallPolicy;
 
@@ -36,9 +33,6 @@ pub enum FilterError {
     /// A compiled part does not end as parts do that can be joined.
     #[error("the compiled filter has an unknown shape")]
     Shape,
-    /// The filter could not be stored for handing it over.
-    #[error("the system call filter could not be kept in memory")]
-    Memory(#[source] io::Error),
 }
 
 /// When a call is refused.
@@ -230,35 +224,50 @@ fn condition(
     SeccompCondition::new(arg, SeccompCmpArgLen::Dword, op, value)
 }
 
-/// A compiled filter, kept in memory for handing it to each sandbox.
-#[derive(Debug)]
-pub(crate) struct Filter {
-    memory: File,
-}
+/// A compiled filter: the code, jumps and operand of each instruction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filter(Vec<(u16, u8, u8, u32)>);
 
 impl Filter {
-    /// Compiles the filter of `policy`, which must not be `Unfiltered`.
-    pub(crate) fn compile(policy: SyscallPolicy) -> Result<Self, FilterError> {
-        let program = compile(policy)?;
-        let bytes: Vec<u8> = program
-            .iter()
-            .flat_map(|step| {
-                let [c0, c1] = step.code.to_ne_bytes();
-                let [k0, k1, k2, k3] = step.k.to_ne_bytes();
-                [c0, c1, step.jt, step.jf, k0, k1, k2, k3]
-            })
-            .collect();
-        let memory = memfd_create("hb-syscalls", MemfdFlags::CLOEXEC)
-            .map_err(|errno| FilterError::Memory(errno.into()))?;
-        let mut memory = File::from(memory);
-        memory.write_all(&bytes).map_err(FilterError::Memory)?;
-        Ok(Filter { memory })
+    /// Compiles the filter of `policy`; none where nothing is to be refused, or where
+    /// the processor or the kernel has no filters.
+    pub(crate) fn compile(policy: SyscallPolicy) -> Result<Option<Self>, FilterError> {
+        if policy == SyscallPolicy::Unfiltered || !kernel_filters() {
+            return Ok(None);
+        }
+        match compile(policy) {
+            Err(FilterError::Processor(_)) => Ok(None),
+            Err(error) => Err(error),
+            Ok(program) => {
+                let parts = |step: &sock_filter| (step.code, step.jt, step.jf, step.k);
+                Ok(Some(Filter(program.iter().map(parts).collect())))
+            }
+        }
     }
 
-    /// The filter at its first byte, with a reading position of its own: two
-    /// sandboxes that start at once must not share one.
-    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
-        File::open(format!("/proc/self/fd/{}", self.memory.as_raw_fd())).map(OwnedFd::from)
+    /// Applies it to this process and those that it starts, which must not be able to
+    /// gain rights.
+    pub(crate) fn apply(&self) -> Result<(), Errno> {
+        let program: BpfProgram =
+            self.0.iter().map(|&(code, jt, jf, k)| sock_filter { code, jt, jf, k }).collect();
+        seccompiler::apply_filter(&program).map_err(|error| match error {
+            seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => {
+                Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EINVAL))
+            }
+            _ => Errno::INVAL,
+        })
+    }
+
+    /// The filter as the kernel's own structures.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.0
+            .iter()
+            .flat_map(|(code, jt, jf, k)| {
+                let [c0, c1] = code.to_ne_bytes();
+                let [k0, k1, k2, k3] = k.to_ne_bytes();
+                [c0, c1, *jt, *jf, k0, k1, k2, k3]
+            })
+            .collect()
     }
 }
 

@@ -10,6 +10,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Where the store stands inside every sandbox.
 pub const STORE_DIR: &str = "/hb/store";
 /// The working folder of a build inside the sandbox.
@@ -106,7 +108,7 @@ pub struct Bind {
 }
 
 /// What a sandbox may do with a bound path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// Read.
     ReadOnly,
@@ -117,7 +119,7 @@ pub enum Access {
 }
 
 /// Who the program believes to be. Outside it is the user who runs hb.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The user id seen inside.
     pub uid: u32,
@@ -162,7 +164,7 @@ pub enum SyscallPolicy {
 }
 
 /// When a program is stopped and what it may use. `None` is no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Wall time from start to end.
     pub time: Option<Duration>,

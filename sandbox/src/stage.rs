@@ -3,7 +3,7 @@
 //!
 //! Writes only below `work` and `outputs`, which belong to this build alone.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
 use std::io::Write as _;
@@ -14,11 +14,6 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 
 use crate::spec::{Root, SOURCE_DATE_EPOCH, STORE_DIR, SandboxSpec, StoreEntry, WORK_DIR};
-
-/// From this many inputs on they are mounted together, outside bubblewrap, whose
-/// own mounts take quadratic time: it reads the whole mount table for each. The
-/// extra namespace costs as much as about this many mounts of its own.
-pub(crate) const MANY_INPUTS: usize = 12;
 
 /// A specification does not fit the disk, or the disk refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +30,9 @@ pub enum StageError {
     /// A closure entry that is not a direct child of the store.
     #[error("{0:?} is not a path directly below {STORE_DIR}")]
     StorePath(String),
+    /// A path, an argument or a variable that no program can be given.
+    #[error("{0:?} holds a zero byte")]
+    ZeroByte(OsString),
     /// The root, an input, or a folder of the build is missing or unreadable.
     #[error("could not look at {path}", path = path.display())]
     Look {
@@ -75,18 +73,8 @@ pub(crate) enum Kind {
 pub(crate) struct Staged {
     /// The top-level entries of `/`.
     pub(crate) root: Vec<Shown>,
-    /// How the inputs get into the store.
-    pub(crate) store: StoreMounts,
-}
-
-/// How the inputs get into the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum StoreMounts {
-    /// Bubblewrap mounts each.
-    Each(Vec<Shown>),
-    /// They are mounted over stubs in the outputs' folder before bubblewrap
-    /// starts: (source, stub).
-    Together(Vec<(PathBuf, PathBuf)>),
+    /// The inputs, less those that have been placed on the disk.
+    pub(crate) inputs: Vec<Shown>,
 }
 
 /// Prepares the disk for `spec`.
@@ -100,7 +88,7 @@ pub(crate) fn stage(spec: &SandboxSpec) -> Result<Staged, StageError> {
         fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(write_error(folder))?;
     }
     place_files(spec)?;
-    Ok(Staged { root: root_entries(spec)?, store: store_mounts(spec)? })
+    Ok(Staged { root: root_entries(spec)?, inputs: inputs(spec)? })
 }
 
 fn root_entries(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {
@@ -119,45 +107,27 @@ fn root_entries(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {
     names.iter().map(|name| shown(tree.join(name), Path::new("/").join(name))).collect()
 }
 
-fn store_mounts(spec: &SandboxSpec) -> Result<StoreMounts, StageError> {
+/// Links among the inputs of a build are made again in the folder of its outputs.
+fn inputs(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {
     let closure = &spec.store.closure;
     closure.iter().try_for_each(check_store_path)?;
     let mut entries = closure
         .iter()
         .map(|entry| shown(entry.physical.clone(), PathBuf::from(&entry.path)))
         .collect::<Result<Vec<_>, _>>()?;
-    let Some(outputs) = &spec.store.outputs else { return Ok(StoreMounts::Each(entries)) };
+    let Some(outputs) = &spec.store.outputs else { return Ok(entries) };
     for entry in &entries {
         if let Kind::Link(to) = &entry.kind {
-            let link = beside_outputs(outputs, entry);
+            // Store paths have been checked to be one name below the store.
+            let link = outputs.join(entry.target.file_name().unwrap_or_default());
             made_or_there(symlink(to, &link)).map_err(write_error(&link))?;
         }
     }
     entries.retain(|entry| entry.kind == Kind::Node);
-    if entries.len() < MANY_INPUTS {
-        return Ok(StoreMounts::Each(entries));
-    }
-    let mut mounts = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let stub = beside_outputs(outputs, &entry);
-        let made = if entry.source.is_dir() {
-            fs::create_dir(&stub)
-        } else {
-            File::create_new(&stub).map(drop)
-        };
-        made_or_there(made).map_err(write_error(&stub))?;
-        mounts.push((entry.source, stub));
-    }
-    Ok(StoreMounts::Together(mounts))
+    Ok(entries)
 }
 
-/// Where the folder of the outputs holds an input's stub. Store paths have been
-/// checked to be one name below the store.
-fn beside_outputs(outputs: &Path, entry: &Shown) -> PathBuf {
-    outputs.join(entry.target.file_name().unwrap_or_default())
-}
-
-/// Stubs and links are there already when a person looks inside a failed build.
+/// Links are there already when a person looks inside a failed build.
 fn made_or_there(made: io::Result<()>) -> io::Result<()> {
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

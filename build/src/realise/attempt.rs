@@ -8,7 +8,7 @@ use std::{
 };
 
 use hb_model::{Derivation, DerivationId, Isolation, OutputName, Outputs, StorePath};
-use hb_sandbox::{Exit, Runner, RunnerError, SandboxSpec, User};
+use hb_sandbox::{Backend, Exit, Runner, RunnerError, SandboxSpec, User};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -25,15 +25,21 @@ use crate::{
     system::{runs_here, this_system},
 };
 
-/// The sandbox runner, made when the first sandbox is needed: looking for bubblewrap
-/// costs time that a build with nothing to do should not spend.
-#[derive(Default)]
-pub(super) struct LazyRunner(OnceCell<Result<Arc<Runner>, Arc<RunnerError>>>);
+/// The sandbox runner, made when the first sandbox is needed: starting a process costs
+/// time that a build with nothing to do should not spend.
+pub(super) struct LazyRunner {
+    backend: Backend,
+    made: OnceCell<Result<Runner, Arc<RunnerError>>>,
+}
 
 impl LazyRunner {
-    async fn get(&self) -> Result<&Arc<Runner>, FailureCause> {
-        let find = || async { Runner::find().map(Arc::new).map_err(Arc::new) };
-        let made = self.0.get_or_init(find).await;
+    pub(super) fn new(backend: Backend) -> Self {
+        Self { backend, made: OnceCell::new() }
+    }
+
+    async fn get(&self) -> Result<&Runner, FailureCause> {
+        let make = || async { Runner::new(self.backend).map_err(Arc::new) };
+        let made = self.made.get_or_init(make).await;
         made.as_ref().map_err(|error| FailureCause::NoSandbox(Arc::clone(error)))
     }
 }
@@ -240,7 +246,7 @@ struct BuiltinRun {
     out: PathBuf,
     visible: Visible,
     fetch: Arc<FetchSettings>,
-    runner: Option<Arc<Runner>>,
+    runner: Option<Runner>,
     cancel: Cancel,
     follower: Follower,
 }
@@ -259,7 +265,7 @@ impl BuiltinRun {
             out: &self.out,
             declared,
             fetch: &self.fetch,
-            sandbox: self.runner.as_deref(),
+            sandbox: self.runner.as_ref(),
             watch: Watch {
                 cancelled: &|| self.cancel.is_cancelled(),
                 report: &|report| self.follower.hear(report),

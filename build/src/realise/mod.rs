@@ -126,7 +126,7 @@ impl Realiser {
             events,
             keep_failed: options.keep_failed,
             fetch: Arc::new(options.fetch.clone()),
-            runner: attempt::LazyRunner::default(),
+            runner: attempt::LazyRunner::new(options.sandbox),
         }
     }
 

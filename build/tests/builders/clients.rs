@@ -7,7 +7,7 @@ use hb_build::{
     builders::BuiltinError,
     fetch::{Debian, FetchError, Fetcher, Origin, Query, Reason, Resolved},
 };
-use hb_sandbox::{ClientHost, Runner};
+use hb_sandbox::{Backend, ClientHost, Maker, Reentry, Runner};
 use serde_json::json;
 
 use crate::{Fixture, said};
@@ -17,7 +17,7 @@ fn fixture() -> Option<Fixture> {
     let mut fixture = Fixture::new();
     fixture.settings.host =
         ClientHost { home: env::var_os("HOME").map(Into::into), env: env::vars_os().collect() };
-    match Runner::find() {
+    match Runner::new(Backend { reentry: Reentry::point(), maker: Maker::Automatic }) {
         Ok(runner) => fixture.sandbox = Some(runner),
         Err(error) => {
             skip(&said(&error));

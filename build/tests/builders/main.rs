@@ -23,7 +23,13 @@ use hb_build::{
     fetch::FetchSettings,
 };
 use hb_model::{Algorithm, DeclaredHash, Hasher};
-use hb_sandbox::Runner;
+use hb_sandbox::{Reentry, Runner};
+
+/// This test program starts sandboxes when it is executed once more.
+#[ctor::ctor(unsafe)]
+fn reenter() {
+    Reentry::point();
+}
 
 /// A folder for one test, with inputs, an output and a cache.
 struct Fixture {

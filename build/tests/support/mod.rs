@@ -14,12 +14,29 @@ use hb_model::{
     Algorithm, Derivation, DerivationId, FixedMethod, FixedOutput, Hasher, Input, Limits,
     OutputName, Outputs, StoreName, StorePath,
 };
+use hb_sandbox::{Backend, Maker, Reentry};
 use hb_store::{Durability, OpenMode, Store};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Installed in every image that runs the tests; static.
 const BUSYBOX: &str = "/bin/busybox";
+
+/// This test program starts sandboxes when it is executed once more.
+#[ctor::ctor(unsafe)]
+fn reenter() {
+    Reentry::point();
+}
+
+/// How sandboxes are made here.
+pub(crate) fn backend() -> Backend {
+    Backend { reentry: Reentry::point(), maker: Maker::Automatic }
+}
+
+/// The usual options.
+pub(crate) fn options() -> BuildOptions {
+    BuildOptions::new(backend())
+}
 
 pub(crate) struct World {
     pub(crate) store: Store,
@@ -80,7 +97,7 @@ impl World {
 
     /// Build the `out` of some derivations.
     pub(crate) async fn build(&self, graph: &Arc<Graph>) -> Result<BuildReport, BuildError> {
-        self.build_with(graph, &BuildOptions::default()).await.0
+        self.build_with(graph, &options()).await.0
     }
 
     /// The same, with what was told meanwhile.

@@ -13,7 +13,7 @@ pub(crate) struct DoctorArgs {}
 /// Look at the machine.
 pub(crate) fn run(global: &Global, DoctorArgs {}: DoctorArgs) -> Result<Exit, Failure> {
     let settings = recipe::settings_here(global)?;
-    let findings = hb_sandbox::diagnose(&settings.store);
+    let findings = hb_sandbox::diagnose(&settings.store, settings.sandbox.reentry);
     if global.json {
         let findings: Vec<_> = findings
             .iter()

@@ -70,7 +70,7 @@ pub(super) fn with_tools(
     let mut spec = SandboxSpec::host_view(user, here, environment, argv);
     spec.store.closure = closure;
     spec.binds = writable(&project).collect();
-    execute(spec)
+    execute(&settings, spec)
 }
 
 /// What stays writable: the project, the user's home, and the folders for temporary files.
@@ -137,11 +137,11 @@ fn located(
 }
 
 /// Run a sandbox at the user's terminal, and end as it does.
-pub(super) fn execute(spec: SandboxSpec) -> Result<ExitCode, Failure> {
+pub(super) fn execute(settings: &Settings, spec: SandboxSpec) -> Result<ExitCode, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::plain(Exit::Host, "build.sandbox", error, Some(DOCTOR))
     };
-    let runner = Runner::find().map_err(|error| failed(&error))?;
+    let runner = Runner::new(settings.sandbox).map_err(|error| failed(&error))?;
     let ended = building::runtime()?.block_on(async {
         // The terminal sends Ctrl-C to the program too: it decides what that means.
         use tokio::signal::unix::{SignalKind, signal};

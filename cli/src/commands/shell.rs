@@ -34,8 +34,9 @@ pub(crate) fn run(global: &Global, args: ShellArgs) -> Result<ExitCode, Failure>
     };
     let recipe =
         RecipeArgs { recipe: name.clone(), arguments: args.arguments, purity: args.purity };
-    match Work::of_recipe(&recipe, global.layer())?.look_inside(global, args.kept.as_deref())? {
-        Some(inside) => execute(inside.spec.clone()),
+    let work = Work::of_recipe(&recipe, global.layer())?;
+    match work.look_inside(global, args.kept.as_deref())? {
+        Some(inside) => execute(&work.settings, inside.spec.clone()),
         None => {
             Err(CliError::usage(format!("hb carries ‘{name}’ out by itself, without a sandbox"))
                 .into())

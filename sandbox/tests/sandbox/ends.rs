@@ -14,7 +14,17 @@ fn exit_of(script: &str) -> Exit {
     build(script).run().expect("the sandbox starts").ended.exit
 }
 
-/// Whether a process runs whose command line holds `mark`.
+/// A time to sleep, in seconds, by which nobody else knows a process: other copies of
+/// these tests may run at the same time.
+fn mark(number: u32, owner: u32) -> String {
+    format!("{}", number * 10_000_000 + owner)
+}
+
+fn own_mark(number: u32) -> String {
+    mark(number, std::process::id())
+}
+
+/// Whether a process runs with this mark in its command line.
 fn is_running(mark: &str) -> bool {
     fs::read_dir("/proc").expect("processes").flatten().any(|process| {
         fs::read(process.path().join("cmdline"))
@@ -105,11 +115,14 @@ fn files_are_not_placed_through_a_link() {
 #[test]
 fn a_build_ends_with_its_first_process_and_leaves_none() {
     // Another session, a double fork, and no open stream to hb.
-    let script = "(setsid sh -c 'sleep 7001 </dev/null >/dev/null 2>&1 &') ; sleep 0.05; echo done";
+    let mark = own_mark(1);
+    let script = format!(
+        "(setsid sh -c 'sleep {mark} </dev/null >/dev/null 2>&1 &') ; sleep 0.05; echo done"
+    );
     let begun = Instant::now();
-    assert_eq!(build(script).succeed(), "done\n");
+    assert_eq!(build(&script).succeed(), "done\n");
     assert!(begun.elapsed() < Duration::from_secs(30));
-    assert!(!is_running("sleep\u{0}7001"));
+    assert!(!is_running(&mark));
 }
 
 #[test]
@@ -124,32 +137,36 @@ fn too_long_a_time_ends_it() {
 
 #[test]
 fn too_long_a_silence_ends_it() {
-    let mut build = build("for i in 1 2 3 4; do echo $i; sleep 0.1; done; exec sleep 7002");
+    let mark = own_mark(2);
+    let mut build =
+        build(&format!("for i in 1 2 3 4; do echo $i; sleep 0.1; done; exec sleep {mark}"));
     let limit = Duration::from_millis(300);
     build.spec.limits.silence = Some(limit);
     let ran = build.run().expect("the sandbox starts");
     assert_eq!(ran.ended.exit, Exit::Silent(limit));
     assert_eq!(ran.output, "1\n2\n3\n4\n");
-    assert!(!is_running("sleep\u{0}7002"));
+    assert!(!is_running(&mark));
 }
 
 #[test]
 fn cancelling_ends_every_process() {
-    let build = build("sleep 7003 & setsid sleep 7003 & sleep 7003");
+    let mark = own_mark(3);
+    let build = build(&format!("sleep {mark} & setsid sleep {mark} & sleep {mark}"));
     let ran = build.run_until(async { tokio::time::sleep(Duration::from_millis(150)).await });
     assert_eq!(ran.expect("the sandbox starts").ended.exit, Exit::Cancelled);
-    assert!(!is_running("sleep\u{0}7003"));
+    assert!(!is_running(&mark));
 }
 
 #[test]
 fn dropping_the_run_ends_every_process() {
-    let build = build("sleep 7004 & sleep 7004");
+    let mark = own_mark(4);
+    let build = build(&format!("sleep {mark} & sleep {mark}"));
     block_on(async {
         let run = runner().run(build.spec.clone(), std::future::pending(), |_| {});
         let ended = tokio::time::timeout(Duration::from_millis(150), run).await;
         assert!(ended.is_err(), "it ran to its end");
     });
-    assert!(!is_running("sleep\u{0}7004"));
+    assert!(!is_running(&mark));
 }
 
 #[test]
@@ -198,7 +215,8 @@ fn two_runs_at_once_do_not_mix() {
 #[test]
 #[ignore = "run by hb_killed_at_any_moment_leaves_no_process"]
 fn victim() {
-    build("sleep 7005 & exec sleep 7005").run().expect("never: it is killed");
+    let mark = own_mark(5);
+    build(&format!("sleep {mark} & exec sleep {mark}")).run().expect("never: it is killed");
 }
 
 #[test]
@@ -214,7 +232,7 @@ fn hb_killed_at_any_moment_leaves_no_process() {
         victim.kill().expect("it runs");
         victim.wait().expect("it is dead");
         let given_up = Instant::now() + Duration::from_secs(5);
-        while is_running("sleep 7005") || is_running("sleep\u{0}7005") {
+        while is_running(&mark(5, victim.id())) {
             assert!(Instant::now() < given_up, "killed after {delay} ms, it left a process");
             sleep(Duration::from_millis(2));
         }

@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use hb_sandbox::{Ended, Exit, Root, RunError, Runner, SandboxSpec, StoreEntry};
+use hb_sandbox::{
+    Backend, Ended, Exit, Maker, Reentry, Root, RunError, Runner, SandboxSpec, StoreEntry,
+};
 use tempfile::TempDir;
 
 /// A build's folders on the host, and its sandbox.
@@ -22,10 +24,32 @@ pub(crate) struct Ran {
     pub(crate) output: String,
 }
 
+/// Set to run the tests with the sandboxes of bubblewrap.
+pub(crate) const BUBBLEWRAP_VARIABLE: &str = "HB_TEST_BUBBLEWRAP";
+
+/// This test program starts sandboxes when it is executed once more.
+#[ctor::ctor(unsafe)]
+fn reenter() {
+    Reentry::point();
+}
+
+/// Who makes the sandboxes of this test program.
+pub(crate) fn maker() -> Maker {
+    match std::env::var_os(BUBBLEWRAP_VARIABLE) {
+        Some(_) => Maker::Bubblewrap,
+        None => Maker::Direct,
+    }
+}
+
 /// The runner of this test program.
 pub(crate) fn runner() -> &'static Runner {
     static RUNNER: OnceLock<Runner> = OnceLock::new();
-    RUNNER.get_or_init(|| Runner::find().expect("bubblewrap is installed"))
+    RUNNER.get_or_init(|| runner_by(maker()))
+}
+
+fn runner_by(maker: Maker) -> Runner {
+    let backend = Backend { reentry: Reentry::point(), maker };
+    Runner::new(backend).expect("sandboxes can be made")
 }
 
 /// A build whose builder is busybox' shell, running `script`. The shell finds
@@ -66,11 +90,20 @@ impl Build {
 
     /// Runs it to its end, or until `cancel` completes.
     pub(crate) fn run_until(&self, cancel: impl Future<Output = ()>) -> Result<Ran, RunError> {
+        self.run_with(runner(), cancel)
+    }
+
+    fn run_with(&self, runner: &Runner, cancel: impl Future<Output = ()>) -> Result<Ran, RunError> {
         let mut output = Vec::new();
         let ended = block_on(async {
-            runner().run(self.spec.clone(), cancel, |bytes| output.extend_from_slice(bytes)).await
+            runner.run(self.spec.clone(), cancel, |bytes| output.extend_from_slice(bytes)).await
         })?;
         Ok(Ran { ended, output: String::from_utf8_lossy(&output).into_owned() })
+    }
+
+    /// What it writes in a sandbox of the given maker's.
+    pub(crate) fn output_by(&self, maker: Maker) -> String {
+        self.run_with(&runner_by(maker), pending()).expect("the sandbox starts").output
     }
 
     /// Runs it, expects status 0, and gives what it wrote.

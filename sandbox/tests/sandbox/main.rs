@@ -1,5 +1,6 @@
 //! Sandboxes for real: what a build sees, what it is kept from, how it ends.
 
+mod again;
 mod calls;
 mod ends;
 mod harness;

@@ -1,10 +1,7 @@
 //! Sandboxes for people and for clients: views of the host, looks inside a failed
-//! build, fetches; and hb run by an ordinary user.
+//! build, fetches.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Command;
 
 use hb_sandbox::{
     Access, Bind, ClientHost, Exit, Isolation, SandboxSpec, Stdio, User, fetch_client,
@@ -107,32 +104,4 @@ fn a_client_has_the_hosts_network() {
     let answer = std::thread::spawn(move || listener.accept().map(drop));
     assert_eq!(client(&ClientHost::default(), &script).succeed(), "connected\n");
     answer.join().expect("the listener").expect("a connection");
-}
-
-/// The same promises when hb is run by an ordinary user: this test program again.
-#[test]
-fn an_ordinary_user_gets_the_same_sandboxes() {
-    const USER: u32 = 54_321;
-    if !geteuid().is_root() {
-        return; // Then every test here was run by one.
-    }
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let program = folder.path().join("tests");
-    fs::copy(std::env::current_exe().expect("this test program"), &program).expect("a copy");
-    let temporary = folder.path().join("tmp");
-    fs::create_dir(&temporary).expect("a folder");
-    for (path, mode) in [(folder.path(), 0o755), (&program, 0o755), (&temporary, 0o777)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
-    }
-    let ran = Command::new("/usr/bin/setpriv")
-        .args([format!("--reuid={USER}"), format!("--regid={USER}")])
-        .arg("--clear-groups")
-        .arg(&program)
-        .args(["sees::", "walls::", "ends::", "calls::", "people::", "terminal::"])
-        .env("TMPDIR", PathBuf::from(&temporary))
-        .output()
-        .expect("setpriv is installed");
-    let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{said}");
-    assert!(said.contains(" 0 failed"), "{said}");
 }

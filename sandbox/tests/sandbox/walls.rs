@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::{Build, build};
+use hb_sandbox::Maker;
+
+use crate::harness::{Build, build, maker};
 
 /// Runs `script`, in which each line must be refused.
 fn check_refused(build: &mut Build, lines: &[&str]) {
@@ -169,4 +171,38 @@ fn the_clock_cannot_be_set() {
 #[test]
 fn there_is_no_terminal() {
     check_refused(&mut build(""), &["echo x > /dev/tty", "tty"]);
+}
+
+#[test]
+fn settings_of_the_machine_cannot_be_changed() {
+    // Opened for writing, nothing written: an open that succeeds is the hole.
+    check_refused(
+        &mut build(""),
+        &[
+            "true > /proc/sys/kernel/core_pattern",
+            "true > /proc/sys/vm/swappiness",
+            "true > /proc/sys/kernel/domainname",
+            "true > /proc/sysrq-trigger",
+            "true > /proc/irq/default_smp_affinity",
+            "true > /proc/pressure/cpu",
+        ],
+    );
+}
+
+#[test]
+fn the_first_process_cannot_be_looked_into() {
+    if maker() == Maker::Bubblewrap {
+        return; // Its own first process can be; it holds nothing of hb's.
+    }
+    check_refused(
+        &mut build(""),
+        &[
+            "ls /proc/1/fd/0",
+            "readlink /proc/1/exe",
+            "readlink /proc/1/root",
+            "cat /proc/1/environ",
+            "cat /proc/1/maps",
+            "head -c 1 /proc/1/mem",
+        ],
+    );
 }

@@ -1,0 +1,137 @@
+//! The first process of a sandbox: what it does before its maker takes over.
+//!
+//! It is the first process of a process-id namespace of its own, so that the kernel
+//! ends every process of the sandbox with it, whatever ended it: a finished build, a
+//! cancelled one, or the death of hb at any moment. No list of processes has to be
+//! kept or trusted. Straight lines: one step a system call.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::ptr;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::process::{Signal, set_parent_process_death_signal, umask};
+
+use super::request::{MadeBy, Report, Request};
+use super::serve::{Outside, last_errno};
+use super::{SetupError, limits};
+use crate::{bubblewrap, direct};
+
+/// The kernel's last signal number.
+const LAST_SIGNAL: c_int = 64;
+
+/// The whole life of a sandbox's first process.
+pub(super) fn live(
+    request: &Request,
+    descriptors: Vec<OwnedFd>,
+    outside: Outside,
+    starter: &OwnedFd,
+) -> ! {
+    let mut descriptors = descriptors.into_iter();
+    if let Some(report) = descriptors.next() {
+        let mut report = File::from(report);
+        let ended = prepare(request, outside, starter)
+            .and_then(|()| make(request, descriptors.next(), &report));
+        let line = ended.unwrap_or_else(|error| error.report()).line();
+        // hb is dead if it does not read this.
+        let _ = report.write_all(line.as_bytes());
+    }
+    // SAFETY: ends this process at once; nothing of the starter's is to run in it.
+    unsafe { libc::_exit(0) }
+}
+
+fn make(request: &Request, output: Option<OwnedFd>, report: &File) -> Result<Report, SetupError> {
+    match &request.made_by {
+        MadeBy::Direct => direct::make(request, output, report),
+        MadeBy::Bubblewrap(program) => {
+            limits::limit_resources(&request.limits).map_err(SetupError::ResourceLimit)?;
+            match bubblewrap::execute(program, request, output, report)? {}
+        }
+    }
+}
+
+fn prepare(request: &Request, outside: Outside, starter: &OwnedFd) -> Result<(), SetupError> {
+    reset_signals()?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(SetupError::DeathSignal)?;
+    check_parent(starter)?;
+    umask(Mode::from_raw_mode(0o022));
+    if let Some(count) = request.processors {
+        limits::keep_to_processors(count).map_err(SetupError::Processors)?;
+    }
+    let (uid, gid) = match request.made_by {
+        MadeBy::Direct => (request.user.uid, request.user.gid),
+        // bubblewrap maps its own.
+        MadeBy::Bubblewrap(_) => (outside.uid, outside.gid),
+    };
+    write_file(c"/proc/self/setgroups", "deny").map_err(SetupError::MapUser)?;
+    let map = |inside: u32, outside: u32| format!("{inside} {outside} 1\n");
+    write_file(c"/proc/self/uid_map", &map(uid, outside.uid)).map_err(SetupError::MapUser)?;
+    write_file(c"/proc/self/gid_map", &map(gid, outside.gid)).map_err(SetupError::MapUser)
+}
+
+/// Gives every signal its default action and lets all through: what hb and its starter
+/// handle or ignore must not reach the build.
+fn reset_signals() -> Result<(), SetupError> {
+    // By the kernel's own call: the C library keeps two signals to itself, and
+    // whoever started hb may have had them ignored. All zero is the default.
+    let default = [0_u64; 4];
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: the structure is as large as the kernel's, the mask 8 bytes.
+        // SIGKILL and SIGSTOP are refused, and have their defaults anyway.
+        unsafe {
+            let nowhere = ptr::null_mut::<c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nowhere, 8_usize);
+        }
+    }
+    // SAFETY: an all-zero set is a valid, empty one, and lives on the stack.
+    let failed = unsafe {
+        let nothing: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &nothing, ptr::null_mut()) != 0
+    };
+    if failed { Err(SetupError::SignalMask(last_errno())) } else { Ok(()) }
+}
+
+/// The starter may have died before the death signal was asked for; then none comes.
+fn check_parent(starter: &OwnedFd) -> Result<(), SetupError> {
+    let mut parent = [PollFd::new(starter, PollFlags::IN)];
+    match poll(&mut parent, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(0) => Ok(()),
+        _ => Err(SetupError::ParentGone),
+    }
+}
+
+/// Writes a file of the kernel's in one go.
+pub(crate) fn write_file(path: &CStr, contents: &str) -> Result<(), Errno> {
+    let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, contents.as_bytes()).map(drop)
+}
+
+/// Gives descriptors the numbers from 0 on. They must be parked above, see [`park`].
+pub(crate) fn place(descriptors: &[OwnedFd], first: c_int) -> Result<(), SetupError> {
+    for (to, from) in (first..).zip(descriptors) {
+        // SAFETY: both are plain numbers; `from` is open and parked above `to`.
+        if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
+            return Err(SetupError::Descriptor(last_errno()));
+        }
+    }
+    Ok(())
+}
+
+/// Moves a descriptor out of the way, so that placing one cannot overwrite another.
+pub(crate) fn park(descriptor: impl AsFd) -> Result<OwnedFd, SetupError> {
+    const PARKED: c_int = 16;
+    rustix::io::fcntl_dupfd_cloexec(descriptor, PARKED).map_err(SetupError::Descriptor)
+}
+
+/// Leaves no descriptor from `first` on to a program that is executed: nothing that hb,
+/// or whoever started hb, has open.
+pub(crate) fn keep_from_program(first: c_int) -> Result<(), SetupError> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: only marks descriptors of this process.
+    let failed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) != 0 };
+    if failed { Err(SetupError::Descriptor(last_errno())) } else { Ok(()) }
+}

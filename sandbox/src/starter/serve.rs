@@ -1,0 +1,80 @@
+//! The starter itself: a small process with one thread that starts every sandbox.
+//!
+//! Sandboxes need a process to fork that is small, has one thread, and lives exactly
+//! as long as hb. hb is none of these, so it executes itself once more for this. When
+//! hb ends, however it ends, the socket closes and the starter ends; and the kernel
+//! ends every sandbox with the starter.
+
+use std::io;
+use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
+
+use super::first;
+use super::request::{receive_request, send_answer};
+
+/// Who runs hb, as the host numbers it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outside {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// Starts what is asked for on `socket` until nobody can ask any more.
+pub(super) fn serve(socket: &UnixStream) -> io::Result<()> {
+    let outside = Outside { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
+    ignore_signals();
+    if outside.uid == 0 {
+        // Root's groups would show in builds; others may not drop theirs. Should it
+        // fail, a build sees a few more numbers.
+        let _ = rustix::thread::set_thread_groups(&[]);
+    }
+    while let Some((request, descriptors)) = receive_request(socket)? {
+        match fork() {
+            Ok(Forked::First) => first::live(&request, descriptors, outside, &this),
+            Ok(Forked::Starter(handle)) => send_answer(socket, Ok(handle.as_fd()))?,
+            Err(errno) => send_answer(socket, Err(errno))?,
+        }
+    }
+    Ok(())
+}
+
+/// A Ctrl-C at the terminal is hb's or the program's to handle; and nobody waits for
+/// sandboxes that have ended, so that the kernel is to forget them by itself.
+fn ignore_signals() {
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD] {
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Which of the two processes this is.
+enum Forked {
+    /// The sandbox's first one.
+    First,
+    /// The starter, with a handle on the other.
+    Starter(OwnedFd),
+}
+
+/// Forks the first process of a sandbox, in new user and process-id namespaces.
+fn fork() -> Result<Forked, Errno> {
+    let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut handle: RawFd = -1;
+    // SAFETY: without a stack of its own the child goes on here on a copy of all
+    // memory, as with `fork`; this process has one thread, so that no lock is held.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut handle, 0, 0) };
+    match pid {
+        ..0 => Err(last_errno()),
+        0 => Ok(Forked::First),
+        // SAFETY: the kernel has just put an open descriptor there that is ours.
+        1.. => Ok(Forked::Starter(unsafe { OwnedFd::from_raw_fd(handle) })),
+    }
+}
+
+pub(crate) fn last_errno() -> Errno {
+    // SAFETY: the C library's own pointer to this thread's error number.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}

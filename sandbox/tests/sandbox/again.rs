@@ -1,0 +1,99 @@
+//! The same promises, kept by the other maker of sandboxes and for an ordinary user:
+//! this test program again.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use rustix::process::geteuid;
+
+use crate::harness::{BUBBLEWRAP_VARIABLE, build, maker};
+use hb_sandbox::Maker;
+
+/// The tests to run again.
+const MODULES: [&str; 6] = ["calls::", "ends::", "people::", "sees::", "terminal::", "walls::"];
+const USER: u32 = 54_321;
+
+/// Runs a copy of this program by this command and these first arguments; all its tests
+/// must pass.
+fn check_again(command: &str, arguments: &[&str], by_bubblewrap: bool) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = folder.path().join("tests");
+    fs::copy(std::env::current_exe().expect("this test program"), &program).expect("a copy");
+    let temporary = folder.path().join("tmp");
+    fs::create_dir(&temporary).expect("a folder");
+    for (path, mode) in [(folder.path(), 0o755), (&program, 0o755), (&temporary, 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+    let mut again = Command::new(command);
+    again.args(arguments).arg(&program).args(MODULES).env("TMPDIR", &temporary);
+    if by_bubblewrap {
+        again.env(BUBBLEWRAP_VARIABLE, "1");
+    }
+    let ran = again.output().expect("the tests start");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(said.contains(" 0 failed"), "{said}");
+}
+
+/// Whether this is the first round, and of root's: only then are there others.
+fn is_first_round() -> bool {
+    maker() == Maker::Direct && geteuid().is_root()
+}
+
+#[test]
+fn bubblewrap_makes_the_same_sandboxes() {
+    if maker() == Maker::Direct {
+        check_again("/usr/bin/env", &[], true);
+    }
+}
+
+#[test]
+fn an_ordinary_user_gets_the_same_sandboxes() {
+    if is_first_round() {
+        let ids = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".into()];
+        check_again("/usr/bin/setpriv", &ids.each_ref().map(String::as_str), false);
+    }
+}
+
+#[test]
+fn an_ordinary_user_gets_the_same_sandboxes_by_bubblewrap() {
+    if is_first_round() {
+        let ids = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".into()];
+        check_again("/usr/bin/setpriv", &ids.each_ref().map(String::as_str), true);
+    }
+}
+
+/// What a build can find out about its sandbox, but for what no sandbox hides: times,
+/// sizes, the numbers of devices, the owner of `/dev/pts`, and mounts in detail.
+const LOOK_AROUND: &str = r#"
+    for folder in / /dev /dev/shm /hb /hb/store /build /tmp; do
+        echo "$folder: $(cd $folder && ls -A | tr '\n' ' ')"
+        stat -c '%n %a %u %g %F' $folder $(ls -A -d $folder/* | grep -v -e ^/proc -e pts)
+    done
+    ls -A /dev/pts; stat -c '%n %a %F' /dev/pts /dev/pts/*
+    readlink /dev/fd /dev/stdin /dev/core /dev/ptmx
+    grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Sig|NSpid|TracerPid|Umask|PPid)' \
+        /proc/self/status | grep -v -e SigQ -e '^Seccomp_'
+    for file in limits; do cat /proc/self/$file | grep -v -i pending; done
+    ls /proc/self/fd | wc -l
+    cut -d ' ' -f 5- /proc/self/stat | cut -d ' ' -f 1-3
+    cat /proc/sys/kernel/hostname /proc/sys/kernel/ostype
+    cut -d ' ' -f 5 /proc/self/mountinfo | grep -v ^/proc/ | sort -u
+    busybox ip -o addr | sed 's/ *valid_lft.*//' | grep -o 'inet.*'
+    env | sort
+"#;
+
+#[test]
+fn both_makers_show_a_build_the_same() {
+    if maker() != Maker::Direct {
+        return;
+    }
+    let mut looking = build(LOOK_AROUND);
+    looking.spec.env.insert("PATH".into(), "/bin".into());
+    let [direct, by_bubblewrap] =
+        [Maker::Direct, Maker::Bubblewrap].map(|maker| looking.output_by(maker));
+    let differing: Vec<_> =
+        direct.lines().zip(by_bubblewrap.lines()).filter(|(left, right)| left != right).collect();
+    assert!(direct == by_bubblewrap, "differing lines: {differing:#?}");
+}
