@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hb_model::{StoreName, StorePath};
+use hb_model::{Derivation, DerivationId, StoreName, StorePath};
 
 use crate::context::ContextElement;
 
@@ -147,6 +147,16 @@ pub trait World {
         text: &[u8],
         references: &[ContextElement],
     ) -> Result<StorePath, WorldError>;
+
+    /// Put derivations into the store, each after those that it needs: something names the
+    /// object of one and is not built with its outputs. Needed only where things are built.
+    fn add_derivations(
+        &mut self,
+        derivations: &[(&DerivationId, &Derivation)],
+    ) -> Result<(), WorldError> {
+        let _ = derivations;
+        Ok(())
+    }
 
     /// The folder that store paths are below, as text.
     fn store_dir(&self) -> &str {

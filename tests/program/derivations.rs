@@ -1,7 +1,7 @@
 //! Derivations in the store: what shows them, what keeps them, and two programs that
 //! build the same at once.
 
-use std::{fs, process::Stdio};
+use std::{fs, path::PathBuf, process::Stdio};
 
 use crate::support::{Project, explain};
 
@@ -79,6 +79,21 @@ fn a_derivation_can_be_given_to_a_build() {
     );
     let text = project.build_and_read("default");
     assert!(text.starts_with("15:hb-derivation-1,5:first,"), "{text}");
+}
+
+#[test]
+fn a_derivation_can_be_given_to_a_build_without_its_outputs() {
+    let project = Project::with_recipe(
+        r#"let
+          below = run "below" "exit 1";
+          first = run "first" "cat ${below}";
+          path = builtins.unsafeDiscardOutputDependency first.drvPath;
+        in run "second" "cat ${path} > $out""#,
+    );
+    let built: PathBuf = project.succeeds(["build", "--no-link", "recipe.hb"]).into();
+    let text = fs::read_to_string(built).unwrap();
+    assert!(text.starts_with("15:hb-derivation-1,5:first,"), "{text}");
+    project.succeeds(["store", "verify", "--contents"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 };
 
 use hb_evaluator::{ContextElement, FileType, Filter, FilterStop, ImportError, World, WorldError};
-use hb_model::{STORE_DIR, StoreName, StorePath};
+use hb_model::{Derivation, DerivationId, STORE_DIR, StoreName, StorePath};
 use hb_store::{EntryKind, OpenMode, Store, StoreError};
 
 use self::ignored::Ignored;
@@ -285,6 +285,18 @@ impl World for HostWorld {
             .map_err(|error| store_error(name, &error))?;
         self.added.insert(path.clone());
         Ok(path)
+    }
+
+    fn add_derivations(
+        &mut self,
+        derivations: &[(&DerivationId, &Derivation)],
+    ) -> Result<(), WorldError> {
+        let Some((_, last)) = derivations.last() else { return Ok(()) };
+        let store = self.store(&last.name)?;
+        store
+            .add_derivations(derivations.iter().copied())
+            .map(drop)
+            .map_err(|error| store_error(&last.name, &error))
     }
 
     fn env(&mut self, name: &str) -> Result<Vec<u8>, WorldError> {

@@ -3,7 +3,7 @@
 //! Contexts hold ids; here they become a derivation's inputs, and a derivation becomes
 //! strings that carry it in their contexts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hb_model::{Derivation, DerivationId, Input, OutputName, StorePath};
 
@@ -19,8 +19,9 @@ pub(super) const RESERVED: &[&str] =
     &["all", "drvAttrs", "drvPath", "name", "outPath", "outputName", "outputs", "system", "type"];
 
 /// What a string's context asks to be there when building.
-pub(super) fn inputs(m: &Machine, context: ContextId) -> Eval<BTreeSet<Input>> {
+pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<BTreeSet<Input>> {
     let mut inputs = BTreeSet::new();
+    let mut alone = Vec::new();
     for element in m.contexts.get(context) {
         match element {
             ContextElement::Source(path) => {
@@ -32,13 +33,41 @@ pub(super) fn inputs(m: &Machine, context: ContextId) -> Eval<BTreeSet<Input>> {
             }
             ContextElement::Derivation { id, deep } => {
                 inputs.insert(Input::Path(derivation_path(m, id)));
-                if *deep {
-                    add_closure(m, id, &mut inputs);
+                match deep {
+                    true => add_closure(m, id, &mut inputs),
+                    false => alone.push(*id),
                 }
             }
         }
     }
+    // No output of theirs is needed, so that building does not know of them.
+    if !alone.is_empty() {
+        m.world.add_derivations(&in_order(&m.derivations, &alone))?;
+    }
     Ok(inputs)
+}
+
+/// Some derivations and all that they need, each after what it needs.
+fn in_order<'a>(
+    derivations: &'a BTreeMap<DerivationId, Derivation>,
+    ids: &[DerivationId],
+) -> Vec<(&'a DerivationId, &'a Derivation)> {
+    let mut order = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut pending: Vec<_> = ids.iter().map(|&id| (id, false)).collect();
+    while let Some((id, needed_are_there)) = pending.pop() {
+        let Some(entry) = derivations.get_key_value(&id) else { continue };
+        if needed_are_there {
+            order.push(entry);
+        } else if seen.insert(id) {
+            pending.push((id, true));
+            pending.extend(entry.1.inputs.iter().filter_map(|input| match input {
+                Input::Output { derivation, .. } => Some((*derivation, false)),
+                Input::Path(_) => None,
+            }));
+        }
+    }
+    order
 }
 
 /// All outputs of a derivation, and of every derivation that it needs.
