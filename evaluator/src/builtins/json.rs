@@ -3,6 +3,7 @@
 //! The writer is canonical: names are sorted by their bytes, and there is no space
 //! between tokens. Derivations' attributes depend on that.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -151,9 +152,9 @@ fn number(float: f64) -> String {
 
 /// `fromJSON`.
 pub(super) fn from_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let text = m.expect_string(args[0])?;
-    let mut deserializer =
-        serde_json::Deserializer::from_slice(text.as_bytes().unwrap_or_default());
+    let text = m.expect_plain_string(args[0], "JSON")?;
+    let text = without_negative_zero(text.as_bytes().unwrap_or_default());
+    let mut deserializer = serde_json::Deserializer::from_slice(&text);
     // Depth is bounded by the machine's own limit.
     deserializer.disable_recursion_limit();
     let mut failed = None;
@@ -167,6 +168,25 @@ pub(super) fn from_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
             Fault::Argument { builtin: "fromJSON", reason: error.to_string() }.into()
         })
     })
+}
+
+/// The text with `0` for `-0`, which is an integer; the parser would make it a float.
+fn without_negative_zero(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.windows(2).any(|two| two == b"-0") {
+        return text.into();
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for (i, &byte) in text.iter().enumerate() {
+        let is_integer = || !matches!(text.get(i + 2), Some(b'.' | b'e' | b'E' | b'0'..=b'9'));
+        let drop = !in_string && text[i..].starts_with(b"-0") && is_integer();
+        if !drop {
+            out.push(byte);
+        }
+        in_string ^= byte == b'"' && !escaped;
+        escaped = in_string && byte == b'\\' && !escaped;
+    }
+    out.into()
 }
 
 /// Makes a value of what the parser finds. Nothing is evaluated, so nothing is collected.
@@ -253,7 +273,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
         let mut attrs = Vec::new();
-        while let Some(name) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
+        while let Some(name) = entries.next_key::<Cow<'de, str>>()? {
             let name = self.representable(&name)?.as_bytes();
             let name = self.machine.intern(name);
             attrs.push((name, Pos::NONE, entries.next_value_seed(self.inner())?));

@@ -2,6 +2,7 @@
 
 use super::{Builtin, forced, lazy};
 use crate::error::{Eval, Fault};
+use crate::heap::MAX_LENGTH;
 use crate::machine::Machine;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
@@ -202,12 +203,23 @@ fn foldl_strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     m.force(result)
 }
 
+/// Words of an element that is a delayed call: in the list, and of its own.
+const WORDS_OF_A_CALL: usize = 4;
+
 fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let length = m.expect_int(args[1])?;
     let Ok(length) = usize::try_from(length) else {
         let reason = format!("the length {length} is negative");
         return Err(Fault::Argument { builtin: "genList", reason }.into());
     };
+    m.expect_callable(args[0])?;
+    // Ask beforehand, for as much as it takes at least: there is no way back later.
+    let is_possible = length <= MAX_LENGTH
+        && Vec::<[Value; WORDS_OF_A_CALL]>::new().try_reserve_exact(length).is_ok();
+    if !is_possible {
+        let reason = format!("a list of {length} elements does not fit into memory");
+        return Err(Fault::Argument { builtin: "genList", reason }.into());
+    }
     Ok(m.list_of_calls(length, args[0], |heap, i| heap.int(i as i64)))
 }
 

@@ -20,7 +20,7 @@ fn bad(reason: String) -> Error {
 }
 
 fn from_toml(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let text = m.expect_string(args[0])?;
+    let text = m.expect_plain_string(args[0], "TOML")?;
     let text = std::str::from_utf8(text.as_bytes().unwrap_or_default());
     let text = text.map_err(|_| Error::from(Fault::NotUtf8))?;
     let table: toml::Table = text

@@ -204,19 +204,19 @@ impl Writer {
             self.empty("unevaluated", &[]);
             return Ok(());
         }
-        let place: Vec<_> = self.place(m, m.function_pos(value)).into_iter().flatten().collect();
+        let (pos, name) = m.parameter(value).unwrap_or((Pos::NONE, None));
+        let place: Vec<_> = self.place(m, pos).into_iter().flatten().collect();
         self.within(m, "function", &borrowed(&place), |writer, m| {
-            let name = m.parameter_name(value).unwrap_or_default();
             let Some(pattern) = m.pattern_of(value) else {
-                writer.empty("varpat", &[("name", &name)]);
+                writer.empty("varpat", &[("name", name.unwrap_or_default().as_bytes())]);
                 return Ok(());
             };
             let mut attributes: Vec<(&str, &[u8])> = Vec::new();
             if pattern.ellipsis {
                 attributes.push(("ellipsis", b"1"));
             }
-            if !name.is_empty() {
-                attributes.push(("name", &name));
+            if let Some(name) = &name {
+                attributes.push(("name", name.as_bytes()));
             }
             let mut fields: Vec<Vec<u8>> =
                 pattern.fields.iter().map(|field| m.symbols.bytes(field.0).to_vec()).collect();

@@ -92,7 +92,8 @@ impl Machine {
     pub(super) fn negate(&mut self, operand: Value) -> Eval<Value> {
         let zero = self.int(0);
         match number(operand) {
-            Some(Number::Float(float)) => Ok(self.float(-float)),
+            // As Nix has it, `-0.0` is no negative zero.
+            Some(Number::Float(float)) => Ok(self.float(0.0 - float)),
             _ => self.subtract(zero, operand),
         }
     }

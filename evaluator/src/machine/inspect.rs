@@ -1,5 +1,7 @@
 //! Questions about values that only the machine's tables answer.
 
+use hb_lang::ast::{Expr, Param};
+use hb_lang::parse_program;
 use hb_model::DerivationId;
 
 use super::Machine;
@@ -48,24 +50,34 @@ impl Machine {
         })
     }
 
-    /// Where a written function stands.
-    pub fn function_pos(&self, function: Value) -> Pos {
-        let closure = function.of_kind(Kind::Closure);
-        match closure.and_then(|closure| self.program.prototype_place(closure.extra())) {
-            Some(place) => self.sources.pos(place.source, place.span.start),
-            None => Pos::NONE,
-        }
-    }
-
-    /// The name of a written function's parameter, or of the whole set that it takes; as
-    /// its text has it.
-    pub fn parameter_name(&self, function: Value) -> Option<Vec<u8>> {
-        let closure = function.of_kind(Kind::Closure)?;
+    /// The next parameter of a written function: where the function that takes it stands, and
+    /// the name of the parameter, or of the whole set that it takes.
+    pub fn parameter(&self, function: Value) -> Option<(Pos, Option<String>)> {
+        let object = function.as_object()?;
+        let (closure, given) = match object.kind() {
+            Kind::Partial => (object.value(0).of_kind(Kind::Closure)?, object.small()),
+            Kind::Closure => (object, 0),
+            _ => return None,
+        };
         let place = self.program.prototype_place(closure.extra())?;
-        let text = &self.sources.get(place.source).text.as_bytes()[place.span.start as usize..];
-        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_'-".contains(byte);
-        let length = text.iter().take_while(|byte| is_name(byte)).count();
-        (length > 0).then(|| text[..length].to_vec())
+        let source = self.sources.get(place.source);
+        // Evaluating needs no names: read the text of the function again.
+        let text = &source.text[std::ops::Range::<usize>::from(place.span)];
+        let ast = parse_program(text, source.dialect).ast;
+        let mut at = ast.root?;
+        let mut left = given;
+        while let Expr::Lambda { param, body } = ast.expr(at) {
+            if left == 0 {
+                let pos = self.sources.pos(place.source, place.span.start + ast.span(at).start);
+                let name = match param {
+                    Param::Name { name, .. } => Some(*name),
+                    Param::Pattern { alias, .. } => *alias,
+                };
+                return Some((pos, name.map(|name| ast.name(name).to_owned())));
+            }
+            (at, left) = (*body, left - 1);
+        }
+        None
     }
 
     /// Whether an evaluated value is a builtin with some of its arguments.

@@ -4,6 +4,8 @@ mod cases;
 mod contracts;
 mod core;
 mod derivations;
+mod generated;
+mod grammar;
 mod oracle;
 mod primitives;
 mod reference;

@@ -1,45 +1,98 @@
-//! The same cases by Nix itself: what `tests/cases` says that values print as is what the
+//! Nix itself, to compare with: what `tests/cases` says that values print as is what the
 //! newest stable Nix prints.
 //!
 //! Runs where `HB_NIX_ORACLE` names a `nix-instantiate` of that version, such as
 //! `scripts/nix-oracle` gets; elsewhere there is nothing to compare with.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use hb_lang::Dialect;
 
-use crate::cases::{Case, Expected, all_cases};
+use crate::cases::{Expected, all_cases};
 
 /// What the cases use of what Nix does only when asked to.
 const FEATURES: &str = "pipe-operators ca-derivations impure-derivations";
 
-/// Strict evaluation of one expression; `None` if Nix refuses it.
-fn nix(program: &str, state: &std::path::Path, case: &Case) -> Option<String> {
-    let expression = &case.expression;
-    // A store of its own, that lies elsewhere but has the usual paths.
-    let store = format!("local?root={}", state.join("root").display());
-    let output = Command::new(program)
-        .args(["--eval", "--strict", "--read-write-mode", "--store", &store])
-        .args(["--extra-experimental-features", FEATURES])
+/// Stands behind the value of each expression.
+const END: &str = "the end of a value";
+
+/// A `nix-instantiate` with a store of its own, that lies elsewhere but has the usual paths.
+pub(crate) struct Nix {
+    program: String,
+    state: tempfile::TempDir,
+}
+
+impl Nix {
+    /// The one that `HB_NIX_ORACLE` names.
+    #[allow(clippy::print_stderr, reason = "who runs the tests is told what they left out")]
+    pub(crate) fn find() -> Option<Self> {
+        let Ok(program) = std::env::var("HB_NIX_ORACLE") else {
+            eprintln!("not compared with Nix: HB_NIX_ORACLE names none (see scripts/nix-oracle)");
+            return None;
+        };
+        Some(Self { program, state: tempfile::tempdir().expect("a folder for Nix's state") })
+    }
+
+    fn run(&self, folder: &Path, arguments: &[&str]) -> Output {
+        let store = format!("local?root={}", self.state.path().join("root").display());
+        Command::new(&self.program)
+            .args(["--eval", "--strict", "--read-write-mode", "--store", &store])
+            .args(["--extra-experimental-features", FEATURES])
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.state.path())
+            .current_dir(folder)
+            .output()
+            .expect("nix runs")
+    }
+
+    /// Strict evaluation of one expression; nothing if Nix refuses it.
+    fn eval(&self, folder: &Path, expression: &str) -> Option<String> {
         // In parentheses, so that it is not taken for an option.
-        .args(["-E", &format!("({expression}\n)")])
-        .env_clear()
-        .env("HOME", state)
-        .current_dir(case.folder())
-        .output()
-        .expect("nix runs");
-    let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-    output.status.success().then_some(text)
+        let output = self.run(folder, &["-E", &format!("({expression}\n)")]);
+        let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        output.status.success().then_some(text)
+    }
+
+    /// The same of many expressions.
+    pub(crate) fn eval_all(&self, expressions: &[String]) -> Vec<Option<String>> {
+        let attributes = expressions.iter().enumerate();
+        let text: String =
+            attributes.map(|(i, expression)| format!("p{i} = {expression};\n")).collect();
+        let file = self.state.path().join("programs.nix");
+        std::fs::write(&file, format!("{{\nend = \"{END}\";\n{text}}}\n")).expect("a file");
+        let file = file.display().to_string();
+        let names: Vec<String> = (0..expressions.len()).map(|i| format!("p{i}")).collect();
+        // One text that cannot be read would hide all others.
+        let output = self.run(Path::new("/"), &["--parse", &file]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut values = Vec::new();
+        // It stops at the first that fails: go on behind that one.
+        while values.len() < names.len() {
+            let mut arguments = vec![file.as_str()];
+            arguments
+                .extend(names[values.len()..].iter().flat_map(|name| ["-A", name, "-A", "end"]));
+            let output = self.run(Path::new("/"), &arguments);
+            let printed = String::from_utf8_lossy(&output.stdout);
+            let end = format!("\n\"{END}\"\n");
+            let mut texts: Vec<&str> = printed.split(&end).collect();
+            assert_eq!(texts.pop(), Some(""), "nothing is printed of what fails");
+            values.extend(texts.into_iter().map(|text| Some(text.to_owned())));
+            if !output.status.success() {
+                values.push(None);
+            }
+        }
+        values
+    }
 }
 
 #[test]
 fn nix_agrees_with_every_case() {
-    let Ok(program) = std::env::var("HB_NIX_ORACLE") else { return };
-    let state = std::env::temp_dir().join(format!("hb-nix-oracle-{}", std::process::id()));
-    std::fs::create_dir_all(&state).expect("a folder for Nix's state");
+    let Some(nix) = Nix::find() else { return };
     let mut problems = Vec::new();
     for case in all_cases().into_iter().filter(|case| case.dialect == Dialect::Nix) {
-        let found = nix(&program, &state, &case);
+        let found = nix.eval(case.folder(), &case.expression);
         let agrees = match (&found, &case.expected) {
             (Some(printed), Expected::Value(value)) => printed == value,
             (None, Expected::Code(_)) => true,
@@ -49,6 +102,5 @@ fn nix_agrees_with_every_case() {
             problems.push(format!("{}:{}: {found:?}", case.file.display(), case.line));
         }
     }
-    std::fs::remove_dir_all(&state).expect("the state can be removed");
     assert!(problems.is_empty(), "Nix disagrees:\n{}", problems.join("\n"));
 }

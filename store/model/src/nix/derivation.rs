@@ -191,8 +191,10 @@ impl Derivation {
         let sources = store.print_sorted(&self.input_sources);
         list(&mut out, b'[', sources, |out, source| text(out, source.as_bytes()));
         out.push(b',');
-        text(&mut out, &self.system);
-        out.push(b',');
+        // As it is: Nix writes it so.
+        out.push(b'"');
+        out.extend(&self.system);
+        out.extend(b"\",");
         text(&mut out, &self.builder);
         out.push(b',');
         list(&mut out, b'[', &self.args, |out, arg| text(out, arg));
