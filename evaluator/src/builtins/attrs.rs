@@ -186,6 +186,7 @@ fn cat_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn zip_attrs_with(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    m.expect_callable(args[0])?;
     let sets = m.expect_list(args[1])?;
     let mut all: Vec<(Symbol, Vec<Value>)> = Vec::new();
     let mut index = rustc_hash::FxHashMap::default();

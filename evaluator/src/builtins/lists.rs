@@ -162,6 +162,9 @@ fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[1])?;
     let items = list.as_list().unwrap_or_default();
+    if !items.is_empty() {
+        m.expect_callable(args[0])?;
+    }
     Ok(m.list_of_calls(items.len(), args[0], |_, i| items[i]))
 }
 
@@ -182,6 +185,7 @@ fn filter(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn any_gives(m: &mut Machine, args: &[Value], truth: bool) -> Eval<bool> {
+    m.expect_callable(args[0])?;
     let list = m.expect_list(args[1])?;
     for &item in list.as_list().unwrap_or_default() {
         let result = m.call(args[0], &[item])?;
@@ -195,6 +199,7 @@ fn any_gives(m: &mut Machine, args: &[Value], truth: bool) -> Eval<bool> {
 // Calling back with values of its own: each result is an argument of the next call, and
 // `call` keeps its arguments.
 fn foldl_strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    m.expect_callable(args[0])?;
     let list = m.expect_list(args[2])?;
     let mut result = args[1];
     for &item in list.as_list().unwrap_or_default() {
@@ -348,6 +353,7 @@ fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn concat_map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    m.expect_callable(args[0])?;
     let list = m.expect_list(args[1])?;
     let mut all = Vec::new();
     for &item in list.as_list().unwrap_or_default() {
@@ -360,6 +366,7 @@ fn concat_map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn partition(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    m.expect_callable(args[0])?;
     let list = m.expect_list(args[1])?;
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     for &item in list.as_list().unwrap_or_default() {
@@ -375,6 +382,7 @@ fn partition(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn group_by(m: &mut Machine, args: &[Value]) -> Eval<Value> {
+    m.expect_callable(args[0])?;
     let list = m.expect_list(args[1])?;
     let mut groups: rustc_hash::FxHashMap<Symbol, Vec<Value>> = Default::default();
     for &item in list.as_list().unwrap_or_default() {
