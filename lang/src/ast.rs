@@ -69,17 +69,17 @@ pub enum Expr {
     /// A variable.
     Var(Name),
     /// `base.a.b or default`.
-    Select { base: ExprId, path: Vec<AttrName>, default: Option<ExprId> },
+    Select { base: ExprId, path: Box<[AttrName]>, default: Option<ExprId> },
     /// `base ? a.b`.
-    HasAttr { base: ExprId, path: Vec<AttrName> },
+    HasAttr { base: ExprId, path: Box<[AttrName]> },
     /// `function argument`; pipes are applications already.
     Apply { function: ExprId, argument: ExprId },
     /// A function.
-    Lambda { param: Param, body: ExprId },
+    Lambda { param: Box<Param>, body: ExprId },
     /// `let … in body`.
-    Let { bindings: Bindings, body: ExprId },
+    Let { bindings: Box<Bindings>, body: ExprId },
     /// The legacy `let { …; body = …; }`, in `.nix` files only.
-    LegacyLet(Bindings),
+    LegacyLet(Box<Bindings>),
     /// `with scope; body`.
     With { scope: ExprId, body: ExprId },
     /// `assert condition; body`.
@@ -89,7 +89,7 @@ pub enum Expr {
     /// `[ … ]`.
     List(Vec<ExprId>),
     /// `{ … }` or `rec { … }`.
-    Attrs { recursive: bool, bindings: Bindings },
+    Attrs { recursive: bool, bindings: Box<Bindings> },
     /// `!e` or `-e`.
     Unary { op: UnaryOp, operand: ExprId },
     /// `value` of `subject | contract = value`; the subject is a path of attributes.
@@ -99,6 +99,8 @@ pub enum Expr {
     /// Any binary operator but application, selection, `?` and the pipes.
     Binary { op: BinaryOp, left: ExprId, right: ExprId },
 }
+
+const _: () = assert!(size_of::<Expr>() == 32, "there are many, so what is large is boxed");
 
 /// Whether a string is a constant.
 pub fn is_constant(parts: &[StrPart]) -> bool {

@@ -64,9 +64,11 @@ pub(crate) fn trivia(gap: &str) -> impl Iterator<Item = (SyntaxKind, &str)> {
 /// would be scanned to its end for every name in it.
 #[derive(Default)]
 struct Run {
+    start: usize,
     end: usize,
-    /// One past the last `_`, which may not stand in an address's scheme.
-    scheme_from: usize,
+    /// One past the last `_`, which may not stand in an address's scheme; found when a
+    /// colon asks for it.
+    scheme_from: Option<usize>,
 }
 
 struct Lexer<'t> {
@@ -155,7 +157,12 @@ impl<'t> Lexer<'t> {
     fn expression(&mut self) {
         let rest = self.rest();
         let byte = rest[0];
-        if let Ok((_, (_, length))) = scan::trivium(rest) {
+        let blanks = scan::blanks(rest);
+        if blanks > 0 {
+            self.at += blanks;
+        } else if (byte == b'#' || rest.starts_with(b"/*"))
+            && let Ok((_, (_, length))) = scan::trivium(rest)
+        {
             self.at += length;
         } else if scan::is_path(byte) || byte == b'/' {
             self.word();
@@ -169,9 +176,8 @@ impl<'t> Lexer<'t> {
     fn word(&mut self) {
         let rest = self.rest();
         if self.at >= self.run.end {
-            let length = length_of(scan::path_chars, rest);
-            let scheme_from = rest[..length].iter().rposition(|&b| b == b'_').map_or(0, |i| i + 1);
-            self.run = Run { end: self.at + length, scheme_from: self.at + scheme_from };
+            let end = self.at + scan::path_run(rest);
+            self.run = Run { start: self.at, end, scheme_from: None };
         }
         let after = &self.text[self.run.end..];
         match after.first() {
@@ -181,14 +187,14 @@ impl<'t> Lexer<'t> {
             }
             Some(b':')
                 if rest[0].is_ascii_alphabetic()
-                    && self.at >= self.run.scheme_from
+                    && self.at >= self.scheme_from()
                     && length_of(scan::address_rest, after) > 0 =>
             {
                 let scheme = self.run.end - self.at;
                 self.push(SyntaxKind::Uri, scheme + length_of(scan::address_rest, after));
             }
             _ if scan::is_name_start(rest[0]) => {
-                let length = length_of(scan::name, rest);
+                let length = scan::name(rest);
                 self.push(scan::keyword(&rest[..length]), length);
             }
             _ => match scan::number(rest) {
@@ -198,11 +204,22 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// Where the scheme of an address may begin in the run.
+    fn scheme_from(&mut self) -> usize {
+        let Run { start, end, scheme_from } = self.run;
+        let from = scheme_from.unwrap_or_else(|| {
+            let run = &self.text[start..end];
+            start + run.iter().rposition(|&byte| byte == b'_').map_or(0, |i| i + 1)
+        });
+        self.run.scheme_from = Some(from);
+        from
+    }
+
     /// Punctuation, an operator, or the beginning of a string.
     fn mark(&mut self) {
         let rest = self.rest();
         match scan::punctuation(rest) {
-            Ok((_, (kind, length))) => {
+            Some((kind, length)) => {
                 self.push(kind, length);
                 match kind {
                     SyntaxKind::BraceOpen | SyntaxKind::InterpolationOpen => {
@@ -217,7 +234,7 @@ impl<'t> Lexer<'t> {
                     _ => {}
                 }
             }
-            Err(_) => self.push(SyntaxKind::Unknown, scan::character(rest)),
+            None => self.push(SyntaxKind::Unknown, scan::character(rest)),
         }
     }
 }

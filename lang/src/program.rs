@@ -136,7 +136,7 @@ impl Sink for Builder<'_> {
             List => Expr::List(self.exprs(mark).collect()),
             AttrSet => self.attribute_set(mark),
             LetIn => self.let_in(mark),
-            LegacyLet => Expr::LegacyLet(self.bindings(mark)),
+            LegacyLet => Expr::LegacyLet(self.bindings(mark).into()),
             WithExpr => self.two(mark, |scope, body| Expr::With { scope, body }),
             AssertExpr => self.two(mark, |condition, body| Expr::Assert { condition, body }),
             IfElse => self.if_else(mark),
@@ -352,7 +352,7 @@ impl<'t> Builder<'t> {
         Item::Name(self.intern_decoded(text), span)
     }
 
-    fn attr_names(&self, mark: usize) -> Vec<AttrName> {
+    fn attr_names(&self, mark: usize) -> Box<[AttrName]> {
         let name = |item: &Item| match *item {
             Item::Name(name, span) => Some(AttrName::Static { name, span }),
             Item::Computed(value, span) => Some(AttrName::Dynamic { value, span }),
@@ -421,10 +421,10 @@ impl<'t> Builder<'t> {
         match self.items[mark..] {
             [Item::Token(_, span), Item::Expr(body)] => {
                 let name = self.intern(self.text_of(span));
-                Expr::Lambda { param: Param::Name { name, span }, body }
+                Expr::Lambda { param: Param::Name { name, span }.into(), body }
             }
             [Item::Expr(body)] => match self.params.pop() {
-                Some(param) => Expr::Lambda { param, body },
+                Some(param) => Expr::Lambda { param: param.into(), body },
                 None => Expr::Error,
             },
             _ => Expr::Error,

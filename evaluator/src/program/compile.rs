@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, UnaryOp};
+use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, UnaryOp, is_constant};
 use hb_lang::{Diagnostic, Dialect, Span};
 
 use super::function::{Function, Variable};
@@ -53,6 +53,7 @@ pub(crate) fn compile(
         symbols,
         scopes: Scopes::new(ast.names.len()),
         functions: Vec::new(),
+        spare: Vec::new(),
         problems: Vec::new(),
         in_contract: false,
         machine,
@@ -78,6 +79,8 @@ pub(super) struct Compiler<'a> {
     pub(super) scopes: Scopes,
     /// The functions being compiled, the innermost last.
     functions: Vec<Function>,
+    /// Those that are complete, empty: their memory is used again.
+    spare: Vec<Function>,
     pub(super) problems: Vec<Diagnostic>,
     /// Whether names may be those of contracts.
     pub(super) in_contract: bool,
@@ -164,18 +167,21 @@ impl Compiler<'_> {
         span: Span,
         body: impl FnOnce(&mut Self),
     ) -> u32 {
-        let height = arity as u32;
-        let function = Function { height, max_height: height, ..Function::default() };
+        let mut function = self.spare.pop().unwrap_or_default();
+        function.height = arity as u32;
+        function.max_height = function.height;
         self.functions.push(function);
         body(self);
-        let Some(function) = self.functions.pop() else { unreachable!("pushed above") };
+        let Some(mut function) = self.functions.pop() else { unreachable!("pushed above") };
         let program = &mut self.machine.program;
         let entry = program.code.len() as u32;
-        program.code.extend(function.code);
-        program.spans.extend(function.spans.into_iter().map(|(ip, span)| (entry + ip, span)));
+        program.code.append(&mut function.code);
+        program.spans.extend(function.spans.drain(..).map(|(ip, span)| (entry + ip, span)));
         let capture_start = program.captures.len() as u32;
         let (height, capture_count) = (function.max_height, function.captures.len());
-        program.captures.extend(function.captures);
+        program.captures.append(&mut function.captures);
+        function.captured.clear();
+        self.spare.push(function);
         if capture_count > usize::from(u16::MAX) {
             let message = "the function uses more than 65,535 variables from outside";
             self.problems.push(Diagnostic::error("eval.too-many-captures", message, span));
@@ -351,7 +357,7 @@ impl Compiler<'_> {
                     return self.push_constant(value);
                 }
                 if let (Expr::Var(variable), [AttrName::Static { name: attribute, .. }]) =
-                    (ast.expr(*base), path.as_slice())
+                    (ast.expr(*base), &**path)
                     && let Known::Variable(variable) = self.lookup(*variable)
                 {
                     let thunk = self.delayed(id, name);
@@ -393,6 +399,7 @@ impl Compiler<'_> {
         match self.ast.expr(id) {
             Expr::Var(name) => !matches!(self.lookup(*name), Known::Dynamic),
             Expr::Lambda { .. } => true,
+            Expr::Str(parts) => is_constant(parts),
             _ => self.literal(id).is_some(),
         }
     }

@@ -64,9 +64,9 @@ impl Compiler<'_> {
         let mut params = Vec::new();
         let mut body = id;
         while let Expr::Lambda { param, body: inner } = ast.expr(body) {
-            params.push(param);
+            params.push(&**param);
             body = *inner;
-            if matches!(param, Param::Pattern { .. }) || params.len() == MAX_ARITY {
+            if matches!(**param, Param::Pattern { .. }) || params.len() == MAX_ARITY {
                 break;
             }
         }

@@ -1,5 +1,7 @@
 //! Strings and paths.
 
+use std::borrow::Cow;
+
 use hb_lang::Span;
 use hb_lang::ast::StrPart;
 
@@ -8,19 +10,22 @@ use super::op::Op;
 use crate::machine::canonical;
 use crate::value::Value;
 
-impl Compiler<'_> {
-    /// A string's text, if it has no interpolation.
-    pub(super) fn constant_text(&self, parts: &[StrPart]) -> Option<String> {
-        let text = |part: &StrPart| match part {
-            StrPart::Text(text) => Some(text.clone()),
-            StrPart::Interpolation(_) => None,
-        };
-        parts.iter().map(text).collect()
+/// A string's text, if it has no interpolation.
+pub(super) fn constant_text(parts: &[StrPart]) -> Option<Cow<'_, str>> {
+    if let [StrPart::Text(text)] = parts {
+        return Some(Cow::Borrowed(text));
     }
+    let text = |part: &StrPart| match part {
+        StrPart::Text(text) => Some(text.clone()),
+        StrPart::Interpolation(_) => None,
+    };
+    parts.iter().map(text).collect::<Option<String>>().map(Cow::Owned)
+}
 
+impl Compiler<'_> {
     /// A path's value, if it has no interpolation and does not depend on the home folder.
     pub(super) fn constant_path(&mut self, parts: &[StrPart]) -> Option<Value> {
-        let text = self.constant_text(parts)?;
+        let text = constant_text(parts)?;
         if text.starts_with('~') {
             return None;
         }

@@ -8,6 +8,7 @@ use super::compile::Compiler;
 use super::function::Variable;
 use super::op::{Op, Source};
 use super::scope::{Meaning, With};
+use super::strings::constant_text;
 use crate::value::Value;
 
 /// What a call's function or a name is known to be.
@@ -53,7 +54,7 @@ impl Compiler<'_> {
         match self.ast.expr(id) {
             Expr::Var(name) => self.lookup(*name),
             Expr::Select { base, path, default: None } => {
-                let [AttrName::Static { name, .. }] = path.as_slice() else {
+                let [AttrName::Static { name, .. }] = &**path else {
                     return Known::Dynamic;
                 };
                 let Known::Constant(set) = self.known(*base) else { return Known::Dynamic };
@@ -72,7 +73,10 @@ impl Compiler<'_> {
         match self.ast.expr(id) {
             Expr::Int(number) => Some(self.machine.int(*number)),
             Expr::Float(number) => Some(self.machine.float(*number)),
-            Expr::Str(parts) => self.constant_text(parts).map(|text| self.machine.string(text)),
+            Expr::Str(parts) => {
+                let text = constant_text(parts)?;
+                Some(self.machine.string(text.as_bytes()))
+            }
             Expr::List(items) if items.is_empty() => Some(self.machine.heap.empty_list()),
             Expr::Attrs { bindings, .. }
                 if bindings.fixed.is_empty()

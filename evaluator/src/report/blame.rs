@@ -261,8 +261,11 @@ fn children(expr: &Expr) -> Vec<ExprId> {
         }
         Expr::HasAttr { base, path } => std::iter::once(*base).chain(computed(path)).collect(),
         Expr::Apply { function, argument } => vec![*function, *argument],
-        Expr::Lambda { param: Param::Name { .. }, body } => vec![*body],
-        Expr::Lambda { param: Param::Pattern { fields, .. }, body } => {
+        Expr::Lambda { param, body } => {
+            let fields = match &**param {
+                Param::Name { .. } => &[],
+                Param::Pattern { fields, .. } => fields.as_slice(),
+            };
             let parts = fields.iter().flat_map(|field| [field.contract, field.default]);
             parts.flatten().chain([*body]).collect()
         }

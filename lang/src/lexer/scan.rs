@@ -3,7 +3,7 @@
 use super::Scan;
 use crate::kind::SyntaxKind;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take, take_until, take_while, take_while1};
+use nom::bytes::complete::{tag, take_until, take_while, take_while1};
 use nom::character::complete::{digit0, digit1, one_of};
 use nom::combinator::{opt, peek, recognize};
 use nom::multi::many1_count;
@@ -53,8 +53,25 @@ pub(super) fn is_path(byte: u8) -> bool {
     is(byte, PATH)
 }
 
-pub(super) fn name(input: &[u8]) -> Scan<'_> {
-    take_while1(|b| is(b, NAME)).parse(input)
+/// How many bytes of a class a text begins with. Names, blanks and what may be a path are
+/// most of a text, so these do without a parser.
+fn run_of(input: &[u8], class: u8) -> usize {
+    input.iter().position(|&byte| !is(byte, class)).unwrap_or(input.len())
+}
+
+/// The length of the blanks that a text begins with.
+pub(super) fn blanks(input: &[u8]) -> usize {
+    run_of(input, BLANK)
+}
+
+/// The length of the name that a text begins with.
+pub(super) fn name(input: &[u8]) -> usize {
+    run_of(input, NAME)
+}
+
+/// The length of what may stand in a path.
+pub(super) fn path_run(input: &[u8]) -> usize {
+    run_of(input, PATH)
 }
 
 /// A name's kind: a keyword or [`SyntaxKind::Ident`].
@@ -90,7 +107,7 @@ pub(super) fn number(input: &[u8]) -> Recognised<'_> {
     alt((float, int)).parse(input)
 }
 
-pub(super) fn path_chars(input: &[u8]) -> Scan<'_> {
+fn path_chars(input: &[u8]) -> Scan<'_> {
     take_while(is_path).parse(input)
 }
 
@@ -175,9 +192,9 @@ fn indented_open(input: &[u8]) -> Scan<'_> {
 }
 
 /// Everything that one to three fixed bytes begin.
-pub(super) fn punctuation(input: &[u8]) -> Recognised<'_> {
+pub(super) fn punctuation(input: &[u8]) -> Option<(SyntaxKind, usize)> {
     use SyntaxKind::*;
-    let (kind, length) = match input {
+    Some(match input {
         [b'.', b'.', b'.', ..] => (Ellipsis, 3),
         [b'=', b'=', ..] => (Equal, 2),
         [b'!', b'=', ..] => (NotEqual, 2),
@@ -192,11 +209,9 @@ pub(super) fn punctuation(input: &[u8]) -> Recognised<'_> {
         [b'/', b'/', ..] => (Update, 2),
         [b'/', b'*', ..] => (UnclosedComment, input.len()),
         [b'$', b'{', ..] => (InterpolationOpen, 2),
-        [b'\'', b'\'', ..] => (IndentedOpen, indented_open(input)?.1.len()),
-        [b'~', ..] => (PathStart, home_path(input)?.1.len()),
-        [b'<', ..] => {
-            opt(search_path).parse(input)?.1.map_or((Less, 1), |path| (SearchPath, path.len()))
-        }
+        [b'\'', b'\'', ..] => (IndentedOpen, indented_open(input).ok()?.1.len()),
+        [b'~', ..] => (PathStart, home_path(input).ok()?.1.len()),
+        [b'<', ..] => search_path(input).map_or((Less, 1), |(_, path)| (SearchPath, path.len())),
         [b'"', ..] => (StringOpen, 1),
         [b'{', ..] => (BraceOpen, 1),
         [b'}', ..] => (BraceClose, 1),
@@ -219,8 +234,7 @@ pub(super) fn punctuation(input: &[u8]) -> Recognised<'_> {
         [b'/', ..] => (Slash, 1),
         [b'>', ..] => (More, 1),
         _ => (Unknown, character(input)),
-    };
-    take(length).map(|_| (kind, length)).parse(input)
+    })
 }
 
 /// The length of the character that a text begins with.

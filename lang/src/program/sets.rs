@@ -55,7 +55,8 @@ impl Builder<'_> {
     pub(super) fn attribute_set(&mut self, mark: usize) -> Expr {
         use crate::kind::SyntaxKind::Rec;
         let recursive = matches!(self.items.get(mark), Some(Item::Token(Rec, _)));
-        Expr::Attrs { recursive, bindings: self.bindings(mark + usize::from(recursive)) }
+        let bindings = self.bindings(mark + usize::from(recursive));
+        Expr::Attrs { recursive, bindings: bindings.into() }
     }
 
     pub(super) fn let_in(&mut self, mark: usize) -> Expr {
@@ -72,7 +73,7 @@ impl Builder<'_> {
                 .help("put it in a set: `let set = { ${name} = …; }; in …`"),
             );
         }
-        Expr::Let { bindings, body }
+        Expr::Let { bindings: bindings.into(), body }
     }
 
     pub(super) fn inherit_from(&mut self, mark: usize) {
@@ -223,7 +224,7 @@ impl Builder<'_> {
         let recursive = *recursive;
         let mut draft =
             Draft { recursive, span: self.ast.spans[id.0 as usize], ..Draft::default() };
-        let taken = std::mem::take(bindings);
+        let taken = std::mem::take(&mut **bindings);
         *slot = Expr::Error;
         draft.bindings.dynamic = taken.dynamic;
         draft.bindings.inherit_from = taken.inherit_from;
@@ -292,7 +293,7 @@ impl Builder<'_> {
     fn complete_set(&mut self, draft: Draft) -> ExprId {
         let (recursive, span) = (draft.recursive, draft.span);
         let bindings = self.complete(draft);
-        self.push(Expr::Attrs { recursive, bindings }, span)
+        self.push(Expr::Attrs { recursive, bindings: bindings.into() }, span)
     }
 
     fn defined_twice(&mut self, path: &[Item], span: Span, first: Span) {
