@@ -152,9 +152,8 @@ pub trait World {
     /// object of one and is not built with its outputs. Needed only where things are built.
     fn add_derivations(
         &mut self,
-        derivations: &[(&DerivationId, &Derivation)],
+        _derivations: &[(&DerivationId, &Derivation)],
     ) -> Result<(), WorldError> {
-        let _ = derivations;
         Ok(())
     }
 

@@ -35,7 +35,9 @@ The global `hb` has what makes derivations. Each primitive takes one set and ref
 key that it does not know. Where a text is asked for, a path is put into the store, and a
 derivation gives its output's path; what a text refers to becomes an input by itself.
 What is made is a set as with Nix: `type`, `name`, `system`, `outputs`, `outPath`,
-`drvPath`, `outputName`, `all`, and one set for each output.
+`drvPath`, `outputName`, `all`, and one set for each output. Who mentions `drvPath` in a
+build finds the derivation there as a file of the store, with all outputs of it and of what
+it needs; through `builtins.unsafeDiscardOutputDependency` without them.
 
 ";
 
