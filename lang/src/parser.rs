@@ -14,8 +14,10 @@ mod atoms;
 mod bindings;
 mod contracts;
 mod expressions;
+mod legacy;
 mod patterns;
 mod problems;
+mod text;
 
 use crate::kind::SyntaxKind;
 use crate::lexer::Token;

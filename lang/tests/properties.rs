@@ -1,7 +1,10 @@
 //! What holds for every text, sensible or not.
+//!
+//! More and other texts than usual: `PROPTEST_CASES=1000000 PROPTEST_RNG_SEED=7 cargo test -p
+//! hb-lang --release --test properties any_`.
 
 use hb_lang::syntax::SyntaxNode;
-use hb_lang::{Dialect, SyntaxKind, format, parse_program, parse_tree, print};
+use hb_lang::{Dialect, SyntaxKind, check, format, parse_program, parse_tree, print};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -66,6 +69,18 @@ fn program() -> impl Strategy<Value = String> {
     })
 }
 
+/// A program that lost a piece, or has one twice.
+fn damaged() -> impl Strategy<Value = String> {
+    let place = any::<prop::sample::Index>;
+    (program_with_contracts(), place(), place(), any::<bool>()).prop_map(|(text, a, b, twice)| {
+        let chars: Vec<char> = text.chars().collect();
+        let (a, b) = (a.index(chars.len()), b.index(chars.len()));
+        let (start, end) = (a.min(b), a.max(b).min(a.min(b) + 12));
+        let piece = if twice { &chars[start..end] } else { &[] };
+        [&chars[..start], piece, piece, &chars[end..]].concat().into_iter().collect()
+    })
+}
+
 /// A program with contracts, for a `.hb` file.
 fn program_with_contracts() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(&["Int", "a.b", "Enum [ \"x\" ]", "# c\nList\nInt"][..]);
@@ -120,6 +135,18 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_give_a_program_and_a_tree_with_that_text(
+        bytes in prop::collection::vec(any::<u8>(), 0..200)
+    ) {
+        check_text(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn any_damaged_program_gives_a_program_and_a_tree_with_that_text(text in damaged()) {
+        check_text(&text);
+    }
+
+    #[test]
     fn formatting_loses_nothing_of_a_broken_text(text in soup()) {
         let formatted = format(&text, Dialect::Nix);
         let before = parse_tree(&text, Dialect::Nix);
@@ -164,7 +191,7 @@ fn check_text(text: &str) {
         assert_eq!(parse.root().text(), text);
         assert!(program.problems.len() >= parse.problems.len());
         assert!(program.ast.root.is_some());
-        for problem in &program.problems {
+        for problem in &check(text, dialect) {
             for label in &problem.labels {
                 let range = std::ops::Range::<usize>::from(label.span);
                 assert!(text.get(range).is_some(), "{problem:?}");

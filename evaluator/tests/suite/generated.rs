@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use hb_lang::Dialect;
+use hb_lang::{Dialect, parse_program, print};
 
 use crate::grammar::{Grammar, Random};
-use crate::oracle::Nix;
+use crate::oracle::{Nix, Printed};
 use crate::support::{eval_in, nix_evaluator};
 
 const GRAMMAR: &str = include_str!("../generated/grammar.txt");
@@ -32,6 +32,21 @@ fn hb(program: &str) -> Option<String> {
     eval_in(&mut evaluator, program, Path::new("/"), Dialect::Nix).ok()
 }
 
+/// Both read a text as the same program.
+fn assert_reads_alike(read: &Printed) {
+    let program = parse_program(&read.text, Dialect::Nix);
+    let places = print::Places { base: Path::new("/"), home: Path::new("/") };
+    let ours = print::print(&program.ast, places);
+    let differs = ours.chars().zip(read.printed.chars()).position(|(ours, theirs)| ours != theirs);
+    let around = |text: &str, at: usize| {
+        text.chars().skip(at.saturating_sub(200)).take(400).collect::<String>()
+    };
+    if let Some(at) = differs.or((ours.len() != read.printed.len()).then_some(ours.chars().count()))
+    {
+        panic!("hb:  {}\nNix: {}", around(&ours, at), around(&read.printed, at));
+    }
+}
+
 #[test]
 fn nix_agrees_with_every_generated_program() {
     let Some(nix) = Nix::find() else { return };
@@ -43,7 +58,9 @@ fn nix_agrees_with_every_generated_program() {
     let mut differences = Vec::new();
     let mut values = 0;
     for batch in programs.chunks(BATCH) {
-        for (program, theirs) in batch.iter().zip(nix.eval_all(batch)) {
+        let (read, found) = nix.eval_all(batch);
+        assert_reads_alike(&read);
+        for (program, theirs) in batch.iter().zip(found) {
             values += usize::from(theirs.is_some());
             let ours = hb(program);
             // Whether equal lists are one and the same shows in nothing else: Nix may share

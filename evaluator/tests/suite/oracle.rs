@@ -17,6 +17,12 @@ const FEATURES: &str = "pipe-operators ca-derivations impure-derivations";
 /// Stands behind the value of each expression.
 const END: &str = "the end of a value";
 
+/// A text, and how Nix prints what it is.
+pub(crate) struct Printed {
+    pub(crate) text: String,
+    pub(crate) printed: String,
+}
+
 /// A `nix-instantiate` with a store of its own, that lies elsewhere but has the usual paths.
 pub(crate) struct Nix {
     program: String,
@@ -55,18 +61,21 @@ impl Nix {
         output.status.success().then_some(text)
     }
 
-    /// The same of many expressions.
-    pub(crate) fn eval_all(&self, expressions: &[String]) -> Vec<Option<String>> {
+    /// The same of many expressions, and all of them in one file as Nix prints what it read.
+    pub(crate) fn eval_all(&self, expressions: &[String]) -> (Printed, Vec<Option<String>>) {
         let attributes = expressions.iter().enumerate();
-        let text: String =
+        let attributes: String =
             attributes.map(|(i, expression)| format!("p{i} = {expression};\n")).collect();
+        let text = format!("{{\nend = \"{END}\";\n{attributes}}}\n");
         let file = self.state.path().join("programs.nix");
-        std::fs::write(&file, format!("{{\nend = \"{END}\";\n{text}}}\n")).expect("a file");
+        std::fs::write(&file, &text).expect("a file for Nix");
         let file = file.display().to_string();
-        let names: Vec<String> = (0..expressions.len()).map(|i| format!("p{i}")).collect();
         // One text that cannot be read would hide all others.
         let output = self.run(Path::new("/"), &["--parse", &file]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        let printed = Printed { text, printed };
+        let names: Vec<String> = (0..expressions.len()).map(|i| format!("p{i}")).collect();
         let mut values = Vec::new();
         // It stops at the first that fails: go on behind that one.
         while values.len() < names.len() {
@@ -83,7 +92,7 @@ impl Nix {
                 values.push(None);
             }
         }
-        values
+        (printed, values)
     }
 }
 

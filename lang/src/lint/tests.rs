@@ -76,3 +76,16 @@ fn with_hides_names_unless_they_are_few_or_shown() {
 fn a_text_that_does_not_parse_has_its_problems_and_no_lints() {
     check_lints("x: {", &[("parse.unclosed-brace", "{")]);
 }
+
+#[test]
+fn lints_stand_beside_syntax_errors_but_not_within_what_is_broken() {
+    let codes = |text: &str| -> Vec<&str> {
+        check(text, Dialect::Nix).into_iter().map(|problem| problem.code).collect()
+    };
+    let text = "[ (let a = 1; in 2) (let b = 1; in [ , ]) (c: 3) ]";
+    let wanted = ["lint.unused-binding", "parse.comma-in-list", "lint.unused-argument"];
+    assert_eq!(codes(text), wanted);
+    // What is missing might use it.
+    assert_eq!(codes("let a = 1; in"), ["parse.expected-expression"]);
+    assert_eq!(codes("x: { y = "), ["parse.expected-expression"]);
+}

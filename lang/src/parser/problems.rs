@@ -7,7 +7,7 @@ use super::bindings::Closing;
 use super::{Height, MAX_NESTING_DEPTH, MAX_TREE_HEIGHT, Parser};
 use crate::kind::SyntaxKind::{self, *};
 use crate::sink::Sink;
-use crate::{Diagnostic, Dialect, Span};
+use crate::{Diagnostic, Span};
 
 impl<S: Sink> Parser<'_, S> {
     /// Keep a problem, unless one was found at this token already.
@@ -19,7 +19,7 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     /// Keep a problem that leaves the parser where it was.
-    fn report_aside(&mut self, problem: Diagnostic) {
+    pub(super) fn report_aside(&mut self, problem: Diagnostic) {
         if !self.gave_up {
             self.problems.push(problem);
         }
@@ -168,88 +168,6 @@ impl<S: Sink> Parser<'_, S> {
             problem = problem.help(format!("found {} instead", self.found()));
         }
         self.report(problem);
-    }
-
-    pub(super) fn unclosed_string(&mut self, opening: Span) {
-        let place = self.quotes_at(opening.start);
-        let quotes = self.text_of(place).to_owned();
-        let mut problem =
-            Diagnostic::error("parse.unclosed-string", "this string is never closed", place)
-                .here("opened here")
-                .help(format!("close it with `{quotes}`; an earlier string may also lack its end"));
-        if let Some(suspect) = self.swallowing_string() {
-            let start = Span { start: suspect.start, end: suspect.start + 1 };
-            let line = self.text_of(suspect).lines().next().unwrap_or_default().trim_end();
-            let end = suspect.start + line.len() as u32;
-            problem = Diagnostic::error(
-                "parse.unclosed-string",
-                "this string goes on over the end of its line",
-                start,
-            )
-            .here("opened here")
-            .label(Span { start: end, end }, "perhaps `\"` is missing on this line")
-            .label(place, "so that this one is never closed");
-        }
-        self.report(problem);
-    }
-
-    /// The quotes of a string that begins here.
-    fn quotes_at(&self, start: u32) -> Span {
-        let is_plain = self.text_of(Span { start, end: start + 1 }) == "\"";
-        Span { start, end: start + if is_plain { 1 } else { 2 } }
-    }
-
-    /// The first string before this that ends on a later line, with a word right behind
-    /// its end: that word was meant to be inside of another string.
-    fn swallowing_string(&self) -> Option<Span> {
-        let tokens = self.tokens.get(..self.at)?;
-        tokens.windows(4).find_map(|tokens| {
-            let [open, text, close, next] = tokens else { return None };
-            let span = Span { start: open.start, end: close.end };
-            let is_whole = (open.kind, text.kind, close.kind) == (StringOpen, Text, StringClose);
-            let touches = next.start == close.end
-                && matches!(next.kind, Ident | Int | Float | PathStart | Uri);
-            (is_whole && touches && self.text_of(span).contains('\n')).then_some(span)
-        })
-    }
-
-    pub(super) fn empty_interpolation(&mut self, opening: Span) {
-        let span = Span { start: opening.start, end: self.span().end };
-        self.report(
-            Diagnostic::error("parse.empty-interpolation", "this interpolation is empty", span)
-                .here("expected an expression between `${` and `}`")
-                .help("a plain `${` is written `\\${` in a string and `''${` in an indented one"),
-        );
-    }
-
-    pub(super) fn check_text(&mut self) {
-        let span = self.span();
-        if let Some(at) = self.text_of(span).find('\0') {
-            let start = span.start + at as u32;
-            self.report_aside(Diagnostic::error(
-                "parse.null-byte",
-                "a string cannot hold a null byte",
-                Span { start, end: start + 1 },
-            ));
-        }
-    }
-
-    pub(super) fn trailing_slash(&mut self, last: Span) {
-        let slash = Span { start: last.end - 1, end: last.end };
-        self.report_aside(
-            Diagnostic::error("parse.trailing-slash", "a path does not end in a slash", slash)
-                .here("remove this slash")
-                .fix(slash, ""),
-        );
-    }
-
-    pub(super) fn doubled_slash(&mut self, text: Span) {
-        let slash = Span { start: text.start, end: text.start + 1 };
-        self.report_aside(
-            Diagnostic::error("parse.doubled-slash", "a path has single slashes", slash)
-                .here("remove this slash")
-                .fix(slash, ""),
-        );
     }
 
     pub(super) fn missing_brace(&mut self) {
@@ -460,72 +378,5 @@ impl<S: Sink> Parser<'_, S> {
             self.bump();
         }
         self.node(mark, Error);
-    }
-
-    /// A form that `.hb` files do not have.
-    fn refuse(&mut self, problem: Diagnostic) {
-        if self.dialect == Dialect::Hb {
-            self.report_aside(problem);
-        }
-    }
-
-    pub(super) fn legacy_uri(&mut self) {
-        let span = self.span();
-        let quoted = format!("\"{}\"", self.text_of(span));
-        self.refuse(
-            Diagnostic::error("parse.url-literal", "an address is written as a string", span)
-                .help("put it in quotes; `x: y` with a blank is a function")
-                .fix(span, quoted),
-        );
-    }
-
-    pub(super) fn legacy_search_path(&mut self) {
-        let span = self.span();
-        let name = self.text_of(span).trim_matches(['<', '>']);
-        let (pin, rest) = name.split_once('/').unwrap_or((name, ""));
-        let replacement = match rest {
-            "" => format!("pins.{pin}"),
-            rest => format!("\"${{pins.{pin}}}/{rest}\""),
-        };
-        self.refuse(
-            Diagnostic::error("parse.search-path", "`<…>` depends on the machine", span)
-                .help(format!("pin it in `hb.toml`, take `pins` as an argument: `{replacement}`"))
-                .fix(span, replacement),
-        );
-    }
-
-    pub(super) fn refuse_legacy_let(&mut self, whole: Span, inner: Span) {
-        let replacement = format!("(rec {{{}}}).body", self.text_of(inner));
-        self.refuse(
-            Diagnostic::error("parse.legacy-let", "`let { … }` is an old form", whole)
-                .help("write `let … in …`, or `(rec { … }).body`")
-                .fix(whole, replacement),
-        );
-    }
-
-    pub(super) fn legacy_or(&mut self) {
-        let span = self.span();
-        self.refuse(
-            Diagnostic::error("parse.or-as-name", "`or` is not a name", span)
-                .help("`or` belongs to a selection: `a.b or c`; give the function another name"),
-        );
-    }
-
-    pub(super) fn legacy_or_name(&mut self) {
-        let span = self.span();
-        self.refuse(
-            Diagnostic::error("parse.or-as-name", "`or` is a name only in quotes", span)
-                .fix(span, "\"or\""),
-        );
-    }
-
-    pub(super) fn legacy_overrides(&mut self) {
-        let span = self.span();
-        if self.text_of(span) == "__overrides" {
-            self.refuse(
-                Diagnostic::error("parse.overrides", "`__overrides` is an old form", span)
-                    .help("update the set with `//`, or use a function that calls itself"),
-            );
-        }
     }
 }
