@@ -5,10 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use hb_sandbox::{Maker, RunError};
 use rustix::process::geteuid;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::harness::{BUBBLEWRAP_VARIABLE, build, maker};
-use hb_sandbox::Maker;
 
 /// The tests to run again.
 const MODULES: [&str; 6] = ["calls::", "ends::", "people::", "sees::", "terminal::", "walls::"];
@@ -64,6 +65,39 @@ fn an_ordinary_user_gets_the_same_sandboxes_by_bubblewrap() {
     }
 }
 
+/// A kernel of before 5.2, for this process and all that it starts.
+fn forget_new_mounts() {
+    let calls = [(libc::SYS_fsopen, Vec::new())].into();
+    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
+    let arch = std::env::consts::ARCH.try_into().expect("a known processor");
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, missing, arch).expect("a filter");
+    let program: BpfProgram = filter.try_into().expect("a program");
+    seccompiler::apply_filter_all_threads(&program).expect("the kernel takes it");
+}
+
+#[test]
+#[ignore = "run in a process of its own by the next test"]
+fn without_new_mounts() {
+    forget_new_mounts();
+    let build = build("echo built");
+    let direct = build.run_by(Maker::Direct);
+    assert!(
+        matches!(&direct, Err(RunError::Setup { said }) if said.contains("new root")),
+        "{direct:?}"
+    );
+    assert_eq!(build.run_by(Maker::Automatic).expect("bubblewrap can").output, "built\n");
+}
+
+#[test]
+fn an_old_kernel_leaves_sandboxes_to_bubblewrap() {
+    let ran = Command::new(std::env::current_exe().expect("this test program"))
+        .args(["--exact", "again::without_new_mounts", "--ignored"])
+        .output()
+        .expect("the tests start");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+}
+
 /// What a build can find out about its sandbox, but for what no sandbox hides: times,
 /// sizes, the numbers of devices, the owner of `/dev/pts`, and mounts in detail.
 const LOOK_AROUND: &str = r#"
@@ -91,8 +125,8 @@ fn both_makers_show_a_build_the_same() {
     }
     let mut looking = build(LOOK_AROUND);
     looking.spec.env.insert("PATH".into(), "/bin".into());
-    let [direct, by_bubblewrap] =
-        [Maker::Direct, Maker::Bubblewrap].map(|maker| looking.output_by(maker));
+    let [direct, by_bubblewrap] = [Maker::Direct, Maker::Bubblewrap]
+        .map(|maker| looking.run_by(maker).expect("it runs").output);
     let differing: Vec<_> =
         direct.lines().zip(by_bubblewrap.lines()).filter(|(left, right)| left != right).collect();
     assert!(direct == by_bubblewrap, "differing lines: {differing:#?}");
