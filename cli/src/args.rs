@@ -106,7 +106,7 @@ pub(crate) struct RecipeArgs {
     #[command(flatten)]
     pub(crate) arguments: ArgumentArgs,
     #[command(flatten)]
-    pub(crate) purity: PurityArgs,
+    pub(crate) evaluation: EvaluationArgs,
 }
 
 /// Arguments for a recipe that is a function.
@@ -123,13 +123,16 @@ pub(crate) struct ArgumentArgs {
     pub(crate) system: Option<String>,
 }
 
-/// What evaluation may reach.
+/// What evaluation may reach, and how much it says.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct PurityArgs {
+pub(crate) struct EvaluationArgs {
     /// Let the recipe read outside its project
     #[arg(long)]
     pub(crate) impure: bool,
     /// Refuse every fetch that the lock file does not list
     #[arg(long)]
     pub(crate) locked: bool,
+    /// Show every step of how evaluation came to an error
+    #[arg(long)]
+    pub(crate) show_trace: bool,
 }

@@ -13,7 +13,7 @@ use hb_model::{Derivation, DerivationId, OutputName};
 use hb_store::{OpenMode, Store};
 
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs, RecipeArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global, RecipeArgs},
     commands,
     config::{Layer, Settings},
     error::{CliError, Failure},
@@ -115,7 +115,7 @@ impl Recipe {
             self.project.as_ref(),
             &self.name.folder(),
             &args.arguments,
-            args.purity,
+            args.evaluation,
             store.clone().into(),
         )?;
         let value = session.eval_recipe(&self.name)?;
@@ -142,8 +142,6 @@ pub(crate) struct Evaluation {
     pub(crate) options: Options,
     /// Where `<…>` looks.
     pub(crate) search_path: SearchPath,
-    /// Show every step of traces.
-    pub(crate) whole_trace: bool,
 }
 
 /// An evaluation in progress.
@@ -161,11 +159,11 @@ impl Session {
         project: Option<&Project>,
         folder: &Path,
         arguments: &ArgumentArgs,
-        purity: PurityArgs,
+        evaluation: EvaluationArgs,
         store: StoreSource,
     ) -> Result<Self, Failure> {
         let how = Evaluation::default();
-        Self::with(project, folder, arguments, purity, store, how)
+        Self::with(project, folder, arguments, evaluation, store, how)
     }
 
     /// The same, not in the usual way.
@@ -173,12 +171,12 @@ impl Session {
         project: Option<&Project>,
         folder: &Path,
         arguments: &ArgumentArgs,
-        purity: PurityArgs,
+        evaluation: EvaluationArgs,
         store: StoreSource,
         how: Evaluation,
     ) -> Result<Self, Failure> {
         // First: what a stale lock file makes of the tools is beside the point.
-        let lock = match (purity.locked, project) {
+        let lock = match (evaluation.locked, project) {
             (false, _) => None,
             (true, Some(project)) => Some(project.require_locked()?.clone()),
             (true, None) => return Err(CliError::NoProject { start: folder.to_owned() }.into()),
@@ -191,14 +189,14 @@ impl Session {
         let view = View {
             project: project.map_or_else(|| folder.to_owned(), |project| project.folder.clone()),
             also: recipes.into_iter().chain(named.flatten()).collect(),
-            impure: purity.impure,
+            impure: evaluation.impure,
             system: system.clone(),
             search_path: how.search_path,
         };
         let shown = Shown::Own(view.project.clone());
         let world = HostWorld::new(view, store);
         let evaluator = Evaluator::new(Box::new(world), how.options);
-        let shown = if how.whole_trace { Shown::All } else { shown };
+        let shown = if evaluation.show_trace { Shown::All } else { shown };
         let mut session = Self { evaluator, arguments: Vec::new(), shown, lock };
         session.set_arguments(project, arguments, &system)?;
         Ok(session)
@@ -208,7 +206,7 @@ impl Session {
     pub(crate) fn bare() -> Result<Self, Failure> {
         let nowhere = Path::new("/");
         let arguments = ArgumentArgs::default();
-        Self::new(None, nowhere, &arguments, PurityArgs::default(), nowhere.to_owned().into())
+        Self::new(None, nowhere, &arguments, EvaluationArgs::default(), nowhere.to_owned().into())
     }
 
     fn set_arguments(
@@ -262,7 +260,10 @@ impl Session {
     pub(crate) fn select(&mut self, mut value: Held, path: &[String]) -> Result<Held, Failure> {
         for name in path {
             value = self.apply(value)?;
-            let selected = self.evaluator.select(value, &[name]);
+            let selected = self.evaluator.select(value, &[name]).map_err(|error| match path {
+                [_] => error,
+                path => error.in_context(format!("while selecting ‘{}’", path.join("."))),
+            });
             value = self.reported(selected)?;
         }
         Ok(value)

@@ -239,7 +239,7 @@ impl Error {
     }
 
     /// With another step of the trace, without a place.
-    pub(crate) fn in_context(mut self, text: String) -> Self {
+    pub fn in_context(mut self, text: String) -> Self {
         self.add_step(None, text);
         self
     }

@@ -37,6 +37,17 @@ fn all_problems_of_a_file_are_reported_in_one_run() {
 }
 
 #[test]
+fn a_trace_is_short_unless_all_of_it_is_asked_for() {
+    let project = Project::new();
+    project.write("lib/l.nix", "rec { outer = x: 1 + inner x; inner = x: 1 + x.none; }");
+    project.write("recipe.hb", "{ a.b = (import ./lib/l.nix).outer { }; }");
+    let said = project.fails(EVALUATION, ["build", "recipe.hb#a.b"]);
+    assert!(said.contains("1 step in lib/l.nix") && said.contains("‘a.b’"), "{said}");
+    let said = project.fails(EVALUATION, ["build", "--show-trace", "recipe.hb#a.b"]);
+    assert!(said.contains("while calling ‘inner’ at") && !said.contains("step in"), "{said}");
+}
+
+#[test]
 fn a_misspelt_key_is_answered_with_the_near_one() {
     let project = Project::with_recipe(
         r#"{ default = hb.build { name = "a"; system = "x86_64-linux"; bulder = "/bin/sh"; }; }"#,

@@ -12,7 +12,7 @@ use hb_lang::{
 use serde_json::json;
 
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global},
     error::{CliError, Failure},
     exit::Exit,
     output,
@@ -29,7 +29,7 @@ pub(crate) struct DocArgs {
     #[command(flatten)]
     arguments: ArgumentArgs,
     #[command(flatten)]
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
 }
 
 /// Print documentation as Markdown.
@@ -87,7 +87,7 @@ fn of_file(global: &Global, name: &str, args: &DocArgs) -> Result<Vec<Documentat
         recipe.project.as_ref(),
         &recipe.name.folder(),
         &args.arguments,
-        args.purity,
+        args.evaluation,
         recipe.settings.store.clone().into(),
     )?;
     let whole = RecipeName { attribute: Vec::new(), ..recipe.name.clone() };

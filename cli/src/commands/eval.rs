@@ -8,7 +8,7 @@ use hb_lang::Dialect;
 use hb_model::nix::StoreDir;
 
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global},
     error::{CliError, Failure},
     exit::Exit,
     output,
@@ -56,13 +56,10 @@ pub(crate) struct EvalArgs {
     /// Features of Nix to turn on: `parse-toml-timestamps` is heeded; hb has the others, or not
     #[arg(long, value_name = "NAMES")]
     extra_experimental_features: Vec<String>,
-    /// Show every step of how evaluation came to an error
-    #[arg(long)]
-    show_trace: bool,
     #[command(flatten)]
     arguments: ArgumentArgs,
     #[command(flatten)]
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
 }
 
 /// Evaluate and print.
@@ -129,7 +126,7 @@ fn begin(
 ) -> Result<Session, Failure> {
     let here = super::current_folder()?;
     let mut search_path = search_path::given(&args.include, &here)?;
-    let variable = |name| std::env::var(name).ok().filter(|_| args.purity.impure);
+    let variable = |name| std::env::var(name).ok().filter(|_| args.evaluation.impure);
     if let Some(more) = variable("NIX_PATH") {
         search_path.extend(search_path::from_environment(&more, &here));
     }
@@ -146,6 +143,6 @@ fn begin(
     if let Some(depth) = args.max_call_depth {
         options.max_call_depth = depth;
     }
-    let how = Evaluation { options, search_path, whole_trace: args.show_trace };
-    Session::with(project, folder, &args.arguments, args.purity, store.into(), how)
+    let how = Evaluation { options, search_path };
+    Session::with(project, folder, &args.arguments, args.evaluation, store.into(), how)
 }

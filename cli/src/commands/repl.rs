@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global},
     error::Failure,
     exit::Exit,
     repl::{self, Setting},
@@ -20,7 +20,7 @@ pub(crate) struct ReplArgs {
     #[command(flatten)]
     arguments: ArgumentArgs,
     #[command(flatten)]
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
 }
 
 /// Read, evaluate, print.
@@ -28,7 +28,7 @@ pub(crate) fn run(global: &Global, args: ReplArgs) -> Result<Exit, Failure> {
     let setting = Setting {
         global: global.clone(),
         arguments: args.arguments,
-        purity: args.purity,
+        evaluation: args.evaluation,
         folder: super::current_folder()?,
     };
     repl::run(setting, &args.files)

@@ -12,7 +12,7 @@ use hb_sandbox::{Access, Bind, Runner, SandboxSpec, StoreEntry, User};
 
 use super::build::HowArgs;
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global},
     building::{self, Work},
     config::Settings,
     error::{CliError, DOCTOR, Failure},
@@ -33,24 +33,24 @@ pub(crate) struct RunArgs {
     )]
     command: Vec<OsString>,
     #[command(flatten)]
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
 }
 
 /// Run; ends as the program does.
 pub(crate) fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Failure> {
-    with_tools(global, args.purity, args.command)
+    with_tools(global, args.evaluation, args.command)
 }
 
 /// Run a command with the project's tools in front of `PATH`, and `/hb/store` in place.
 pub(super) fn with_tools(
     global: &Global,
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
     command: Vec<OsString>,
 ) -> Result<ExitCode, Failure> {
     let project = Project::require(Path::new("."))?;
     let settings = Settings::load(global.layer(), project::settings(Some(&project)))?;
     let store = recipe::open_store(&settings)?;
-    let work = tools(&settings, &project, purity, &store)?;
+    let work = tools(&settings, &project, evaluation, &store)?;
     let outcome = work.build(global, &HowArgs::default(), false)?;
     let tools: Vec<_> = outcome.outputs.into_iter().map(|(_, path)| path).collect();
     let mut closure = Vec::new();
@@ -85,7 +85,7 @@ fn writable(project: &Project) -> impl Iterator<Item = Bind> {
 fn tools(
     settings: &Settings,
     project: &Project,
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
     store: &hb_store::Store,
 ) -> Result<Work, Failure> {
     if project.manifest.tools.is_empty() {
@@ -97,7 +97,7 @@ fn tools(
         Some(project),
         &project.folder,
         &ArgumentArgs::default(),
-        purity,
+        evaluation,
         store.clone().into(),
     )?;
     let evaluated = session.tools()?;

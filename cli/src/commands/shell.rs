@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::run::{execute, with_tools};
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs, RecipeArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global, RecipeArgs},
     building::Work,
     error::{CliError, Failure},
 };
@@ -23,17 +23,21 @@ pub(crate) struct ShellArgs {
     #[command(flatten)]
     arguments: ArgumentArgs,
     #[command(flatten)]
-    purity: PurityArgs,
+    evaluation: EvaluationArgs,
 }
 
 /// Open a shell; ends as the shell does.
 pub(crate) fn run(global: &Global, args: ShellArgs) -> Result<ExitCode, Failure> {
     let Some(name) = args.recipe else {
         let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-        return with_tools(global, args.purity, vec![shell.unwrap_or_else(|| "/bin/sh".into())]);
+        return with_tools(
+            global,
+            args.evaluation,
+            vec![shell.unwrap_or_else(|| "/bin/sh".into())],
+        );
     };
     let recipe =
-        RecipeArgs { recipe: name.clone(), arguments: args.arguments, purity: args.purity };
+        RecipeArgs { recipe: name.clone(), arguments: args.arguments, evaluation: args.evaluation };
     let work = Work::of_recipe(&recipe, global.layer())?;
     match work.look_inside(global, args.kept.as_deref())? {
         Some(inside) => execute(&work.settings, inside.spec.clone()),

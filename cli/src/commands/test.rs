@@ -58,7 +58,7 @@ pub(crate) fn run(global: &Global, args: TestArgs) -> Result<Exit, Failure> {
         recipe.project.as_ref(),
         &recipe.name.folder(),
         &args.recipe.arguments,
-        args.recipe.purity,
+        args.recipe.evaluation,
         recipe.settings.store.clone().into(),
     )?;
     let value = session.eval_recipe(&recipe.name)?;

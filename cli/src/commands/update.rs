@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global},
     building,
     config::Settings,
     error::{CliError, Failure},
@@ -135,7 +135,7 @@ pub(crate) fn resolve(
         Some(&bare),
         &project.folder,
         &ArgumentArgs::default(),
-        PurityArgs::default(),
+        EvaluationArgs::default(),
         settings.store.clone().into(),
     )?;
     let value = session.eval_text(&text, &project.folder)?;

@@ -8,7 +8,7 @@ use hb_lang::{Dialect, suggest::nearest};
 
 use super::{command, show};
 use crate::{
-    args::{ArgumentArgs, Global, PurityArgs},
+    args::{ArgumentArgs, EvaluationArgs, Global},
     building::Work,
     commands::build::HowArgs,
     config::Settings,
@@ -28,7 +28,7 @@ enum Step {
 pub(crate) struct Setting {
     pub(crate) global: Global,
     pub(crate) arguments: ArgumentArgs,
-    pub(crate) purity: PurityArgs,
+    pub(crate) evaluation: EvaluationArgs,
     pub(crate) folder: PathBuf,
 }
 
@@ -227,8 +227,8 @@ fn begin(
     settings: &Settings,
 ) -> Result<(Session, Held, Held), Failure> {
     let store = settings.store.clone().into();
-    let (arguments, purity) = (&setting.arguments, setting.purity);
-    let mut session = Session::new(project, &setting.folder, arguments, purity, store)?;
+    let (arguments, evaluation) = (&setting.arguments, setting.evaluation);
+    let mut session = Session::new(project, &setting.folder, arguments, evaluation, store)?;
     let scope = session.arguments_set();
     let mark = session.evaluator().mark();
     Ok((session, scope, mark))

@@ -11,11 +11,8 @@ pub(crate) use blame::{Blame, Step};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Kind};
 use crate::machine::Machine;
-use crate::print::{Printing, print};
+use crate::print::{Printing, literal, print};
 use crate::value::{Type, Value};
-
-/// Longer values are not shown in messages.
-const MAX_SHOWN: usize = 60;
 
 /// What a value must be.
 #[derive(Clone, Copy)]
@@ -173,19 +170,11 @@ impl Contract {
 }
 
 /// An evaluated value in a message: what it is, and itself if it is short.
-pub(crate) fn shown(m: &mut Machine, value: Value) -> Eval<String> {
-    let found = value.type_of().unwrap_or(Type::Lambda);
-    let plain = match found {
-        Type::Null => return Ok("null".to_owned()),
-        Type::Int | Type::Float | Type::Bool | Type::String | Type::Path => found.described(),
-        Type::Set | Type::List | Type::Lambda => return Ok(found.described().to_owned()),
-    };
-    let text = print(m, value, Printing::AsIs)?;
-    Ok(match text.len() <= MAX_SHOWN {
-        true => {
-            let noun = plain.split_once(' ').map_or(plain, |(_, noun)| noun);
-            format!("the {noun} {}", String::from_utf8_lossy(&text))
-        }
-        false => plain.to_owned(),
-    })
+pub(crate) fn shown(value: Value) -> String {
+    let described = value.type_of().unwrap_or(Type::Lambda).described();
+    let noun = described.split_once(' ').map_or(described, |(_, noun)| noun);
+    match literal(value) {
+        Some(text) => format!("the {noun} {text}"),
+        None => described.to_owned(),
+    }
 }

@@ -110,7 +110,7 @@ impl Machine {
             _ => {}
         }
         let expected = contract.description(self)?;
-        let found = shown(self, value)?;
+        let found = shown(value);
         let help = self.near_choice(contract, value);
         let problem = ContractProblem::Mismatch { expected, found };
         Err(Blame::read(blame).error(self, problem).with_help(help))
@@ -200,7 +200,7 @@ impl Machine {
             return self.check_for(record, blame, value);
         }
         let expected = whole.description(self)?;
-        let found = shown(self, value)?;
+        let found = shown(value);
         let problem = ContractProblem::Mismatch { expected, found };
         Err(Blame::read(blame).error(self, problem))
     }
