@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hb_lang::suggest::nearest;
-use hb_lang::{Diagnostic, Dialect, Severity};
+use hb_lang::{Diagnostic, Dialect, LiteralRules, Severity};
 use hb_model::nix::StoreDir;
 use hb_model::{Derivation, DerivationId};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub abort_on_warn: bool,
     /// Let `fromTOML` read dates and times.
     pub toml_timestamps: bool,
+    /// Literals that no text may have, or is warned of.
+    pub literals: LiteralRules,
 }
 
 /// Nix's own limit: a recipe that works here works there.
@@ -45,6 +47,7 @@ impl Default for Options {
             nix_paths: None,
             abort_on_warn: false,
             toml_timestamps: false,
+            literals: LiteralRules::default(),
         }
     }
 }

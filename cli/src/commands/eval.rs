@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hb_evaluator::{Held, Options, Printing};
-use hb_lang::Dialect;
+use hb_lang::{Dialect, LiteralRules, Severity};
 use hb_model::nix::StoreDir;
 
 use crate::{
@@ -57,9 +57,43 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "NAMES")]
     extra_experimental_features: Vec<String>,
     #[command(flatten)]
+    literals: LiteralArgs,
+    #[command(flatten)]
     arguments: ArgumentArgs,
     #[command(flatten)]
     evaluation: EvaluationArgs,
+}
+
+/// Literals that recipes can do without, as Nix's options of these names have it.
+#[derive(Clone, Copy, Debug, Args)]
+struct LiteralArgs {
+    /// What to make of addresses without quotes
+    #[arg(long, value_name = "LEVEL", default_value = "ignore")]
+    lint_url_literals: Level,
+    /// What to make of paths that begin with `/` or `~`
+    #[arg(long, value_name = "LEVEL", default_value = "ignore")]
+    lint_absolute_path_literals: Level,
+    /// What to make of paths such as `a/b`
+    #[arg(long, value_name = "LEVEL", default_value = "ignore")]
+    lint_short_path_literals: Level,
+}
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Level {
+    Ignore,
+    Warn,
+    Fatal,
+}
+
+impl Level {
+    fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Ignore => None,
+            Self::Warn => Some(Severity::Warning),
+            Self::Fatal => Some(Severity::Error),
+        }
+    }
 }
 
 /// Evaluate and print.
@@ -134,6 +168,11 @@ fn begin(
     let mut options = Options {
         abort_on_warn: args.abort_on_warn,
         toml_timestamps: features.any(|feature| feature == "parse-toml-timestamps"),
+        literals: LiteralRules {
+            url: args.literals.lint_url_literals.severity(),
+            absolute_path: args.literals.lint_absolute_path_literals.severity(),
+            short_path: args.literals.lint_short_path_literals.severity(),
+        },
         ..Options::default()
     };
     if args.nix_paths {

@@ -109,6 +109,7 @@ mod tests {
         "eval.texts-too-large",
         "eval.too-many-captures",
         "parse.null-byte",
+        "parse.path-literal",
         "parse.too-deep",
         "parse.too-long",
     ];

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hb_lang::{Dialect, Severity, parse_program};
+use hb_lang::{Diagnostic, Dialect, Severity, parse_program};
 use rustc_hash::FxHashMap;
 
 use super::Machine;
@@ -12,7 +12,7 @@ use crate::builtins::{GLOBAL, HB_PREFIX};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Marker};
 use crate::program::{Op, Unit, compile};
-use crate::source::Pos;
+use crate::source::{Pos, SourceId};
 use crate::symbol::Symbol;
 use crate::value::Value;
 use crate::world::{FileType, WorldError};
@@ -126,6 +126,10 @@ impl Machine {
         };
         let parsed = parse_program(&text, dialect);
         let mut problems = parsed.problems;
+        problems.extend(self.options.literals.problems(&text));
+        for problem in problems.iter().filter(|problem| problem.severity < Severity::Error) {
+            self.warn_of(problem, source);
+        }
         if problems.iter().all(|problem| problem.severity < Severity::Error) {
             let unit = Unit { source, folder: folder.to_owned(), dialect, scope };
             match compile(self, &parsed.ast, unit) {
@@ -134,6 +138,15 @@ impl Machine {
             }
         }
         Err(Error::from(Fault::Syntax { source_id: source, problems }))
+    }
+
+    /// A line about what is no error.
+    fn warn_of(&mut self, problem: &Diagnostic, source: SourceId) {
+        let start = problem.labels.first().map_or(0, |label| label.span.start);
+        let (line, column) = self.sources.line_column(source, start);
+        let name = &self.sources.get(source).name;
+        let line = format!("warning: {} at {name}:{line}:{column}", problem.message);
+        self.world.trace(&line);
     }
 
     /// A file's value, as a thunk; each file is loaded once.
