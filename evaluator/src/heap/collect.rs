@@ -144,7 +144,7 @@ impl Heap {
             alive += live;
             if live == 0 {
                 // `sweep_block` links no run of such a block.
-                self.spare.push(block.start);
+                self.memory.put_back(block.start);
             }
             live != 0
         });

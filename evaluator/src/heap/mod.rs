@@ -10,6 +10,7 @@
 //! the machine may keep values wherever it likes.
 
 mod attrs;
+mod blocks;
 mod collect;
 mod object;
 #[cfg(test)]
@@ -21,12 +22,13 @@ pub use attrs::Attrs;
 pub(crate) use collect::Marker;
 pub(crate) use object::{Kind, Obj};
 
+use blocks::Blocks;
 use object::Header;
 
 use crate::Value;
 use crate::context::ContextId;
 
-/// Bytes in a block; above malloc's threshold for returning memory at once.
+/// Bytes in a block: some pages.
 const BLOCK_BYTES: usize = 256 * 1024;
 
 /// Cells hold at most this many words; what is larger has an allocation of its own.
@@ -71,8 +73,7 @@ pub(crate) struct Heap {
     runs: [Run; CELL_WORDS.len()],
     class_of_words: [u8; MAX_CELL_WORDS + 1],
     blocks: Vec<Block>,
-    /// Blocks with nothing in them, to be used again.
-    spare: Vec<*mut u64>,
+    memory: Blocks,
     large: Vec<Large>,
     /// Bytes handed to runs and large objects since the last collection.
     since_collection: usize,
@@ -102,7 +103,7 @@ impl Heap {
             runs: [Run { next: none, end: none, waiting: 0 }; CELL_WORDS.len()],
             class_of_words,
             blocks: Vec::new(),
-            spare: Vec::new(),
+            memory: Blocks::default(),
             large: Vec::new(),
             since_collection: 0,
             threshold: MIN_BYTES_BETWEEN_COLLECTIONS,
@@ -172,7 +173,7 @@ impl Heap {
             self.runs[class] = Run { next, end, waiting: first.word(0) };
             cells
         } else {
-            let start = self.spare.pop().unwrap_or_else(Self::allocate_block);
+            let start = self.memory.take();
             let cells = BLOCK_BYTES / 8 / cell_words;
             // SAFETY: within the block, or one past its end.
             let end = unsafe { start.add(cells * cell_words) };
@@ -190,36 +191,16 @@ impl Heap {
         }
     }
 
-    fn block_layout() -> Layout {
-        match Layout::from_size_align(BLOCK_BYTES, 8) {
-            Ok(layout) => layout,
-            Err(_) => unreachable!("constants that fit"),
-        }
-    }
-
-    fn allocate_block() -> *mut u64 {
-        let layout = Self::block_layout();
-        // SAFETY: the layout is not empty.
-        let start = unsafe { alloc(layout) }.cast::<u64>();
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        start
-    }
-
-    /// Give blocks with nothing in them back to the system, but for so many.
+    /// Give free blocks back to the system, but for so many.
     pub(crate) fn give_spare_back(&mut self, keep: usize) {
-        for start in self.spare.drain(keep.min(self.spare.len())..) {
-            // SAFETY: allocated with this layout, and nothing is inside.
-            unsafe { dealloc(start.cast(), Self::block_layout()) };
-        }
+        self.memory.give_back(keep);
     }
 
     #[cold]
     fn allocate_large(&mut self, header: Header, words: usize) -> Obj {
         let Ok(layout) = Layout::array::<u64>(words) else {
             // Larger than the address space: there is no such memory.
-            handle_alloc_error(Self::block_layout());
+            handle_alloc_error(Layout::new::<u64>());
         };
         // SAFETY: the layout is not empty.
         let start = unsafe { alloc(layout) };
@@ -421,15 +402,10 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        self.give_spare_back(0);
-        for block in &self.blocks {
-            // SAFETY: allocated with this layout, and freed once.
-            unsafe { dealloc(block.start.cast(), Self::block_layout()) };
-        }
         for large in &self.large {
             let start: *mut u8 =
                 std::ptr::with_exposed_provenance_mut(large.object.address().get() as usize);
-            // SAFETY: as above.
+            // SAFETY: allocated with this layout, and freed once.
             unsafe { dealloc(start, large.layout) };
         }
     }

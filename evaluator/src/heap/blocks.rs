@@ -1,0 +1,104 @@
+//! Where the heap's blocks come from, and go back to.
+//!
+//! Blocks are cut from arenas. A heap that outgrows its first arenas asks for huge pages
+//! in the others: fetching memory page by page was a fifth of a short run. Memory goes
+//! back to the system block by block; its addresses stay, to be used again.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+use super::BLOCK_BYTES;
+
+/// A huge page, and as much as its alignment.
+const ARENA_BYTES: usize = 2 * 1024 * 1024;
+
+/// Small heaps do without huge pages, of which they would use little.
+const SMALL_ARENAS: usize = 2;
+
+/// The memory of all blocks.
+#[derive(Default)]
+pub(super) struct Blocks {
+    arenas: Vec<*mut u64>,
+    /// What is left of the last arena.
+    uncut: usize,
+    /// Free blocks that still have memory.
+    spare: Vec<*mut u64>,
+    /// Free blocks that have none, and get it when they are written to.
+    returned: Vec<*mut u64>,
+}
+
+impl Blocks {
+    /// A block of any content.
+    pub(super) fn take(&mut self) -> *mut u64 {
+        if let Some(start) = self.spare.pop().or_else(|| self.returned.pop()) {
+            return start;
+        }
+        if self.uncut == 0 {
+            self.add_arena();
+        }
+        let Some(&arena) = self.arenas.last() else { unreachable!("added above") };
+        let offset = ARENA_BYTES - self.uncut;
+        self.uncut -= BLOCK_BYTES;
+        // SAFETY: within the arena.
+        unsafe { arena.byte_add(offset) }
+    }
+
+    fn add_arena(&mut self) {
+        let layout = Self::arena_layout();
+        // SAFETY: the layout is not empty.
+        let start = unsafe { alloc(layout) }.cast::<u64>();
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        #[cfg(not(miri))]
+        if self.arenas.len() >= SMALL_ARENAS {
+            use rustix::mm::{Advice, madvise};
+            // SAFETY: all of the arena, and only advice: failing changes nothing.
+            let _ = unsafe { madvise(start.cast(), ARENA_BYTES, Advice::LinuxHugepage) };
+        }
+        self.arenas.push(start);
+        self.uncut = ARENA_BYTES;
+    }
+
+    /// Take back a block in which nothing is alive.
+    pub(super) fn put_back(&mut self, start: *mut u64) {
+        self.spare.push(start);
+    }
+
+    /// Give the memory of free blocks back to the system, but for so many.
+    pub(super) fn give_back(&mut self, keep: usize) {
+        for start in self.spare.drain(keep.min(self.spare.len())..) {
+            #[cfg(not(miri))]
+            {
+                use rustix::mm::{Advice, madvise};
+                // SAFETY: whole pages of an arena, in which nothing is alive. Where this
+                // fails, the memory merely stays.
+                let _ = unsafe { madvise(start.cast(), BLOCK_BYTES, Advice::LinuxDontNeed) };
+            }
+            self.returned.push(start);
+        }
+    }
+
+    /// How many free blocks have memory.
+    #[cfg(test)]
+    pub(super) fn spare(&self) -> usize {
+        self.spare.len()
+    }
+
+    fn arena_layout() -> Layout {
+        match Layout::from_size_align(ARENA_BYTES, ARENA_BYTES) {
+            Ok(layout) => layout,
+            Err(_) => unreachable!("constants that fit"),
+        }
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        for start in &self.arenas {
+            // SAFETY: allocated with this layout, and freed once.
+            unsafe { dealloc(start.cast(), Self::arena_layout()) };
+        }
+    }
+}
+
+const _: () = assert!(ARENA_BYTES.is_multiple_of(BLOCK_BYTES), "an arena is cut without a rest");
