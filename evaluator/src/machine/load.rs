@@ -201,8 +201,7 @@ impl Machine {
     }
 
     fn load_file(&mut self, file: &Path, scope: Option<Attrs>) -> Eval<Value> {
-        let bytes = self.world.read_file(file)?;
-        let text: Arc<str> = text_of(&bytes)?.into();
+        let text: Arc<str> = text_of(&self.world.read_file(file)?)?.into();
         let folder = file.parent().unwrap_or(Path::new("/"));
         let dialect = match file.extension() {
             Some(extension) if extension == "hb" => Dialect::Hb,

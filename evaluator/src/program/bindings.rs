@@ -11,6 +11,7 @@ use super::function::Variable;
 use super::op::{Infix, Op, Source};
 use super::scope::Meaning;
 use super::variables::Known;
+use crate::heap::Attrs;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
 use crate::value::Value;
@@ -89,11 +90,19 @@ impl Compiler<'_> {
                 }
             });
         }
+        // A source is evaluated among the names that are bound here.
+        let builtins = self.builtin_sources(bindings, true);
         for (binding, maker) in bindings.fixed.iter().zip(&mut makers) {
-            if let BindingValue::Expr(id) = binding.value
-                && !overridable
-                && let Some(value) = self.literal(id)
-            {
+            let known = match binding.value {
+                _ if overridable => None,
+                BindingValue::Expr(id) => self.literal(id),
+                BindingValue::Inherit => None,
+                BindingValue::InheritFrom(index) => {
+                    let symbol = self.symbol(binding.name);
+                    builtins[index as usize].and_then(|builtins| builtins.get(symbol))
+                }
+            };
+            if let Some(value) = known {
                 *maker = Some(Maker::Constant(value));
             }
         }
@@ -125,8 +134,11 @@ impl Compiler<'_> {
 
         // Compile the values: what they capture says what must be there first.
         let mut values = Vec::new();
-        for &id in &bindings.inherit_from {
-            values.push(Maker::Thunk(self.delayed(id, None)));
+        for (&id, builtins) in bindings.inherit_from.iter().zip(builtins) {
+            values.push(match builtins {
+                Some(builtins) => Maker::Constant(builtins.value()),
+                None => Maker::Thunk(self.delayed(id, None)),
+            });
         }
         for (binding, maker) in bindings.fixed.iter().zip(makers) {
             let symbol = self.symbol(binding.name);
@@ -150,8 +162,13 @@ impl Compiler<'_> {
         let mut late = Vec::new();
         for (i, maker) in values.into_iter().enumerate() {
             let slot = start + i as u32;
-            let (Maker::Closure(prototype) | Maker::Thunk(prototype)) = maker else {
-                unreachable!("the others have no slot")
+            let prototype = match maker {
+                Maker::Closure(prototype) | Maker::Thunk(prototype) => prototype,
+                Maker::Constant(value) => {
+                    self.push_constant(value);
+                    continue;
+                }
+                Maker::Outer(_) => unreachable!("these have no slot"),
             };
             let is_closure = matches!(maker, Maker::Closure(_));
             let program = &self.machine.program;
@@ -173,6 +190,24 @@ impl Compiler<'_> {
             self.emit(Op::Fill(slot), 0);
         }
         (Scope(names), places)
+    }
+
+    /// For each source of `inherit (…)`, the set of all builtins where it is known to be
+    /// that: what is inherited from it is known too, as are calls of it.
+    fn builtin_sources(&mut self, bindings: &Bindings, recursive: bool) -> Vec<Option<Attrs>> {
+        let source = |&id: &ExprId| match self.ast.expr(id) {
+            Expr::Var(name)
+                if recursive && bindings.fixed.iter().any(|binding| binding.name == *name) =>
+            {
+                None
+            }
+            Expr::Var(name) => match self.lookup(*name) {
+                Known::Constant(value) => self.machine.globals().is_builtins(value),
+                _ => None,
+            },
+            _ => None,
+        };
+        bindings.inherit_from.iter().map(source).collect()
     }
 
     fn binding_maker(&mut self, id: ExprId, symbol: Symbol) -> Maker {
@@ -225,6 +260,7 @@ impl Compiler<'_> {
                 for &id in &bindings.inherit_from {
                     self.lazy(id, None);
                 }
+                let builtins = self.builtin_sources(bindings, false);
                 let mut order: Vec<usize> = (0..bindings.fixed.len()).collect();
                 order.sort_by_key(|&i| self.symbol(bindings.fixed[i].name));
                 for i in order {
@@ -234,6 +270,11 @@ impl Compiler<'_> {
                         BindingValue::Expr(id) => self.lazy(id, Some(symbol)),
                         BindingValue::Inherit => self.lazy_variable(binding.name, binding.span),
                         BindingValue::InheritFrom(index) => {
+                            let known = builtins[index as usize];
+                            if let Some(value) = known.and_then(|set| set.get(symbol)) {
+                                self.push_constant(value);
+                                continue;
+                            }
                             let source = Variable { level, slot: before + index };
                             let thunk = self.delayed_select(source, symbol, binding.span);
                             self.emit(Op::Thunk(thunk), 1);
