@@ -10,7 +10,7 @@ use std::{
 
 use hb_build::{BuildError, FailureCause, builders::BuiltinError};
 use hb_model::DerivationId;
-use hb_store::StoreError;
+use hb_store::{ArchiveError, StoreError};
 use miette::{Diagnostic, MietteDiagnostic};
 
 use crate::exit::Exit;
@@ -186,6 +186,8 @@ fn store_code(error: &StoreError) -> &'static str {
         | StoreError::NotInStore { .. }
         | StoreError::MissingReference { .. } => "store.missing",
         StoreError::TwoDigests { .. } => "store.conflict",
+        StoreError::Archive(_) => "store.import",
+        StoreError::NoFacts { .. } => "store.export",
         StoreError::NotADerivation { .. }
         | StoreError::SpecialFile { .. }
         | StoreError::PathTooLong { .. }
@@ -224,6 +226,9 @@ fn store_help(error: &StoreError) -> Option<&'static str> {
         StoreError::DamagedDatabase { .. } => {
             "move the file away and name another store, or restore it from a copy"
         }
+        StoreError::Archive(ArchiveError::Cut) => "get the whole stream, and import it again",
+        StoreError::Archive(_) => "export it again where it came from, and compare the two files",
+        StoreError::NoFacts { .. } => "let gc remove it, and fetch it again",
         StoreError::Busy { .. } => "wait for the other hb to finish, and try again",
         StoreError::LinkInTheWay { .. } => "move it away, or name another link with --out-link",
         _ => return None,

@@ -135,6 +135,7 @@ impl NewFile<'_> {
             size: bytes.len() as u64,
             references,
             self_reference: false,
+            fixed: None,
         })
     }
 }
@@ -150,6 +151,7 @@ fn finished(staged: Place, tree: &Tree, contents: &Contents, name: &StoreName) -
         size: total_size(tree, contents),
         references,
         self_reference: false,
+        fixed: None,
     }
 }
 

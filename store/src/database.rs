@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The format written here, in SQLite's `user_version`.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// `hbst`, in SQLite's `application_id`: this database is one of ours.
 const APPLICATION: u32 = 0x6862_7374;
@@ -35,7 +35,8 @@ CREATE TABLE objects (
     digest BLOB NOT NULL,
     size INTEGER NOT NULL,
     self_reference INTEGER NOT NULL,
-    registered INTEGER NOT NULL
+    registered INTEGER NOT NULL,
+    fixed TEXT
 ) STRICT;
 CREATE TABLE refs (
     referrer INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
@@ -78,8 +79,12 @@ ALTER TABLE realisations
 CREATE INDEX realisations_by_derivation ON realisations (derivation);
 ";
 
+/// What makes a database of format 2 one of format 3. Objects that are there already keep
+/// nothing of the hash that was declared for them.
+const FROM_2_TO_3: &str = "ALTER TABLE objects ADD COLUMN fixed TEXT;";
+
 /// What leads from each older format to the next; the first leads from format 1.
-const MIGRATIONS: [&str; FORMAT as usize - 1] = [FROM_1_TO_2];
+const MIGRATIONS: [&str; FORMAT as usize - 1] = [FROM_1_TO_2, FROM_2_TO_3];
 
 /// One connection, used by one thread at a time.
 #[derive(Debug)]

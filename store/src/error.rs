@@ -51,6 +51,17 @@ pub enum StoreError {
         source: io::Error,
     },
 
+    /// A stream could not be imported.
+    #[error("the import failed")]
+    Archive(#[from] crate::archive::ArchiveError),
+
+    /// An object cannot leave the store: what its path follows from is not recorded.
+    #[error("the hash that was declared for ‘{path}’ is not recorded: an earlier hb fetched it")]
+    NoFacts {
+        /// Which object.
+        path: StorePath,
+    },
+
     /// There is no store to read.
     #[error("there is no store at ‘{}’", root.display())]
     NoStore {

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeSet, ffi::OsString, os::unix::ffi::OsStrExt as _};
 
-use hb_model::{NodeDigest, StorePath};
+use hb_model::{FixedOutput, NodeDigest, StorePath};
 use rusqlite::Transaction;
 use rustix::{
     fs::{AtFlags, RenameFlags},
@@ -36,6 +36,8 @@ pub(crate) struct Finished {
     pub(crate) size: u64,
     pub(crate) references: BTreeSet<StorePath>,
     pub(crate) self_reference: bool,
+    /// The declared hash that the path follows from, unless it is the content's.
+    pub(crate) fixed: Option<FixedOutput>,
 }
 
 impl Store {
@@ -100,6 +102,7 @@ impl Store {
                         size: object.size,
                         references: &object.references,
                         self_reference: object.self_reference,
+                        fixed: object.fixed.as_ref(),
                     },
                 )?;
             }

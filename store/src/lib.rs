@@ -12,6 +12,7 @@
 //! ascending row ids are a dependency order, and no reference dangles.
 
 mod add;
+mod archive;
 mod clock;
 mod copy;
 mod database;
@@ -36,6 +37,7 @@ mod store;
 mod tree;
 mod verify;
 
+pub use archive::{ArchiveError, ExportOptions, ExportReport, ImportOptions, ImportReport};
 pub use clock::STORE_MTIME;
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ffi::OsStr};
 
-use hb_model::{NodeDigest, StorePath};
+use hb_model::{FixedOutput, NodeDigest, StorePath};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
@@ -27,6 +27,8 @@ pub struct ObjectInfo {
     pub self_reference: bool,
     /// When it was registered: seconds since 1970.
     pub registered: i64,
+    /// The declared hash that its path follows from, unless it is its content's.
+    pub fixed: Option<FixedOutput>,
 }
 
 /// The row of an object, as it stands.
@@ -37,9 +39,10 @@ struct ObjectRow {
     size: i64,
     self_reference: bool,
     registered: i64,
+    fixed: Option<String>,
 }
 
-const COLUMNS: &str = "id, name, digest, size, self_reference, registered";
+const COLUMNS: &str = "id, name, digest, size, self_reference, registered, fixed";
 
 impl ObjectRow {
     fn read(row: &Row) -> rusqlite::Result<Self> {
@@ -50,6 +53,7 @@ impl ObjectRow {
             size: row.get(3)?,
             self_reference: row.get(4)?,
             registered: row.get(5)?,
+            fixed: row.get(6)?,
         })
     }
 }
@@ -125,6 +129,7 @@ pub(crate) struct NewObject<'a> {
     pub(crate) size: u64,
     pub(crate) references: &'a BTreeSet<StorePath>,
     pub(crate) self_reference: bool,
+    pub(crate) fixed: Option<&'a FixedOutput>,
 }
 
 /// The row and the digest of a registered object.
@@ -167,14 +172,15 @@ fn insert(
     object: &NewObject,
     references: &[i64],
 ) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO objects (name, digest, size, self_reference, registered)
-               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = "INSERT INTO objects (name, digest, size, self_reference, registered, fixed)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     transaction.prepare_cached(sql)?.execute(params![
         object.path.base_name(),
         object.digest.as_bytes(),
         object.size as i64,
         object.self_reference,
         now_seconds(),
+        object.fixed.map(ToString::to_string),
     ])?;
     let id = transaction.last_insert_rowid();
     let mut add = transaction.prepare_cached("INSERT INTO refs VALUES (?1, ?2)")?;
@@ -197,6 +203,9 @@ fn references_of(connection: &Connection, id: i64) -> rusqlite::Result<Vec<Strin
 }
 
 fn assemble(database: &Database, row: ObjectRow, references: Vec<String>) -> Result<ObjectInfo> {
+    let fixed = |text: String| {
+        text.parse().map_err(|()| database.damaged(format!("an object has the hash ‘{text}’")))
+    };
     Ok(ObjectInfo {
         path: parse(database, &row.name)?,
         digest: NodeDigest::from_bytes(row.digest),
@@ -204,6 +213,7 @@ fn assemble(database: &Database, row: ObjectRow, references: Vec<String>) -> Res
         references: parse_all(database, references)?,
         self_reference: row.self_reference,
         registered: row.registered,
+        fixed: row.fixed.map(fixed).transpose()?,
     })
 }
 

@@ -168,9 +168,9 @@ fn realise(built: &Built, output: &OutputName, object: &Finished) -> Recorded {
 }
 
 /// One output on its way.
-struct Staged {
-    place: Place,
-    files: Rewritable,
+pub(crate) struct Staged {
+    pub(crate) place: Place,
+    pub(crate) files: Rewritable,
 }
 
 struct Preparing<'a> {
@@ -336,6 +336,7 @@ impl<'a> Preparing<'a> {
             size: total_size(&tree, &contents),
             references,
             self_reference,
+            fixed: self.built.fixed.clone(),
         })
     }
 
@@ -363,7 +364,12 @@ impl<'a> Preparing<'a> {
     }
 }
 
-fn declared_hash(staged: &Staged, fixed: &FixedOutput, path: &StorePath) -> Result<DeclaredHash> {
+/// The hash of a staged tree by the method and algorithm of a declared one.
+pub(crate) fn declared_hash(
+    staged: &Staged,
+    fixed: &FixedOutput,
+    path: &StorePath,
+) -> Result<DeclaredHash> {
     let algorithm = fixed.hash.algorithm();
     let Staged { place, files } = staged;
     let text = match (fixed.method, algorithm, &files.contents[0]) {

@@ -211,18 +211,24 @@ impl Store {
         Ok((findings, info.size))
     }
 
-    /// Whether the path follows from the rest, where that can be told without reading:
-    /// not with a self-reference, and not where the hash was declared.
+    /// Whether the path follows from the rest, where that can be told without reading: not
+    /// with a self-reference.
     fn verify_path(&self, info: &ObjectInfo) -> Result<Option<Finding>> {
-        let may_be_fixed =
-            info.references.is_empty() && !self.realisations_of(&info.path)?.is_empty();
-        if info.self_reference || may_be_fixed {
+        let name = info.path.name().clone();
+        let expected = match &info.fixed {
+            Some(fixed) => StorePath::of_fixed(name, fixed.method, &fixed.hash),
+            None if info.self_reference => return Ok(None),
+            None => StorePath::of_content(name, info.digest, &info.references, false),
+        };
+        // Earlier formats did not keep the hash that was declared.
+        let may_be_fixed = || -> Result<bool> {
+            Ok(info.references.is_empty() && !self.realisations_of(&info.path)?.is_empty())
+        };
+        if info.path == expected || info.fixed.is_none() && may_be_fixed()? {
             return Ok(None);
         }
-        let name = info.path.name().clone();
-        let expected = StorePath::of_content(name, info.digest, &info.references, false);
         let path = info.path.clone();
-        Ok((path != expected).then_some(Finding::WrongPath { path, expected }))
+        Ok(Some(Finding::WrongPath { path, expected }))
     }
 
     fn verify_contents(&self, info: &ObjectInfo, findings: &mut Vec<Finding>) -> Result<()> {

@@ -11,6 +11,7 @@ mod hello;
 mod interrupt;
 mod isolation;
 mod messages;
+mod moving;
 mod pins;
 mod places;
 mod recipe_tests;

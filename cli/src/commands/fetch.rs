@@ -25,7 +25,10 @@ pub(crate) fn run(global: &Global, args: FetchArgs) -> Result<Exit, Failure> {
         let paths: Vec<_> = fetched.iter().map(|path| path.to_string()).collect();
         output::json(&paths)?;
     } else {
-        output::result(format!("{} files are in the store", fetched.len()));
+        fetched.iter().for_each(|path| output::result(work.store.physical(path).display()));
+        if !global.quiet {
+            output::note(format!("{} files are in the store", fetched.len()));
+        }
     }
     Ok(Exit::Success)
 }

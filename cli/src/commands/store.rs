@@ -1,10 +1,15 @@
 //! `hb store`: look into the store and tidy it.
 
-use std::collections::BTreeMap;
+mod transfer;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
-use hb_store::{Finding, GcOptions, ObjectInfo, RootKind, Store, StoreError, VerifyOptions};
+use hb_store::{
+    ExportOptions, Finding, GcOptions, ImportOptions, ObjectInfo, RootKind, Store, StoreError,
+    VerifyOptions,
+};
 use serde_json::json;
 
 use crate::{
@@ -62,6 +67,26 @@ enum StoreCommand {
         #[arg(long)]
         drop_derivations: bool,
     },
+    /// Write objects and all that they refer to as one stream, for another store
+    Export {
+        /// Store paths, their physical places, or links to them
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Where to write; standard output if it is not said
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Also the derivations that gave them, with their sources
+        #[arg(long)]
+        derivations: bool,
+    },
+    /// Read what `export` wrote; every object is checked
+    Import {
+        /// The stream; standard input if it is not said
+        file: Option<PathBuf>,
+        /// Believe which derivations gave the objects, so that they are not built again
+        #[arg(long)]
+        trust_builds: bool,
+    },
     /// List, add or remove named roots
     Root {
         /// The root's name; without one all roots are listed
@@ -92,6 +117,12 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
         StoreCommand::Verify { contents } => verify(global, &store, contents),
         StoreCommand::Gc { dry_run, drop_derivations } => {
             collect(global, &store, &GcOptions { dry_run, drop_derivations, enough: None })
+        }
+        StoreCommand::Export { paths, output, derivations } => {
+            transfer::export(&store, &paths, output.as_deref(), ExportOptions { derivations })
+        }
+        StoreCommand::Import { file, trust_builds } => {
+            transfer::import(global, &store, file.as_deref(), ImportOptions { trust_builds })
         }
         StoreCommand::Root { name, path } => root(global, &store, name, path),
     }

@@ -1,6 +1,10 @@
 //! A derivation: one build step as data, and its canonical encoding.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use crate::{
     DeclaredHash, DerivationId, FixedMethod, OutputName, StoreName, StorePath,
@@ -87,6 +91,24 @@ pub struct FixedOutput {
     pub method: FixedMethod,
     /// What it must be.
     pub hash: DeclaredHash,
+}
+
+impl fmt::Display for FixedOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.hash)
+    }
+}
+
+impl FromStr for FixedOutput {
+    type Err = ();
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (method, hash) = text.split_once(' ').ok_or(())?;
+        let fixed =
+            Self { method: method.parse().map_err(|_| ())?, hash: hash.parse().map_err(|_| ())? };
+        if fixed.to_string() == text { Ok(fixed) } else { Err(()) }
+    }
 }
 
 /// Bounds on a build; zero means none.

@@ -84,4 +84,34 @@ impl Realisation {
         let _ = write!(text, "isolation {}\nbuilder {}\n", self.isolation, self.builder);
         text
     }
+
+    /// Read a canonical text; `None` for any other.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.strip_prefix("hb-realisation-1\n")?.lines();
+        // Whether all is in its place shows at the end.
+        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let mut realisation = Self {
+            key: RealisationKey {
+                resolved: field("resolved")?.parse().ok()?,
+                output: OutputName::new(field("output")?).ok()?,
+            },
+            path: StorePath::from_base_name(field("path")?).ok()?,
+            digest: field("digest")?.parse().ok()?,
+            references: BTreeSet::new(),
+            isolation: Isolation::Namespaces,
+            builder: String::new(),
+        };
+        for line in lines {
+            let (name, value) = line.split_once(' ')?;
+            match name {
+                "reference" => {
+                    realisation.references.insert(StorePath::from_base_name(value).ok()?);
+                }
+                "isolation" => realisation.isolation = value.parse().ok()?,
+                "builder" => value.clone_into(&mut realisation.builder),
+                _ => return None,
+            }
+        }
+        (realisation.canonical_text() == text).then_some(realisation)
+    }
 }
