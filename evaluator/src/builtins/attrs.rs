@@ -129,11 +129,11 @@ fn get_attr(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn remove_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let attrs = m.expect_attrs(args[0])?;
     let names = m.expect_list(args[1])?;
-    let mut removed = rustc_hash::FxHashSet::default();
-    for &name in names.as_list().unwrap_or_default() {
-        removed.insert(symbol(m, name)?);
-    }
-    let kept: Vec<_> = attrs.iter().filter(|attribute| !removed.contains(&attribute.0)).collect();
+    let names = names.as_list().unwrap_or_default();
+    let mut removed = names.iter().map(|&name| symbol(m, name)).collect::<Eval<Vec<Symbol>>>()?;
+    removed.sort_unstable();
+    let stays = |attribute: &(Symbol, Pos, Value)| removed.binary_search(&attribute.0).is_err();
+    let kept: Vec<_> = attrs.iter().filter(stays).collect();
     match kept.len() == attrs.len() {
         true => Ok(attrs.value()),
         false => Ok(m.attrs(kept)),
@@ -188,20 +188,16 @@ fn cat_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn zip_attrs_with(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     m.expect_callable(args[0])?;
     let sets = m.expect_list(args[1])?;
-    let mut all: Vec<(Symbol, Vec<Value>)> = Vec::new();
-    let mut index = rustc_hash::FxHashMap::default();
+    let mut all: Vec<(Symbol, Value)> = Vec::new();
     for &set in sets.as_list().unwrap_or_default() {
-        for (name, _, value) in m.expect_attrs(set)?.iter() {
-            let at = *index.entry(name).or_insert(all.len());
-            match all.get_mut(at) {
-                Some(entry) => entry.1.push(value),
-                None => all.push((name, vec![value])),
-            }
-        }
+        all.extend(m.expect_attrs(set)?.iter().map(|(name, _, value)| (name, value)));
     }
-    let combined = all.into_iter().map(|(name, values)| {
+    // The values of a name stay in the order of their sets.
+    all.sort_by_key(|attribute| attribute.0);
+    let combined = all.chunk_by(|a, b| a.0 == b.0).map(|group| {
+        let name = group[0].0;
         let name_string = m.symbol_string(name);
-        let values = m.list(&values);
+        let values = m.heap.list_with(group.len(), |_, i| group[i].1);
         (name, Pos::NONE, m.delay_call(args[0], &[name_string, values]))
     });
     let combined = combined.collect();
