@@ -142,6 +142,8 @@ pub(crate) struct Evaluation {
     pub(crate) options: Options,
     /// Where `<…>` looks.
     pub(crate) search_path: SearchPath,
+    /// Show nothing of what `trace` and `warn` say: it was shown before.
+    pub(crate) silent: bool,
 }
 
 /// An evaluation in progress.
@@ -192,6 +194,7 @@ impl Session {
             impure: evaluation.impure,
             system: system.clone(),
             search_path: how.search_path,
+            silent: how.silent,
         };
         let shown = Shown::Own(view.project.clone());
         let world = HostWorld::new(view, store);

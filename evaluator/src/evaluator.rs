@@ -32,6 +32,9 @@ pub struct Options {
     pub abort_on_warn: bool,
     /// Let `fromTOML` read dates and times.
     pub toml_timestamps: bool,
+    /// Delay everything that Nix delays, also what is at hand: slower, and shows in nothing
+    /// but how a value prints that is not wholly evaluated.
+    pub delay_as_nix: bool,
     /// Literals that no text may have, or is warned of.
     pub literals: LiteralRules,
 }
@@ -47,6 +50,7 @@ impl Default for Options {
             nix_paths: None,
             abort_on_warn: false,
             toml_timestamps: false,
+            delay_as_nix: false,
             literals: LiteralRules::default(),
         }
     }

@@ -195,6 +195,10 @@ impl World for NixWorld {
         name: &StoreName,
         filter: Option<Filter<'_>>,
     ) -> Result<StorePath, ImportError> {
+        if path == Path::new(self.store.as_str()) {
+            let cause = "it is the store itself".to_owned();
+            return Err(WorldError::Store { name: name.to_string(), cause }.into());
+        }
         let (hash, without) = self.hash(path, filter)?;
         let stored = self.store.of_content(name.clone(), Method::Archive, &hash, []);
         self.copy(path, &stored, without)?;

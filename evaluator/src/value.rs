@@ -58,6 +58,11 @@ pub enum Type {
 }
 
 impl Type {
+    /// Whether a value of this type holds others.
+    pub fn has_parts(self) -> bool {
+        matches!(self, Self::Set | Self::List)
+    }
+
     /// The name that `typeOf` gives.
     pub fn name(self) -> &'static str {
         match self {

@@ -14,6 +14,7 @@ mod messages;
 mod moving;
 mod pins;
 mod places;
+mod printing;
 mod recipe_tests;
 mod repl;
 mod support;

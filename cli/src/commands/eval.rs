@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hb_evaluator::{Held, Options, Printing};
+use hb_evaluator::{Held, Options, Printing, Type};
 use hb_lang::{Dialect, LiteralRules, Severity};
 use hb_model::nix::StoreDir;
 
@@ -103,15 +103,11 @@ pub(crate) fn run(global: &Global, args: EvalArgs) -> Result<Exit, Failure> {
         (None, Some("-")) => Some(super::read_stdin()?),
         _ => None,
     };
-    let (mut session, mut value) = match (text, &args.recipe) {
-        (Some(text), _) => eval_text(global, &args, &text)?,
-        (None, Some(name)) => eval_recipe(global, &args, name)?,
-        (None, None) => return Err(CliError::usage("a file or an expression is needed").into()),
-    };
-    value = session.select(value, &attribute_path(&args.attribute))?;
-    // Nix leaves a function alone that is given nothing.
-    if !args.arguments.arg.is_empty() || !args.arguments.argstr.is_empty() {
-        value = session.apply(value)?;
+    let (mut session, mut value) = eval(global, &args, text.as_deref(), false)?;
+    let may_show_delays = !(args.strict || args.raw || global.json);
+    if may_show_delays && session.evaluator().force(value).is_ok_and(Type::has_parts) {
+        // What of it is evaluated shows: once more, with every delay that Nix makes.
+        (session, value) = eval(global, &args, text.as_deref(), true)?;
     }
     let how = if args.strict { Printing::Strict } else { Printing::AsIs };
     let evaluator = session.evaluator();
@@ -130,20 +126,50 @@ pub(crate) fn run(global: &Global, args: EvalArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn eval_text(global: &Global, args: &EvalArgs, text: &str) -> Result<(Session, Held), Failure> {
+/// The value that is meant, in a session of its own.
+fn eval(
+    global: &Global,
+    args: &EvalArgs,
+    text: Option<&str>,
+    again: bool,
+) -> Result<(Session, Held), Failure> {
+    let (mut session, value) = match (text, &args.recipe) {
+        (Some(text), _) => eval_text(global, args, text, again)?,
+        (None, Some(name)) => eval_recipe(global, args, name, again)?,
+        (None, None) => return Err(CliError::usage("a file or an expression is needed").into()),
+    };
+    let value = session.select(value, &attribute_path(&args.attribute))?;
+    // Nix leaves a function alone that is given nothing.
+    match args.arguments.arg.is_empty() && args.arguments.argstr.is_empty() {
+        true => Ok((session, value)),
+        false => session.apply(value).map(|value| (session, value)),
+    }
+}
+
+fn eval_text(
+    global: &Global,
+    args: &EvalArgs,
+    text: &str,
+    again: bool,
+) -> Result<(Session, Held), Failure> {
     let folder = super::current_folder()?;
     let project = Project::find(&folder)?;
     let store = settings_here(global)?.store;
-    let mut session = begin(project.as_ref(), &folder, args, store)?;
+    let mut session = begin(project.as_ref(), &folder, args, store, again)?;
     let value = session.eval_text(text, &folder)?;
     Ok((session, value))
 }
 
-fn eval_recipe(global: &Global, args: &EvalArgs, name: &str) -> Result<(Session, Held), Failure> {
+fn eval_recipe(
+    global: &Global,
+    args: &EvalArgs,
+    name: &str,
+    again: bool,
+) -> Result<(Session, Held), Failure> {
     let recipe = Recipe::find(name, global.layer())?;
     let folder = recipe.name.folder();
     let store = recipe.settings.store.clone();
-    let mut session = begin(recipe.project.as_ref(), &folder, args, store)?;
+    let mut session = begin(recipe.project.as_ref(), &folder, args, store, again)?;
     let mut value = session.eval_file(&recipe.name.file)?;
     if dialect_of(&recipe.name.file) == Dialect::Hb {
         value = session.apply(value)?;
@@ -157,6 +183,7 @@ fn begin(
     folder: &Path,
     args: &EvalArgs,
     store: PathBuf,
+    again: bool,
 ) -> Result<Session, Failure> {
     let here = super::current_folder()?;
     let mut search_path = search_path::given(&args.include, &here)?;
@@ -173,6 +200,7 @@ fn begin(
             absolute_path: args.literals.lint_absolute_path_literals.severity(),
             short_path: args.literals.lint_short_path_literals.severity(),
         },
+        delay_as_nix: again,
         ..Options::default()
     };
     if args.nix_paths {
@@ -182,6 +210,6 @@ fn begin(
     if let Some(depth) = args.max_call_depth {
         options.max_call_depth = depth;
     }
-    let how = Evaluation { options, search_path };
+    let how = Evaluation { options, search_path, silent: again };
     Session::with(project, folder, &args.arguments, args.evaluation, store.into(), how)
 }

@@ -33,6 +33,8 @@ pub(crate) struct View {
     pub(crate) system: String,
     /// Where `<…>` looks.
     pub(crate) search_path: SearchPath,
+    /// Whether what `trace` and `warn` say is dropped.
+    pub(crate) silent: bool,
 }
 
 /// The store that sources go to; opened when there is a first one, since most
@@ -319,7 +321,9 @@ impl World for HostWorld {
     }
 
     fn trace(&mut self, line: &str) {
-        output::note(line);
+        if !self.view.silent {
+            output::note(line);
+        }
     }
 }
 

@@ -118,6 +118,6 @@ fn trace(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         Some(bytes) => bytes.to_vec(),
         None => print(m, args[0], Printing::AsIs)?,
     };
-    m.world.trace(&String::from_utf8_lossy(&line));
+    m.world.trace(&format!("trace: {}", String::from_utf8_lossy(&line)));
     Ok(args[1])
 }

@@ -234,6 +234,9 @@ fn sort(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     if !items.is_empty() {
         m.expect_callable(args[0])?;
     }
+    for item in &mut items {
+        *item = m.force(*item)?;
+    }
     let mut spare = items.clone();
     merge_sort(m, args[0], &mut items, &mut spare)?;
     Ok(m.list(&items))
@@ -258,10 +261,6 @@ fn merge_sort(
                 j -= 1;
             }
             items[j] = item;
-        }
-        // The comparisons evaluated them: spare the later ones the indirection.
-        for item in items {
-            *item = item.evaluated().unwrap_or(*item);
         }
         return Ok(());
     }

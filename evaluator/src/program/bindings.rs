@@ -5,6 +5,7 @@
 
 use hb_lang::Span;
 use hb_lang::ast::{BindingValue, Bindings, Expr, ExprId, Field, Name};
+use rustc_hash::FxHashSet;
 
 use super::compile::Compiler;
 use super::function::Variable;
@@ -65,13 +66,22 @@ impl Compiler<'_> {
         let start = self.height();
         let sources = bindings.inherit_from.len() as u32;
 
-        // Meanings of inherited names are those outside.
+        // Meanings of inherited names are those outside; so are those of other names that
+        // are but variables from there.
+        let own: FxHashSet<Name> = bindings.fixed.iter().map(|binding| binding.name).collect();
         let outer: Vec<Option<Known>> = bindings
             .fixed
             .iter()
             .map(|binding| match binding.value {
                 BindingValue::Inherit => Some(self.lookup(binding.name)),
-                _ => None,
+                BindingValue::Expr(id) => match self.ast.expr(id) {
+                    Expr::Var(name) if !overridable && !own.contains(name) => {
+                        let known = self.lookup(*name);
+                        matches!(known, Known::Variable(_) | Known::Constant(_)).then_some(known)
+                    }
+                    _ => None,
+                },
+                BindingValue::InheritFrom(_) => None,
             })
             .collect();
 
@@ -95,6 +105,7 @@ impl Compiler<'_> {
         for (binding, maker) in bindings.fixed.iter().zip(&mut makers) {
             let known = match binding.value {
                 _ if overridable => None,
+                BindingValue::Expr(id) if self.must_delay(id) => None,
                 BindingValue::Expr(id) => self.literal(id),
                 BindingValue::Inherit => None,
                 BindingValue::InheritFrom(index) => {
@@ -196,6 +207,7 @@ impl Compiler<'_> {
     /// that: what is inherited from it is known too, as are calls of it.
     fn builtin_sources(&mut self, bindings: &Bindings, recursive: bool) -> Vec<Option<Attrs>> {
         let source = |&id: &ExprId| match self.ast.expr(id) {
+            _ if self.machine.options.delay_as_nix => None,
             Expr::Var(name)
                 if recursive && bindings.fixed.iter().any(|binding| binding.name == *name) =>
             {
@@ -212,7 +224,9 @@ impl Compiler<'_> {
 
     fn binding_maker(&mut self, id: ExprId, symbol: Symbol) -> Maker {
         match self.ast.expr(id) {
-            Expr::Lambda { .. } => Maker::Closure(self.lambda_prototype(id, Some(symbol))),
+            Expr::Lambda { .. } if !self.must_delay(id) => {
+                Maker::Closure(self.lambda_prototype(id, Some(symbol)))
+            }
             _ => Maker::Thunk(self.delayed(id, Some(symbol))),
         }
     }

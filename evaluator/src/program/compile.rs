@@ -340,6 +340,10 @@ impl Compiler<'_> {
 
     /// Code that leaves the value of an expression, perhaps as a thunk.
     pub(super) fn lazy(&mut self, id: ExprId, name: Option<Symbol>) {
+        if self.must_delay(id) {
+            let prototype = self.delayed(id, name);
+            return self.emit(Op::Thunk(prototype), 1);
+        }
         if let Some(value) = self.literal(id) {
             return self.push_constant(value);
         }
@@ -392,6 +396,17 @@ impl Compiler<'_> {
         }
         let prototype = self.delayed(id, name);
         self.emit(Op::Thunk(prototype), 1);
+    }
+
+    /// Whether an expression gets a thunk because Nix would make one.
+    pub(super) fn must_delay(&self, id: ExprId) -> bool {
+        let is_plain = || match self.ast.expr(id) {
+            Expr::Int(_) | Expr::Float(_) | Expr::Var(_) => true,
+            Expr::Str(parts) | Expr::Path(parts) => is_constant(parts),
+            Expr::List(items) => items.is_empty(),
+            _ => false,
+        };
+        self.machine.options.delay_as_nix && !is_plain()
     }
 
     /// Whether an expression's value is at hand without a thunk.

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use hb_evaluator::{Eval, Evaluator, Held, Printing};
 use hb_lang::{Dialect, parse_program, print};
 
 use crate::grammar::{Grammar, Random};
-use crate::oracle::{Nix, Printed};
-use crate::support::{eval_in, nix_evaluator};
+use crate::oracle::{Nix, Programs};
+use crate::support::{nix_evaluator, nix_evaluator_that_delays};
 
 const GRAMMAR: &str = include_str!("../generated/grammar.txt");
 
@@ -27,24 +28,70 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
-fn hb(program: &str) -> Option<String> {
-    let mut evaluator = nix_evaluator(false);
-    eval_in(&mut evaluator, program, Path::new("/"), Dialect::Nix).ok()
+/// How a value is printed.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Strict,
+    AsIs,
+    Json,
+    Xml,
+    StrictXml,
 }
 
-/// Both read a text as the same program.
-fn assert_reads_alike(read: &Printed) {
-    let program = parse_program(&read.text, Dialect::Nix);
-    let places = print::Places { base: Path::new("/"), home: Path::new("/") };
-    let ours = print::print(&program.ast, places);
-    let differs = ours.chars().zip(read.printed.chars()).position(|(ours, theirs)| ours != theirs);
-    let around = |text: &str, at: usize| {
-        text.chars().skip(at.saturating_sub(200)).take(400).collect::<String>()
-    };
-    if let Some(at) = differs.or((ours.len() != read.printed.len()).then_some(ours.chars().count()))
-    {
-        panic!("hb:  {}\nNix: {}", around(&ours, at), around(&read.printed, at));
+impl Form {
+    /// Each batch is printed in one of these.
+    const ALL: [Self; 6] =
+        [Self::Strict, Self::AsIs, Self::Strict, Self::Json, Self::Xml, Self::StrictXml];
+
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Strict => &["--strict"],
+            Self::AsIs => &[],
+            Self::Json => &["--json", "--strict"],
+            Self::Xml => &["--xml"],
+            Self::StrictXml => &["--xml", "--strict"],
+        }
     }
+
+    fn print(self, evaluator: &mut Evaluator, value: Held) -> Eval<Vec<u8>> {
+        let mut printed = match self {
+            Self::Strict => evaluator.print(value, Printing::Strict)?,
+            Self::AsIs => evaluator.print(value, Printing::AsIs)?,
+            Self::Json => evaluator.json(value)?,
+            Self::Xml => return evaluator.xml(value, Printing::AsIs, true),
+            Self::StrictXml => return evaluator.xml(value, Printing::Strict, true),
+        };
+        printed.push(b'\n');
+        Ok(printed)
+    }
+}
+
+/// What hb prints of each program in a file.
+fn hb(programs: &Programs, form: Form) -> Vec<Option<String>> {
+    let mut evaluator = match form {
+        Form::AsIs | Form::Xml => nix_evaluator_that_delays(),
+        Form::Strict | Form::Json | Form::StrictXml => nix_evaluator(false),
+    };
+    let all = evaluator.eval_file(&programs.path).expect("a set");
+    let print = |i| {
+        let value = evaluator.select(all, &[&format!("p{i}")]);
+        let printed = value.and_then(|value| form.print(&mut evaluator, value)).ok()?;
+        Some(String::from_utf8_lossy(&printed).into_owned())
+    };
+    (0..programs.count).map(print).collect()
+}
+
+/// Both read a file as the same program.
+fn assert_reads_alike(programs: &Programs) {
+    let program = parse_program(&programs.text, Dialect::Nix);
+    let places = print::Places { base: Path::new("/"), home: Path::new("/") };
+    let (ours, theirs) = (print::print(&program.ast, places), &programs.parsed);
+    let same = ours.bytes().zip(theirs.bytes()).take_while(|(ours, theirs)| ours == theirs).count();
+    let around = |text: &str| {
+        let bytes = text.bytes().skip(same.saturating_sub(200)).take(400).collect::<Vec<_>>();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    assert!(ours == *theirs, "hb:  {}\nNix: {}", around(&ours), around(theirs));
 }
 
 #[test]
@@ -54,26 +101,22 @@ fn nix_agrees_with_every_generated_program() {
     let count = number("HB_GENERATED").map_or(PROGRAMS, |count| count as usize);
     let grammar = Grammar::parse(GRAMMAR);
     let mut random = Random::new(seed);
-    let programs: Vec<String> = (0..count).map(|_| grammar.program(&mut random)).collect();
+    let texts: Vec<String> = (0..count).map(|_| grammar.program(&mut random)).collect();
     let mut differences = Vec::new();
     let mut values = 0;
-    for batch in programs.chunks(BATCH) {
-        let (read, found) = nix.eval_all(batch);
-        assert_reads_alike(&read);
-        for (program, theirs) in batch.iter().zip(found) {
+    for (batch, form) in texts.chunks(BATCH).zip(Form::ALL.into_iter().cycle()) {
+        let programs = nix.write(batch);
+        assert_reads_alike(&programs);
+        let theirs = nix.eval_all(&programs, form.options());
+        for ((text, theirs), ours) in batch.iter().zip(theirs).zip(hb(&programs, form)) {
             values += usize::from(theirs.is_some());
-            let ours = hb(program);
             // Whether equal lists are one and the same shows in nothing else: Nix may share
             // where hb does not, and the other way round.
-            let shared =
-                [&ours, &theirs].into_iter().flatten().any(|text| text.contains("«repeated»"));
-            if ours != theirs && !shared {
+            let is_shared = |text: &String| text.contains("«repeated»");
+            if ours != theirs && ![&ours, &theirs].into_iter().flatten().any(is_shared) {
                 let shown = |value: Option<String>| value.unwrap_or_else(|| "an error".to_owned());
-                differences.push(format!(
-                    "{program}\nhb:  {}\nNix: {}\n",
-                    shown(ours),
-                    shown(theirs)
-                ));
+                let (ours, theirs) = (shown(ours), shown(theirs));
+                differences.push(format!("{form:?} of {text}\nhb:  {ours}\nNix: {theirs}\n"));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! Runs where `HB_NIX_ORACLE` names a `nix-instantiate` of that version, such as
 //! `scripts/nix-oracle` gets; elsewhere there is nothing to compare with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use hb_lang::Dialect;
@@ -17,10 +17,12 @@ const FEATURES: &str = "pipe-operators ca-derivations impure-derivations";
 /// Stands behind the value of each expression.
 const END: &str = "the end of a value";
 
-/// A text, and how Nix prints what it is.
-pub(crate) struct Printed {
+/// A file of programs, and how Nix prints what it read there.
+pub(crate) struct Programs {
+    pub(crate) path: PathBuf,
     pub(crate) text: String,
-    pub(crate) printed: String,
+    pub(crate) parsed: String,
+    pub(crate) count: usize,
 }
 
 /// A `nix-instantiate` with a store of its own, that lies elsewhere but has the usual paths.
@@ -43,7 +45,7 @@ impl Nix {
     fn run(&self, folder: &Path, arguments: &[&str]) -> Output {
         let store = format!("local?root={}", self.state.path().join("root").display());
         Command::new(&self.program)
-            .args(["--eval", "--strict", "--read-write-mode", "--store", &store])
+            .args(["--eval", "--read-write-mode", "--store", &store])
             .args(["--extra-experimental-features", FEATURES])
             .args(arguments)
             .env_clear()
@@ -56,43 +58,57 @@ impl Nix {
     /// Strict evaluation of one expression; nothing if Nix refuses it.
     fn eval(&self, folder: &Path, expression: &str) -> Option<String> {
         // In parentheses, so that it is not taken for an option.
-        let output = self.run(folder, &["-E", &format!("({expression}\n)")]);
+        let output = self.run(folder, &["--strict", "-E", &format!("({expression}\n)")]);
         let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
         output.status.success().then_some(text)
     }
 
-    /// The same of many expressions, and all of them in one file as Nix prints what it read.
-    pub(crate) fn eval_all(&self, expressions: &[String]) -> (Printed, Vec<Option<String>>) {
+    /// Write expressions into a file, each as an attribute of the set that the file is, and
+    /// read it as a program.
+    pub(crate) fn write(&self, expressions: &[String]) -> Programs {
         let attributes = expressions.iter().enumerate();
         let attributes: String =
             attributes.map(|(i, expression)| format!("p{i} = {expression};\n")).collect();
         let text = format!("{{\nend = \"{END}\";\n{attributes}}}\n");
-        let file = self.state.path().join("programs.nix");
-        std::fs::write(&file, &text).expect("a file for Nix");
-        let file = file.display().to_string();
+        let path = self.state.path().join("programs.nix");
+        std::fs::write(&path, &text).expect("a file for Nix");
         // One text that cannot be read would hide all others.
-        let output = self.run(Path::new("/"), &["--parse", &file]);
+        let output = self.run(Path::new("/"), &["--parse", &path.display().to_string()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let printed = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-        let printed = Printed { text, printed };
-        let names: Vec<String> = (0..expressions.len()).map(|i| format!("p{i}")).collect();
+        let parsed = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        Programs { path, text, parsed, count: expressions.len() }
+    }
+
+    /// What each of the programs prints, with these options; nothing if Nix refuses it.
+    pub(crate) fn eval_all(&self, programs: &Programs, options: &[&str]) -> Vec<Option<String>> {
+        let file = programs.path.display().to_string();
+        let names: Vec<String> = (0..programs.count).map(|i| format!("p{i}")).collect();
+        let end = match options {
+            ["--xml", ..] => {
+                format!(
+                    "<?xml version='1.0' encoding='utf-8'?>\n<expr>\n  <string value=\"{END}\" />\n</expr>\n"
+                )
+            }
+            _ => format!("\"{END}\"\n"),
+        };
         let mut values = Vec::new();
         // It stops at the first that fails: go on behind that one.
         while values.len() < names.len() {
-            let mut arguments = vec![file.as_str()];
-            arguments
-                .extend(names[values.len()..].iter().flat_map(|name| ["-A", name, "-A", "end"]));
+            let mut arguments = options.to_vec();
+            arguments.push(&file);
+            let left = names[values.len()..].iter();
+            arguments.extend(left.flat_map(|name| ["-A", name, "-A", "end"]));
             let output = self.run(Path::new("/"), &arguments);
             let printed = String::from_utf8_lossy(&output.stdout);
-            let end = format!("\n\"{END}\"\n");
             let mut texts: Vec<&str> = printed.split(&end).collect();
-            assert_eq!(texts.pop(), Some(""), "nothing is printed of what fails");
+            // What was begun of one that fails is beside the point.
+            texts.pop();
             values.extend(texts.into_iter().map(|text| Some(text.to_owned())));
             if !output.status.success() {
                 values.push(None);
             }
         }
-        (printed, values)
+        values
     }
 }
 

@@ -150,6 +150,12 @@ pub(crate) fn nix_evaluator(collect_always: bool) -> Evaluator {
     Evaluator::new(Box::new(Files), Options { collect_always, nix_paths, ..Options::default() })
 }
 
+/// The same, which delays all that Nix does.
+pub(crate) fn nix_evaluator_that_delays() -> Evaluator {
+    let nix_paths = Some(StoreDir::default());
+    Evaluator::new(Box::new(Files), Options { delay_as_nix: true, nix_paths, ..Options::default() })
+}
+
 /// Evaluate an expression and print its whole value, or its error.
 pub(crate) fn eval_in(
     evaluator: &mut Evaluator,

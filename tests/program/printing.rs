@@ -1,0 +1,107 @@
+//! `hb eval` prints what `nix-instantiate --eval` prints, and takes its options: the cases
+//! here have both, and where `HB_NIX_ORACLE` names a `nix-instantiate`, Nix is asked too.
+
+use std::process::{Command, Output};
+
+use crate::support::{Project, explain};
+
+/// Options and what they print; nothing where evaluation fails, with exit status 1.
+const CASES: &[(&[&str], Option<&str>)] = &[
+    (
+        &["-E", "{ b = 1 + 1; a = [ 1 ]; c = x: x; d = -1; e = \"s\"; }"],
+        Some("{ a = <CODE>; b = <CODE>; c = <CODE>; d = <CODE>; e = \"s\"; }\n"),
+    ),
+    (&["-E", "let x = 1; in [ x (x + 1) [ ] { } ./a ]"], Some("[ 1 <CODE> [ ] <CODE> HERE/a ]\n")),
+    (&["--strict", "-E", "{ b = 1 + 1; a = [ 1 ]; }"], Some("{ a = [ 1 ]; b = 2; }\n")),
+    (&["--strict", "a.nix"], Some("{ file = HERE/lib/l.nix; greet = <LAMBDA>; }\n")),
+    (&["a.nix", "-A", "file"], Some("HERE/lib/l.nix\n")),
+    (&["a.nix", "-A", "greet", "--argstr", "name", "x"], Some("\"hello x\"\n")),
+    (&["a.nix", "-A", "greet", "--arg", "name", "toString ./lib"], Some("\"hello HERE/lib\"\n")),
+    (&["a.nix", "-A", "none"], None),
+    (&["lib", "-A", "two.\"a b\".0"], Some("2\n")),
+    (&["--raw", "-E", "\"a\\n${toString 1}\""], Some("a\n1")),
+    (
+        &["--json", "--strict", "-E", "{ b = [ 1.5 null ]; a = \"é\\n\"; }"],
+        Some("{\"a\":\"é\\n\",\"b\":[1.5,null]}\n"),
+    ),
+    (
+        &["--xml", "--strict", "--no-location", "-E", "{ a = x: x; }"],
+        Some(
+            "<?xml version='1.0' encoding='utf-8'?>\n<expr>\n  <attrs>\n    <attr name=\"a\">\n      \
+         <function>\n        <varpat name=\"x\" />\n      </function>\n    </attr>\n  </attrs>\n\
+         </expr>\n",
+        ),
+    ),
+    (
+        &["--xml", "a.nix", "-A", "file"],
+        Some(
+            "<?xml version='1.0' encoding='utf-8'?>\n<expr>\n  <path value=\"HERE/lib/l.nix\" />\n</expr>\n",
+        ),
+    ),
+    (
+        &["-I", "lib", "-I", "m=lib/default.nix", "-E", "[ <l.nix> <m> ]", "--strict"],
+        Some("[ HERE/lib/l.nix HERE/lib/default.nix ]\n"),
+    ),
+    (&["-E", "<l.nix>"], None),
+    (
+        &[
+            "--max-call-depth",
+            "50",
+            "-E",
+            "let f = n: if n == 0 then 0 else f (n - 1) + 1; in f 100",
+        ],
+        None,
+    ),
+    (&["-E", "1 +"], None),
+    (&["-E", "nope"], None),
+    (&["--lint-url-literals", "fatal", "-E", "x:y"], None),
+    (&["--abort-on-warn", "-E", "builtins.warn \"w\" 1"], None),
+];
+
+fn project() -> Project {
+    let project = Project::new();
+    project.write("a.nix", "{ file = ./lib/l.nix; greet = { name }: \"hello ${name}\"; }");
+    project.write("lib/l.nix", "1");
+    project.write("lib/default.nix", "{ two.\"a b\" = [ 2 ]; }");
+    project
+}
+
+/// What a program printed, with `HERE` for the project's folder.
+fn printed(project: &Project, output: &Output, arguments: &[&str]) -> Option<String> {
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {}", explain(output));
+    let here = std::fs::canonicalize(project.path()).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    (code == Some(0)).then(|| text.replace(&here.display().to_string(), "HERE"))
+}
+
+#[test]
+fn eval_prints_as_nix_does_and_takes_its_options() {
+    let project = project();
+    for &(arguments, wanted) in CASES {
+        let output = project.hb(["eval"]).args(arguments).output().unwrap();
+        let found = printed(&project, &output, arguments);
+        assert_eq!(found.as_deref(), wanted, "{arguments:?}: {}", explain(&output));
+    }
+    let mut hb = project.hb(["eval", "--impure", "-E", "<l.nix>"]);
+    let output = hb.env("NIX_PATH", "none=x:lib").output().unwrap();
+    assert_eq!(printed(&project, &output, &["NIX_PATH"]).as_deref(), Some("HERE/lib/l.nix\n"));
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "who runs the tests is told what they left out")]
+fn nix_agrees_with_what_eval_prints() {
+    let Some(nix) = std::env::var_os("HB_NIX_ORACLE") else {
+        eprintln!("not compared with Nix: HB_NIX_ORACLE names none (see scripts/nix-oracle)");
+        return;
+    };
+    let project = project();
+    for &(arguments, wanted) in CASES {
+        let mut command = Command::new(&nix);
+        command.arg("--eval").args(arguments).current_dir(project.path());
+        command.env_clear().env("HOME", project.path()).env("NIX_REMOTE", "dummy://");
+        let output = command.output().unwrap();
+        let found = printed(&project, &output, arguments);
+        assert_eq!(found.as_deref(), wanted, "{arguments:?}: {}", explain(&output));
+    }
+}
