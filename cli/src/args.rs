@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Log(commands::log::LogArgs),
     /// Look into the store and tidy it
     Store(commands::store::StoreArgs),
+    /// Make, show and trust the keys by which builds are signed
+    Key(commands::key::KeyArgs),
     /// Say what a diagnostic's code means, and the way out
     Explain(commands::explain::ExplainArgs),
     /// Say what this machine lacks and how to mend it

@@ -11,6 +11,7 @@ use std::{
 
 use clap::ValueEnum;
 use etcetera::BaseStrategy as _;
+use hb_model::{PublicKey, Trust};
 use hb_sandbox::{Backend, Maker, Reentry};
 use serde::Deserialize;
 
@@ -37,6 +38,10 @@ pub(crate) struct Layer {
     pub(crate) mirrors: Option<BTreeMap<String, Vec<String>>>,
     /// Folders and servers that answer by hash: `<base>/<algorithm>/<hex>`.
     pub(crate) by_hash: Option<Vec<String>>,
+    /// The keys of builders that are believed.
+    pub(crate) trusted_keys: Option<Vec<String>>,
+    /// How many of them must have signed a build.
+    pub(crate) signatures_needed: Option<usize>,
 }
 
 /// Who makes sandboxes.
@@ -72,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) sandbox: Backend,
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     pub(crate) by_hash: Vec<String>,
+    pub(crate) trust: Trust,
 }
 
 impl Layer {
@@ -85,6 +91,8 @@ impl Layer {
             sandbox: self.sandbox.or(next.sandbox),
             mirrors: self.mirrors.or(next.mirrors),
             by_hash: self.by_hash.or(next.by_hash),
+            trusted_keys: self.trusted_keys.or(next.trusted_keys),
+            signatures_needed: self.signatures_needed.or(next.signatures_needed),
         }
     }
 
@@ -124,8 +132,7 @@ impl Layer {
             offline: flag("HB_OFFLINE")?,
             keep_failed: flag("HB_KEEP_FAILED")?,
             sandbox,
-            mirrors: None,
-            by_hash: None,
+            ..Self::default()
         })
     }
 
@@ -153,6 +160,10 @@ impl Settings {
     /// Apply the layers. `options` come from the command line, `project` from the
     /// project's `hb.toml`.
     pub(crate) fn load(options: Layer, project: Layer) -> Result<Self, CliError> {
+        if project.trusted_keys.is_some() || project.signatures_needed.is_some() {
+            return Err(CliError::usage("a project cannot say whom to trust")
+                .with_help("`hb key trust` puts a key into your own settings"));
+        }
         let directories = etcetera::choose_base_strategy().ok();
         let user = match &directories {
             Some(base) => Layer::from_file(&user_file(base))?,
@@ -181,9 +192,30 @@ impl Settings {
             },
             mirrors: layers.mirrors.unwrap_or_default(),
             by_hash: layers.by_hash.unwrap_or_default(),
+            trust: Trust {
+                keys: trusted_keys(layers.trusted_keys.unwrap_or_default())?,
+                needed: layers.signatures_needed.unwrap_or(1),
+            },
         })
     }
 }
+
+fn trusted_keys(texts: Vec<String>) -> Result<Vec<PublicKey>, CliError> {
+    let key = |text: String| {
+        text.parse().map_err(|error| CliError::usage(format!("the trusted key ‘{text}’: {error}")))
+    };
+    texts.into_iter().map(key).collect()
+}
+
+/// The user's folder of settings and keys.
+pub(crate) fn user_folder() -> Result<PathBuf, CliError> {
+    etcetera::choose_base_strategy()
+        .map(|base| base.config_dir().join("hb"))
+        .map_err(|_| CliError::NoHome)
+}
+
+/// The user's file of settings, in that folder.
+pub(crate) const USER_FILE: &str = "config.toml";
 
 /// Where the repl keeps its history.
 pub(crate) fn history_file() -> Option<PathBuf> {
@@ -193,7 +225,7 @@ pub(crate) fn history_file() -> Option<PathBuf> {
 }
 
 fn user_file(base: &impl etcetera::BaseStrategy) -> PathBuf {
-    base.config_dir().join("hb/config.toml")
+    base.config_dir().join("hb").join(USER_FILE)
 }
 
 fn default_store(base: &impl etcetera::BaseStrategy) -> PathBuf {

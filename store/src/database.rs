@@ -56,6 +56,14 @@ CREATE TABLE realisations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX realisations_by_object ON realisations (object);
 CREATE INDEX realisations_by_derivation ON realisations (derivation);
+CREATE TABLE signatures (
+    resolved BLOB NOT NULL,
+    output TEXT NOT NULL,
+    key TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    PRIMARY KEY (resolved, output, key),
+    FOREIGN KEY (resolved, output) REFERENCES realisations ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 CREATE TABLE outcomes (
     resolved BLOB NOT NULL,
     output TEXT NOT NULL,
@@ -81,7 +89,17 @@ CREATE INDEX realisations_by_derivation ON realisations (derivation);
 
 /// What makes a database of format 2 one of format 3. Objects that are there already keep
 /// nothing of the hash that was declared for them.
-const FROM_2_TO_3: &str = "ALTER TABLE objects ADD COLUMN fixed TEXT;";
+const FROM_2_TO_3: &str = "
+ALTER TABLE objects ADD COLUMN fixed TEXT;
+CREATE TABLE signatures (
+    resolved BLOB NOT NULL,
+    output TEXT NOT NULL,
+    key TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    PRIMARY KEY (resolved, output, key),
+    FOREIGN KEY (resolved, output) REFERENCES realisations ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+";
 
 /// What leads from each older format to the next; the first leads from format 1.
 const MIGRATIONS: [&str; FORMAT as usize - 1] = [FROM_1_TO_2, FROM_2_TO_3];

@@ -37,7 +37,7 @@ mod store;
 mod tree;
 mod verify;
 
-pub use archive::{ArchiveError, ExportOptions, ExportReport, ImportOptions, ImportReport};
+pub use archive::{ArchiveError, Believe, ExportOptions, ExportReport, ImportReport};
 pub use clock::STORE_MTIME;
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};

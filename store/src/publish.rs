@@ -164,6 +164,7 @@ fn realise(built: &Built, output: &OutputName, object: &Finished) -> Recorded {
         },
         derivation: built.derivation.clone(),
         origin: Origin::Local,
+        signatures: Vec::new(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use hb_model::{NodeDigest, OutputName, Realisation, RealisationKey, ResolvedId, StorePath};
+use hb_model::{
+    NodeDigest, OutputName, Realisation, RealisationKey, ResolvedId, Signature, StorePath,
+};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
@@ -39,6 +41,8 @@ pub struct Recorded {
     pub derivation: Option<StorePath>,
     /// Who found it out.
     pub origin: Origin,
+    /// Who signed it, where another store found it out.
+    pub signatures: Vec<Signature>,
 }
 
 /// A row, joined with its object.
@@ -152,7 +156,22 @@ impl Store {
             .into_iter()
             .find(|origin| origin.as_str() == row.origin)
             .ok_or_else(|| damaged(&format!("origin ‘{}’", row.origin)))?;
-        Ok(Some(Recorded { realisation, derivation, origin }))
+        let signatures = self.signatures(&realisation.key)?;
+        Ok(Some(Recorded { realisation, derivation, origin, signatures }))
+    }
+
+    fn signatures(&self, key: &RealisationKey) -> Result<Vec<Signature>> {
+        let database = &self.inner.database;
+        let texts: Vec<String> = database.read(|connection| {
+            let sql =
+                "SELECT signature FROM signatures WHERE resolved = ?1 AND output = ?2 ORDER BY key";
+            connection
+                .prepare_cached(sql)?
+                .query_map(params![key.resolved.as_bytes(), key.output.as_str()], |row| row.get(0))?
+                .collect()
+        })?;
+        let damaged = |text: &str| database.damaged(format!("the signature ‘{text}’ is none"));
+        texts.iter().map(|text| text.parse().map_err(|_| damaged(text))).collect()
     }
 }
 
@@ -203,7 +222,17 @@ pub(crate) fn record(
             WHERE resolved = ?1 AND output = ?2";
         transaction
             .prepare_cached(sql)?
-            .execute(params![key.resolved.as_bytes(), key.output.as_str()])
+            .execute(params![key.resolved.as_bytes(), key.output.as_str()])?;
+        // They say something of this object; what is recorded may be another one.
+        let sql = "
+            INSERT OR REPLACE INTO signatures SELECT resolved, output, ?3, ?4 FROM realisations
+            WHERE resolved = ?1 AND output = ?2 AND object = ?5 AND origin = 'foreign'";
+        let mut add = transaction.prepare_cached(sql)?;
+        for signature in &recorded.signatures {
+            let (name, text) = (signature.key().as_str(), signature.to_string());
+            add.execute(params![key.resolved.as_bytes(), key.output.as_str(), name, text, object])?;
+        }
+        Ok(())
     };
-    write().map(|_| ()).map_err(|error| database.error(error))
+    write().map_err(|error| database.error(error))
 }

@@ -10,17 +10,17 @@ use std::{
 };
 
 use hb_model::{
-    Algorithm, FixedMethod, FixedOutput, Hasher, OutputName, Outputs, RealisationKey, StorePath,
+    Algorithm, FixedMethod, FixedOutput, Hasher, KeyName, OutputName, Outputs, RealisationKey,
+    SecretKey, StorePath, Trust,
 };
-use hb_store::{
-    ArchiveError, ExportOptions, ImportOptions, ImportReport, StoreError, VerifyOptions,
-};
+use hb_store::{ArchiveError, Believe, ExportOptions, ImportReport, StoreError, VerifyOptions};
 use proptest::prelude::*;
 use tar::{Archive, Builder, EntryType, Header};
 
 use support::{Fixture, derivation, name, resolved};
 
-const TRUSTING: ImportOptions = ImportOptions { trust_builds: true };
+/// Believes nobody's builds.
+static NOBODY: Trust = Trust { keys: Vec::new(), needed: 1 };
 
 /// A store with objects of every kind, and the one that needs all others.
 fn full() -> (Fixture, StorePath) {
@@ -68,7 +68,7 @@ fn export(fixture: &Fixture, path: &StorePath) -> Vec<u8> {
 }
 
 fn import(fixture: &Fixture, stream: &[u8]) -> Result<ImportReport, StoreError> {
-    fixture.store.import(stream, ImportOptions::default())
+    fixture.store.import(stream, Believe::Signed(&NOBODY))
 }
 
 fn check_whole(fixture: &Fixture) {
@@ -98,19 +98,19 @@ fn the_same_closure_gives_the_same_bytes_from_any_store() {
     let (other, _) = full();
     assert!(export(&from, &app) == export(&other, &app));
     let to = Fixture::new();
-    to.store.import(&export(&from, &app)[..], TRUSTING).unwrap();
+    to.store.import(&export(&from, &app)[..], Believe::Everything).unwrap();
     assert!(export(&from, &app) == export(&to, &app));
 }
 
 #[test]
 fn with_derivations_it_can_go_on_to_a_third_store() {
     let (from, app) = full();
-    let options = ExportOptions { derivations: true };
+    let options = ExportOptions { derivations: true, sign_with: None };
     let mut first = Vec::new();
     let roots = std::slice::from_ref(&app);
     from.store.export(roots, options, &mut first, Path::new("memory")).unwrap();
     let to = Fixture::new();
-    to.store.import(&first[..], TRUSTING).unwrap();
+    to.store.import(&first[..], Believe::Everything).unwrap();
     let mut second = Vec::new();
     to.store.export(roots, options, &mut second, Path::new("memory")).unwrap();
     assert!(first == second);
@@ -132,12 +132,39 @@ fn builds_are_believed_only_where_that_is_said() {
     let stream = export(&from, &app);
     let key = RealisationKey { resolved: resolved("app"), output: OutputName::out() };
     let wary = Fixture::new();
-    assert_eq!(import(&wary, &stream).unwrap().builds, 0);
+    let report = import(&wary, &stream).unwrap();
+    assert_eq!((report.builds, report.unbelieved), (0, 2));
     assert_eq!(wary.store.realisation(&key).unwrap(), None);
     let trusting = Fixture::new();
-    assert_eq!(trusting.store.import(&stream[..], TRUSTING).unwrap().builds, 2);
+    assert_eq!(trusting.store.import(&stream[..], Believe::Everything).unwrap().builds, 2);
     let recorded = trusting.store.realisation(&key).unwrap().unwrap();
     assert_eq!(recorded.realisation.path, app);
+}
+
+#[test]
+fn builds_are_believed_where_enough_trusted_keys_signed_them() {
+    let key = |name, seed| SecretKey::from_seed(KeyName::new(name).unwrap(), &[seed; 32]);
+    let [builder, other] = [key("builder", 1), key("other", 2)];
+    let (from, app) = full();
+    let mut stream = Vec::new();
+    let options = ExportOptions { derivations: true, sign_with: Some(&builder) };
+    let roots = std::slice::from_ref(&app);
+    from.store.export(roots, options, &mut stream, Path::new("memory")).unwrap();
+    let builds = |keys: &[&SecretKey], needed| {
+        let to = Fixture::new();
+        let keys = keys.iter().map(|key| key.public()).collect();
+        let report = to.store.import(&stream[..], Believe::Signed(&Trust { keys, needed }));
+        (to, report.unwrap().builds)
+    };
+    assert_eq!(builds(&[&other], 1).1, 0);
+    assert_eq!(builds(&[&builder, &other], 2).1, 0);
+    let (to, believed) = builds(&[&builder, &other], 1);
+    assert_eq!(believed, 2);
+    // What was believed is handed on with the signature of who built it.
+    let options = ExportOptions { derivations: true, sign_with: Some(&other) };
+    let mut again = Vec::new();
+    to.store.export(roots, options, &mut again, Path::new("memory")).unwrap();
+    assert!(again == stream);
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod fmt;
 pub(crate) mod graph;
+pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod parse;
 pub(crate) mod pin;
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Update(args) => update::run(global, args),
         Command::Log(args) => log::run(global, args),
         Command::Store(args) => store::run(global, args),
+        Command::Key(args) => key::run(global, args),
         Command::Doc(args) => doc::run(global, args),
         Command::Explain(args) => explain::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),

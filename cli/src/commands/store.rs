@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
 use hb_store::{
-    ExportOptions, Finding, GcOptions, ImportOptions, ObjectInfo, RootKind, Store, StoreError,
+    Believe, ExportOptions, Finding, GcOptions, ObjectInfo, RootKind, Store, StoreError,
     VerifyOptions,
 };
 use serde_json::json;
@@ -78,12 +78,15 @@ enum StoreCommand {
         /// Also the derivations that gave them, with their sources
         #[arg(long)]
         derivations: bool,
+        /// Sign what was built in this store with this key of yours
+        #[arg(long, value_name = "KEY")]
+        sign: Option<String>,
     },
     /// Read what `export` wrote; every object is checked
     Import {
         /// The stream; standard input if it is not said
         file: Option<PathBuf>,
-        /// Believe which derivations gave the objects, so that they are not built again
+        /// Believe which derivations gave the objects, whoever signed that or nobody
         #[arg(long)]
         trust_builds: bool,
     },
@@ -98,7 +101,8 @@ enum StoreCommand {
 
 /// Carry the subcommand out.
 pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
-    let store = recipe::open_store(&recipe::settings_here(global)?)?;
+    let settings = recipe::settings_here(global)?;
+    let store = recipe::open_store(&settings)?;
     match args.command {
         StoreCommand::Ls => list(global, &store.list()?),
         StoreCommand::Path { path } => show(global, &store, &super::store_path(&store, &path)?),
@@ -118,11 +122,17 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
         StoreCommand::Gc { dry_run, drop_derivations } => {
             collect(global, &store, &GcOptions { dry_run, drop_derivations, enough: None })
         }
-        StoreCommand::Export { paths, output, derivations } => {
-            transfer::export(&store, &paths, output.as_deref(), ExportOptions { derivations })
+        StoreCommand::Export { paths, output, derivations, sign } => {
+            let key = sign.as_deref().map(super::key::secret_key).transpose()?;
+            let options = ExportOptions { derivations, sign_with: key.as_ref() };
+            transfer::export(&store, &paths, output.as_deref(), options)
         }
         StoreCommand::Import { file, trust_builds } => {
-            transfer::import(global, &store, file.as_deref(), ImportOptions { trust_builds })
+            let believe = match trust_builds {
+                true => Believe::Everything,
+                false => Believe::Signed(&settings.trust),
+            };
+            transfer::import(global, &store, file.as_deref(), believe)
         }
         StoreCommand::Root { name, path } => root(global, &store, name, path),
     }

@@ -15,6 +15,7 @@ mod path;
 mod placeholder;
 mod realisation;
 mod resolve;
+mod signature;
 mod tree;
 
 pub use base32::{decode as base32_decode, encode as base32_encode};
@@ -24,9 +25,10 @@ pub use derivation::{
 };
 pub use digest::{ContentDigest, DerivationId, DigestError, NodeDigest, ResolvedId};
 pub use encode::DecodeError;
-pub use name::{MAX_NAME_LENGTH, NameError, OutputName, StoreName};
+pub use name::{KeyName, MAX_NAME_LENGTH, NameError, OutputName, StoreName};
 pub use path::{FixedMethod, PathError, STORE_DIR, StorePath};
 pub use placeholder::{PLACEHOLDER_LENGTH, output_placeholder, own_output_placeholder};
 pub use realisation::{Isolation, Realisation, RealisationKey};
 pub use resolve::{ResolveError, Resolved};
+pub use signature::{KeyError, PublicKey, SecretKey, Signature, Trust};
 pub use tree::{DirectoryHasher, NodeKind};

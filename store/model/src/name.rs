@@ -98,6 +98,11 @@ name!(
     OutputName
 );
 
+name!(
+    /// The name of a key that signs builds.
+    KeyName
+);
+
 impl OutputName {
     /// The output that a derivation has unless it says otherwise.
     pub fn out() -> Self {

@@ -7,13 +7,14 @@ use std::{
     path::Path,
 };
 
-use hb_model::StorePath;
+use hb_model::{SecretKey, StorePath};
 use tar::{Builder, EntryType, Header};
 
 use super::{BUILDS, END, FACTS, Facts, HEAD, OBJECTS};
 use crate::{
     clock::STORE_MTIME,
     error::{Context as _, Result, StoreError},
+    realisations::{Origin, Recorded},
     store::Store,
     tree::{Kind, Place, Reading, Tree},
 };
@@ -26,10 +27,12 @@ const LINK_FIELD: usize = 100;
 
 /// What to write beside the objects that are asked for and what they refer to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ExportOptions {
+pub struct ExportOptions<'a> {
     /// The derivations that gave the objects, with their sources: all that is needed to
     /// build them again but for what is fetched.
     pub derivations: bool,
+    /// Sign what was built in this store.
+    pub sign_with: Option<&'a SecretKey>,
 }
 
 /// What was written.
@@ -47,7 +50,7 @@ impl Store {
     pub fn export(
         &self,
         roots: &[StorePath],
-        options: ExportOptions,
+        options: ExportOptions<'_>,
         output: impl Write,
         place: &Path,
     ) -> Result<ExportReport> {
@@ -73,7 +76,7 @@ impl Store {
             report.objects += 1;
             report.bytes += info.size;
         }
-        let builds = self.builds_of(&closure)?;
+        let builds = self.builds_of(&closure, options.sign_with)?;
         let finish = || {
             stream.text(Path::new(BUILDS), &builds)?;
             stream.text(Path::new(END), "")?;
@@ -112,15 +115,20 @@ impl Store {
     }
 
     /// The realisations that came out as these objects, with the derivations that gave
-    /// them where those are written too.
-    fn builds_of(&self, closure: &[StorePath]) -> Result<String> {
+    /// them where those are written too, and with signatures.
+    fn builds_of(&self, closure: &[StorePath], key: Option<&SecretKey>) -> Result<String> {
         let written: BTreeSet<_> = closure.iter().collect();
         let mut text = String::new();
         for path in closure {
             for recorded in self.realisations_of(path)? {
-                text.push_str(&recorded.realisation.canonical_text());
-                if let Some(derivation) = recorded.derivation.filter(|it| written.contains(it)) {
+                let Recorded { realisation, derivation, origin, signatures } = recorded;
+                text.push_str(&realisation.canonical_text());
+                if let Some(derivation) = derivation.filter(|it| written.contains(it)) {
                     text.push_str(&format!("derivation {}\n", derivation.base_name()));
+                }
+                let own = key.filter(|_| origin == Origin::Local).map(|key| key.sign(&realisation));
+                for signature in own.iter().chain(&signatures) {
+                    text.push_str(&format!("signature {signature}\n"));
                 }
                 text.push('\n');
             }

@@ -2,7 +2,7 @@
 
 use std::{io::Read, sync::Arc};
 
-use hb_model::{Realisation, StorePath};
+use hb_model::{Realisation, StorePath, Trust};
 use tar::Archive;
 
 use super::{
@@ -29,12 +29,14 @@ const BATCH_BYTES: u64 = 256 << 20;
 /// The most objects that are registered at once.
 const BATCH_OBJECTS: usize = 256;
 
-/// How to import.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ImportOptions {
-    /// Believe the stream which derivations gave its objects, so that they need not be
-    /// built here. Content needs no such belief.
-    pub trust_builds: bool,
+/// Whom to believe which derivations gave the objects of a stream, so that they need not
+/// be built here. Content needs no such belief.
+#[derive(Clone, Copy, Debug)]
+pub enum Believe<'a> {
+    /// Those whose keys are trusted.
+    Signed(&'a Trust),
+    /// The stream.
+    Everything,
 }
 
 /// What came in.
@@ -48,12 +50,14 @@ pub struct ImportReport {
     pub known: usize,
     /// How many builds were recorded.
     pub builds: usize,
+    /// How many were not, since nobody who is trusted signed them.
+    pub unbelieved: usize,
 }
 
 impl Store {
     /// Read what [`Store::export`] wrote. Each object is registered once its content gave
     /// its path; what came before a fault stays, so that the rest can follow.
-    pub fn import(&self, input: impl Read, options: ImportOptions) -> Result<ImportReport> {
+    pub fn import(&self, input: impl Read, believe: Believe<'_>) -> Result<ImportReport> {
         let decoder = zstd::Decoder::new(input).map_err(unreadable)?;
         let mut archive = Archive::new(decoder);
         let mut reader = Reader::new(&mut archive)?;
@@ -71,7 +75,7 @@ impl Store {
             entry = importing.object(path, &facts, &mut reader)?;
         }
         importing.register()?;
-        importing.builds(entry, options)?;
+        importing.builds(entry, believe)?;
         let end = reader.next()?;
         match end.name.area.as_str() {
             END => Ok(importing.report),
@@ -150,33 +154,40 @@ impl Importing<'_> {
         if objects.is_empty() { Ok(()) } else { self.store.install(&objects, |_| Ok(())) }
     }
 
-    fn builds<R: Read>(&mut self, entry: Entry<'_, R>, options: ImportOptions) -> Result<()> {
+    fn builds<R: Read>(&mut self, entry: Entry<'_, R>, believe: Believe<'_>) -> Result<()> {
         if entry.name.area != BUILDS {
             return Err(entry.fault("is not in its place"));
         }
         let fault = entry.fault("is not what hb writes");
         let text = entry.text()?;
         let builds: Option<Vec<_>> = text.split_terminator("\n\n").map(read_build).collect();
-        let builds = builds.ok_or(fault)?;
-        if options.trust_builds {
-            self.report.builds = builds.len();
-            let database = &self.store.inner.database;
-            database.transact(|transaction| {
-                builds.iter().try_for_each(|build| record(database, transaction, build))
-            })?;
+        let mut builds = builds.ok_or(fault)?;
+        let all = builds.len();
+        if let Believe::Signed(trust) = believe {
+            builds.retain(|build| trust.believes(&build.realisation, &build.signatures));
         }
-        Ok(())
+        self.report.builds = builds.len();
+        self.report.unbelieved = all - builds.len();
+        let database = &self.store.inner.database;
+        database.transact(|transaction| {
+            builds.iter().try_for_each(|build| record(database, transaction, build))
+        })
     }
 }
 
-/// A realisation's canonical text, and perhaps the derivation that gave it.
+/// A realisation's canonical text, perhaps the derivation that gave it, and signatures.
 fn read_build(text: &str) -> Option<Recorded> {
-    let (text, derivation) = match text.rsplit_once("\nderivation ") {
-        Some((text, name)) => (text, Some(StorePath::from_base_name(name).ok()?)),
-        None => (text, None),
-    };
-    let realisation = Realisation::parse(&format!("{text}\n"))?;
-    Some(Recorded { realisation, derivation, origin: Origin::Foreign })
+    let mut canonical = String::new();
+    let (mut derivation, mut signatures) = (None, Vec::new());
+    for line in text.lines() {
+        match line.split_once(' ') {
+            Some(("derivation", name)) => derivation = Some(StorePath::from_base_name(name).ok()?),
+            Some(("signature", signature)) => signatures.push(signature.parse().ok()?),
+            _ => canonical.extend([line, "\n"]),
+        }
+    }
+    let realisation = Realisation::parse(&canonical)?;
+    Some(Recorded { realisation, derivation, origin: Origin::Foreign, signatures })
 }
 
 /// The unpacked object, if its content gives its path.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub use export::{ExportOptions, ExportReport};
-pub use import::{ImportOptions, ImportReport};
+pub use import::{Believe, ImportReport};
 
 /// The first entry: it lists what was asked for.
 const HEAD: &str = "hb-export-1";

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hb_model::StorePath;
-use hb_store::{ExportOptions, ImportOptions, Store};
+use hb_store::{Believe, ExportOptions, Store};
 use serde_json::json;
 
 use crate::{
@@ -23,7 +23,7 @@ pub(super) fn export(
     store: &Store,
     paths: &[String],
     to: Option<&Path>,
-    options: ExportOptions,
+    options: ExportOptions<'_>,
 ) -> Result<Exit, Failure> {
     let roots: Vec<StorePath> =
         paths.iter().map(|path| store_path(store, path)).collect::<Result<_, _>>()?;
@@ -59,7 +59,7 @@ pub(super) fn import(
     global: &Global,
     store: &Store,
     from: Option<&Path>,
-    options: ImportOptions,
+    believe: Believe<'_>,
 ) -> Result<Exit, Failure> {
     let input: Box<dyn Read> = match from {
         Some(path) => {
@@ -68,7 +68,7 @@ pub(super) fn import(
         }
         None => Box::new(io::stdin().lock()),
     };
-    let report = store.import(BufReader::new(input), options)?;
+    let report = store.import(BufReader::new(input), believe)?;
     let roots: Vec<_> = report.roots.iter().map(ToString::to_string).collect();
     if global.json {
         output::json(&json!({
@@ -76,16 +76,16 @@ pub(super) fn import(
             "new": report.new,
             "known": report.known,
             "builds": report.builds,
+            "unbelieved": report.unbelieved,
         }))?;
         return Ok(Exit::Success);
     }
     roots.iter().for_each(output::result);
     if !global.quiet {
-        let builds = match options.trust_builds {
-            true => format!("; {} builds recorded", report.builds),
-            false => String::new(),
-        };
-        output::note(format!("{} objects are new, {} were here{builds}", report.new, report.known));
+        output::note(format!(
+            "{} objects are new, {} were here; {} builds are believed, {} are not",
+            report.new, report.known, report.builds, report.unbelieved
+        ));
     }
     Ok(Exit::Success)
 }
