@@ -4,7 +4,7 @@
 //! binding of its group is allocated empty and filled in when all are there.
 
 use hb_lang::Span;
-use hb_lang::ast::{BindingValue, Bindings, Expr, ExprId, Field, Name};
+use hb_lang::ast::{Binding, BindingValue, Bindings, Expr, ExprId, Field, Name};
 use rustc_hash::FxHashSet;
 
 use super::compile::Compiler;
@@ -67,37 +67,25 @@ impl Compiler<'_> {
         let sources = bindings.inherit_from.len() as u32;
 
         // Meanings of inherited names are those outside; so are those of other names that
-        // are but variables from there.
+        // are but variables from there. What is inherited under a `with`, or may be
+        // overridden, is evaluated out here.
         let own: FxHashSet<Name> = bindings.fixed.iter().map(|binding| binding.name).collect();
-        let outer: Vec<Option<Known>> = bindings
-            .fixed
-            .iter()
-            .map(|binding| match binding.value {
-                BindingValue::Inherit => Some(self.lookup(binding.name)),
-                BindingValue::Expr(id) => match self.ast.expr(id) {
-                    Expr::Var(name) if !overridable && !own.contains(name) => {
-                        let known = self.lookup(*name);
-                        matches!(known, Known::Variable(_) | Known::Constant(_)).then_some(known)
-                    }
-                    _ => None,
-                },
-                BindingValue::InheritFrom(_) => None,
-            })
-            .collect();
-
-        // `inherit x` under a `with` evaluates the outer name: compile it out here.
-        let mut makers: Vec<Option<Maker>> = Vec::new();
-        for (binding, known) in bindings.fixed.iter().zip(outer) {
-            makers.push(match known {
-                None => None,
-                Some(_) if overridable => {
-                    Some(Maker::Thunk(self.delayed_variable(binding.name, binding.span)))
-                }
-                Some(Known::Variable(variable)) => Some(Maker::Outer(variable)),
-                Some(Known::Constant(value)) => Some(Maker::Constant(value)),
-                Some(Known::Dynamic | Known::Undefined) => {
-                    Some(Maker::Thunk(self.delayed_variable(binding.name, binding.span)))
-                }
+        let ast = self.ast;
+        let outer_name = |binding: &Binding| match binding.value {
+            BindingValue::Inherit => Some(binding.name),
+            BindingValue::Expr(id) => match ast.expr(id) {
+                Expr::Var(name) if !overridable && !own.contains(name) => Some(*name),
+                _ => None,
+            },
+            BindingValue::InheritFrom(_) => None,
+        };
+        let mut makers: Vec<Option<Maker>> = Vec::with_capacity(bindings.fixed.len());
+        for binding in &bindings.fixed {
+            makers.push(match outer_name(binding).map(|name| self.lookup(name)) {
+                Some(Known::Variable(variable)) if !overridable => Some(Maker::Outer(variable)),
+                Some(Known::Constant(value)) if !overridable => Some(Maker::Constant(value)),
+                _ => (binding.value == BindingValue::Inherit)
+                    .then(|| Maker::Thunk(self.delayed_variable(binding.name, binding.span))),
             });
         }
         // A source is evaluated among the names that are bound here.
@@ -120,8 +108,8 @@ impl Compiler<'_> {
 
         // Slots: the sources of `inherit (…)`, then whatever needs one.
         let mut next = start + sources;
-        let mut places = Vec::new();
-        let mut names = Vec::new();
+        let mut places = Vec::with_capacity(makers.len());
+        let mut names = Vec::with_capacity(makers.len());
         for (binding, maker) in bindings.fixed.iter().zip(&makers) {
             let place = match maker {
                 Some(Maker::Constant(value)) => Place::Constant(*value),
@@ -144,7 +132,7 @@ impl Compiler<'_> {
         }
 
         // Compile the values: what they capture says what must be there first.
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity((next - start) as usize);
         for (&id, builtins) in bindings.inherit_from.iter().zip(builtins) {
             values.push(match builtins {
                 Some(builtins) => Maker::Constant(builtins.value()),

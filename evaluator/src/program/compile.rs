@@ -54,6 +54,7 @@ pub(crate) fn compile(
         scopes: Scopes::new(ast.names.len()),
         functions: Vec::new(),
         spare: Vec::new(),
+        arguments: Vec::new(),
         problems: Vec::new(),
         in_contract: false,
         machine,
@@ -81,6 +82,8 @@ pub(super) struct Compiler<'a> {
     functions: Vec<Function>,
     /// Those that are complete, empty: their memory is used again.
     spare: Vec<Function>,
+    /// The arguments of the calls being compiled.
+    pub(super) arguments: Vec<ExprId>,
     pub(super) problems: Vec<Diagnostic>,
     /// Whether names may be those of contracts.
     pub(super) in_contract: bool,

@@ -18,14 +18,16 @@ impl Compiler<'_> {
     pub(super) fn apply(&mut self, id: ExprId) {
         let ast = self.ast;
         let span = ast.span(id);
-        let mut arguments = Vec::new();
+        // The arguments wait on a list that calls within calls share.
+        let start = self.arguments.len();
         let mut function = id;
         while let Expr::Apply { function: inner, argument } = ast.expr(function) {
-            arguments.push(*argument);
+            self.arguments.push(*argument);
             function = *inner;
         }
-        arguments.reverse();
-        let mut rest = arguments.as_slice();
+        self.arguments[start..].reverse();
+        let end = self.arguments.len();
+        let mut rest = start..end;
         let builtin = match self.known(function) {
             Known::Constant(value) => value.as_builtin(),
             _ => None,
@@ -33,27 +35,27 @@ impl Compiler<'_> {
         let direct = builtin.map(|number| (number, self.machine.builtin(number).params));
         match direct {
             Some((number, params)) if params.len() <= rest.len() => {
-                let (own, others) = rest.split_at(params.len());
-                for (param, &argument) in params.iter().zip(own) {
+                let count = params.len();
+                for (param, i) in params.iter().zip(rest.by_ref()) {
+                    let argument = self.arguments[i];
                     match param.forced {
                         true => self.strict(argument),
                         false => self.lazy(argument, None),
                     }
                 }
-                let count = params.len();
                 let op = Op::CallBuiltin { count: count as u8, builtin: number };
                 self.emit_at(op, 1 - count as i32, span);
-                rest = others;
             }
             _ => self.strict(function),
         }
-        for chunk in rest.chunks(MAX_ARITY) {
-            for &argument in chunk {
-                self.lazy(argument, None);
+        while !rest.is_empty() {
+            let count = rest.len().min(MAX_ARITY);
+            for i in rest.by_ref().take(count) {
+                self.lazy(self.arguments[i], None);
             }
-            let count = chunk.len();
             self.emit_at(Op::Call(count as u32), -(count as i32), span);
         }
+        self.arguments.truncate(start);
     }
 
     /// The prototype of a function.
