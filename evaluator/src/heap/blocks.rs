@@ -12,6 +12,7 @@ use super::BLOCK_BYTES;
 const ARENA_BYTES: usize = 2 * 1024 * 1024;
 
 /// Small heaps do without huge pages, of which they would use little.
+#[cfg(not(miri))]
 const SMALL_ARENAS: usize = 2;
 
 /// The memory of all blocks.

@@ -141,14 +141,11 @@ fn the_grammar_has_every_builtin() {
         "fetchTarball",
         "fetchTree",
         "fetchurl",
-        "filterSource",
         "flakeRefToString",
         "getFlake",
         "nixVersion",
         "parseFlakeRef",
-        "path",
         "readDir",
-        "unsafeGetAttrPos",
     ];
     let has = |name: &str| {
         let is_part = |char: char| char.is_ascii_alphanumeric() || char == '\'';
