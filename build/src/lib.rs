@@ -29,7 +29,7 @@ use hb_store::{Store, StoreError};
 pub use cancel::{Cancel, Canceller};
 pub use error::{BuildError, Difference, Failure, FailureCause, LogEnd};
 pub use events::{Event, Events, Phase, Step, Work};
-pub use graph::{Edge, Graph, GraphData, GraphError, NodeData, NodeKey, Target};
+pub use graph::{Edge, Graph, GraphData, GraphError, NodeData, NodeKey, StoredGraphError, Target};
 pub use inside::{Inside, look_inside};
 pub use options::BuildOptions;
 pub use plan::{Forecast, Forecasted, MissingSource};

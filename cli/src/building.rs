@@ -80,6 +80,17 @@ impl Work {
         })
     }
 
+    /// Take what is in a graph already.
+    pub(crate) fn of_graph(settings: &Settings, store: Store, graph: Graph) -> Self {
+        Self {
+            store,
+            targets: graph.targets().collect(),
+            graph: Arc::new(graph),
+            places: BTreeMap::new(),
+            settings: settings.clone(),
+        }
+    }
+
     /// What would be done.
     pub(crate) fn forecast(&self) -> Result<Forecast, Failure> {
         Ok(hb_build::forecast(&self.store, &self.graph)?)

@@ -89,7 +89,7 @@ impl Store {
     /// one transaction registers them all. They are held.
     pub(crate) fn add_files(&self, files: Vec<NewFile>) -> Result<()> {
         let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
-        let missing: BTreeSet<_> = self.hold(&paths)?.into_iter().collect();
+        let missing = self.hold_and_want(&paths)?;
         if missing.is_empty() {
             return Ok(());
         }

@@ -50,8 +50,8 @@ impl Store {
     ) -> Result<()> {
         let writer = self.writer()?;
         let paths: Vec<_> = objects.iter().map(|object| object.path.clone()).collect();
-        let new = self.hold(&paths)?;
-        if !new.is_empty() && self.inner.durability == Durability::Full {
+        let wanted = self.hold_and_want(&paths)?;
+        if !wanted.is_empty() && self.inner.durability == Durability::Full {
             let folder = &writer.objects;
             rustix::fs::syncfs(&folder.fd).at("flush the file system of", &folder.path)?;
         }
@@ -75,6 +75,7 @@ impl Store {
         let database = &self.inner.database;
         database.transact(|transaction| {
             let mut moved = Vec::new();
+            let mut put_back = false;
             for object in objects {
                 let known = registered(transaction, &object.path);
                 match known.map_err(|error| database.error(error))? {
@@ -82,14 +83,20 @@ impl Store {
                         self.put_in_place(folder, object)?;
                         moved.push(object);
                     }
-                    Some((_, digest)) if digest == object.digest => {}
+                    Some((_, digest)) if digest == object.digest => {
+                        // It was damaged, and put aside.
+                        if !self.is_on_disk(&object.path) {
+                            self.put_in_place(folder, object)?;
+                            put_back = true;
+                        }
+                    }
                     Some((_, registered)) => {
                         let (path, got) = (object.path.clone(), object.digest);
                         return Err(StoreError::TwoDigests { path, registered, got });
                     }
                 }
             }
-            if !moved.is_empty() && self.inner.durability == Durability::Full {
+            if (put_back || !moved.is_empty()) && self.inner.durability == Durability::Full {
                 folder.sync()?;
             }
             for object in moved {

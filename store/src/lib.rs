@@ -27,6 +27,7 @@ mod logs;
 mod objects;
 mod publish;
 mod realisations;
+mod repair;
 mod reserve;
 mod rewrite;
 mod roots;

@@ -16,5 +16,6 @@ mod pins;
 mod places;
 mod printing;
 mod recipe_tests;
+mod repair;
 mod repl;
 mod support;

@@ -5,6 +5,7 @@
 //! built so far is the plan's business.
 
 mod query;
+mod stored;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -16,6 +17,7 @@ use petgraph::{
 };
 
 pub use query::{Edge, GraphData, NodeData, NodeKey};
+pub use stored::StoredGraphError;
 
 /// An output that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

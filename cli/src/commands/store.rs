@@ -1,15 +1,13 @@
 //! `hb store`: look into the store and tidy it.
 
 mod transfer;
+mod verify;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
-use hb_store::{
-    Believe, ExportOptions, Finding, GcOptions, ObjectInfo, RootKind, Store, StoreError,
-    VerifyOptions,
-};
+use hb_store::{Believe, ExportOptions, GcOptions, ObjectInfo, RootKind, Store, StoreError};
 use serde_json::json;
 
 use crate::{
@@ -57,6 +55,9 @@ enum StoreCommand {
         /// Read every object and compare its digest
         #[arg(long)]
         contents: bool,
+        /// Put what is damaged aside and build or fetch it again; reads every object
+        #[arg(long)]
+        repair: bool,
     },
     /// Remove what no root needs
     Gc {
@@ -118,7 +119,10 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
         StoreCommand::Derivation { path } => {
             derivations(global, &store, &super::store_path(&store, &path)?)
         }
-        StoreCommand::Verify { contents } => verify(global, &store, contents),
+        StoreCommand::Verify { repair: false, contents } => {
+            verify::verify(global, &store, contents)
+        }
+        StoreCommand::Verify { repair: true, .. } => verify::repair(global, &settings, &store),
         StoreCommand::Gc { dry_run, drop_derivations } => {
             collect(global, &store, &GcOptions { dry_run, drop_derivations, enough: None })
         }
@@ -206,20 +210,6 @@ fn read_derivation(store: &Store, path: StorePath) -> Result<StoredDerivation, S
         }
     }
     Ok(StoredDerivation { path, derivation, needed, gave })
-}
-
-fn verify(global: &Global, store: &Store, contents: bool) -> Result<Exit, Failure> {
-    let findings = store.verify(VerifyOptions { contents }, &|_| {})?;
-    let lines: Vec<_> = findings.iter().map(output::finding).collect();
-    match global.json {
-        true => output::json(&lines)?,
-        false => lines.iter().for_each(output::result),
-    }
-    if lines.is_empty() && !global.quiet {
-        output::note("the store is as it should be");
-    }
-    let is_whole = findings.iter().all(Finding::is_leftover);
-    Ok(if is_whole { Exit::Success } else { Exit::Store })
 }
 
 fn require(store: &Store, path: &StorePath) -> Result<ObjectInfo, Failure> {

@@ -122,7 +122,7 @@ impl Importing<'_> {
         reader: &mut Reader<'e, R>,
     ) -> Result<Entry<'e, R>> {
         let name = path.base_name();
-        let is_new = !self.store.hold(std::slice::from_ref(&path))?.is_empty();
+        let is_new = !self.store.hold_and_want(std::slice::from_ref(&path))?.is_empty();
         let around = Arc::clone(&self.scratch.folder);
         let mut unpacking = Unpacking::new(Place { around, name: name.clone().into_bytes() });
         let next = loop {

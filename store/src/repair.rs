@@ -1,0 +1,88 @@
+//! Repair: what was damaged is put aside, and may be put in its place again.
+//!
+//! A damaged object stays registered, so that what refers to it stays whole; but nothing
+//! says any more what it was built from, and so it is built again when it is wanted.
+//! Whoever publishes or imports it gives it back its content, if that has the digest that
+//! is registered.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use hb_model::StorePath;
+use rustix::fs::AtFlags;
+
+use crate::{
+    clock::store_times,
+    copy::{FILE_MODE, FOLDER_MODE, PROGRAM_MODE, seal},
+    disk::make_accessible,
+    error::{Context as _, Result},
+    store::Store,
+    tree::{Kind, Place, Reading, Tree},
+};
+
+impl Store {
+    /// Put what lies at an object's place aside, into `failed/`, and forget the builds that
+    /// gave it. Returns where it lies now, if there was anything.
+    pub fn set_aside(&self, path: &StorePath) -> Result<Option<PathBuf>> {
+        let objects = &self.writer()?.objects;
+        let name = path.base_name();
+        self.inner.database.transact(|transaction| {
+            let forget = || {
+                for table in ["realisations", "sources"] {
+                    let sql = format!(
+                        "DELETE FROM {table} WHERE object IN (SELECT id FROM objects WHERE name = ?1)"
+                    );
+                    transaction.execute(&sql, [&name])?;
+                }
+                transaction.execute("DELETE FROM outcomes WHERE name = ?1", [&name])
+            };
+            forget().map_err(|error| self.inner.database.error(error))?;
+            if !self.is_on_disk(path) {
+                return Ok(None);
+            }
+            // A folder without write permission cannot be moved.
+            make_accessible(&objects.fd, name.as_bytes())
+                .at("open up", objects.path.join(&name))?;
+            self.keep_aside(&self.physical(path), &name).map(Some)
+        })
+    }
+
+    /// Give the entries of an object the modes and the time that they must have.
+    pub fn mend_metadata(&self, path: &StorePath) -> Result<()> {
+        self.writer()?;
+        let place = Place::of(&self.physical(path))?;
+        let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: true };
+        let Some(tree) = Tree::read(&place, reading)? else { return Ok(()) };
+        let around = &place.around;
+        for (index, node) in tree.nodes.iter().enumerate() {
+            let relative = place.relative(&tree.path(index));
+            let mend = || {
+                if let Kind::File { executable, .. } = node.kind {
+                    let mode = if executable { PROGRAM_MODE } else { FILE_MODE };
+                    rustix::fs::chmodat(&around.fd, &relative, mode, AtFlags::empty())?;
+                }
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::utimensat(&around.fd, &relative, &store_times(), flags)
+            };
+            mend().at("mend", around.path.join(&relative))?;
+        }
+        seal(&tree, &place)?;
+        if matches!(tree.nodes[0].kind, Kind::Directory { .. }) {
+            rustix::fs::chmodat(&around.fd, &place.name[..], FOLDER_MODE, AtFlags::empty())
+                .at("mend", place.path())?;
+        }
+        Ok(())
+    }
+
+    /// Holds objects, and gives those whose content is wanted: they are not registered, or
+    /// were damaged and put aside.
+    pub(crate) fn hold_and_want(&self, paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
+        let mut wanted = BTreeSet::from_iter(self.hold(paths)?);
+        wanted.extend(paths.iter().filter(|path| !self.is_on_disk(path)).cloned());
+        Ok(wanted)
+    }
+
+    /// Whether anything lies at an object's place.
+    pub(crate) fn is_on_disk(&self, path: &StorePath) -> bool {
+        self.physical(path).symlink_metadata().is_ok()
+    }
+}
