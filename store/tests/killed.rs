@@ -16,7 +16,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use hb_store::{Finding, GcOptions, OpenMode, Store, VerifyOptions};
+use hb_store::{Believe, ExportOptions, Finding, GcOptions, OpenMode, Store, VerifyOptions};
 use support::{Fixture, Folder, derivation, name, output_of};
 
 /// The call by which the child says that its work begins: no such signal is sent.
@@ -32,10 +32,12 @@ enum Work {
     Derive,
     Collect,
     Open,
+    Import,
 }
 
 impl Work {
-    const ALL: [Self; 5] = [Self::Publish, Self::Add, Self::Derive, Self::Collect, Self::Open];
+    const ALL: [Self; 6] =
+        [Self::Publish, Self::Add, Self::Derive, Self::Collect, Self::Open, Self::Import];
 
     /// Do it on an open store; twice is the same as once.
     fn run(self, fixture: &Fixture) {
@@ -63,6 +65,10 @@ impl Work {
             Self::Collect => {
                 fixture.store.gc(&GcOptions::default(), &|_, _| {}).unwrap();
             }
+            Self::Import => {
+                let stream = fs::File::open(fixture.path("stream")).unwrap();
+                fixture.store.import(stream, Believe::Everything).unwrap();
+            }
             Self::Open => {
                 for root in ["hb", "new"] {
                     drop(Store::open(&fixture.path(root), OpenMode::Write).unwrap());
@@ -78,6 +84,14 @@ impl Work {
         fixture.add("loose", "loose");
         fixture.write("junk/sub/a", b"a");
         fixture.store.add_tree(&fixture.path("junk"), &name("junk"), None).unwrap();
+        if let Self::Import = self {
+            let from = Fixture::new();
+            Self::Publish.run(&from);
+            let all = from.store.list().unwrap();
+            let stream = fs::File::create(fixture.path("stream")).unwrap();
+            let place = fixture.path("stream");
+            from.store.export(&all, ExportOptions::default(), stream, &place).unwrap();
+        }
     }
 }
 
@@ -104,6 +118,11 @@ fn killed_while_collecting_the_store_is_whole() {
 #[test]
 fn killed_while_opening_the_store_is_whole() {
     check(Work::Open, 37);
+}
+
+#[test]
+fn killed_while_importing_the_store_is_whole() {
+    check(Work::Import, 17);
 }
 
 fn check(work: Work, stride: usize) {
