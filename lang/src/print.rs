@@ -121,11 +121,6 @@ impl Printer<'_> {
             Expr::Float(number) => self.text(&float(*number)),
             Expr::Str(parts) => self.string(parts),
             Expr::Path(parts) => self.path(parts),
-            Expr::SearchPath(path) => {
-                self.text("(__findFile __nixPath ");
-                self.text(&string_literal(path));
-                self.text(")");
-            }
             Expr::CurPos => self.text("__curPos"),
             Expr::Var(name) => self.name(*name),
             Expr::Select { base, path, default } => {
@@ -146,7 +141,7 @@ impl Printer<'_> {
                 self.attr_path(path);
                 self.text(")");
             }
-            Expr::Apply { .. } => {
+            Expr::Apply { .. } | Expr::SearchPath(_) => {
                 self.text("(");
                 self.call(id);
                 self.text(")");
@@ -224,12 +219,18 @@ impl Printer<'_> {
 
     /// A function and all its arguments, without parentheses in between.
     fn call(&mut self, id: ExprId) {
-        if let Expr::Apply { function, argument } = self.ast.expr(id) {
-            self.call(*function);
-            self.text(" ");
-            self.expr(*argument);
-        } else {
-            self.expr(id);
+        match self.ast.expr(id) {
+            Expr::Apply { function, argument } => {
+                self.call(*function);
+                self.text(" ");
+                self.expr(*argument);
+            }
+            // A call too, which takes more arguments as any does.
+            Expr::SearchPath(path) => {
+                self.text("__findFile __nixPath ");
+                self.text(&string_literal(path));
+            }
+            _ => self.expr(id),
         }
     }
 
