@@ -9,10 +9,12 @@
 //! process that opens the store.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap},
     ffi::{OsStr, OsString},
     fs,
     os::unix::ffi::OsStrExt as _,
+    time::Duration,
 };
 
 use hb_model::StorePath;
@@ -20,6 +22,7 @@ use rusqlite::Row;
 use rustc_hash::FxHashSet;
 
 use crate::{
+    clock::now_seconds,
     disk::remove_tree,
     error::{Context as _, Result},
     lock::lock_exclusive,
@@ -40,14 +43,19 @@ pub struct GcOptions {
     pub dry_run: bool,
     /// Remove the derivations that gave what stays, too.
     pub drop_derivations: bool,
+    /// Leave what was registered less than so long ago, with all that it refers to.
+    pub older_than: Option<Duration>,
     /// Stop when about so many bytes have been freed.
-    pub enough: Option<u64>,
+    pub free: Option<u64>,
+    /// Stop when all that is left has no more bytes than this.
+    pub keep: Option<u64>,
 }
 
 /// What gc did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcReport {
-    /// The objects that went, each before everything that it refers to.
+    /// The objects that went, each before everything that it refers to, and those that
+    /// were needed last the last.
     pub freed: Vec<StorePath>,
     /// The entries of the object folder that were not registered, which went too.
     pub strays: Vec<OsString>,
@@ -69,6 +77,8 @@ struct Object {
     id: i64,
     name: String,
     size: u64,
+    /// Seconds since 1970.
+    registered: i64,
 }
 
 impl Store {
@@ -80,7 +90,7 @@ impl Store {
         let database = &self.inner.database;
         let deciding = lock_exclusive(&layout.gc_lock())?;
         let graph = self.graph()?;
-        let dead = graph.dead(&self.live(&graph, options)?, options.enough);
+        let dead = graph.dead(&self.live(&graph, options)?, graph.enough(options));
         let strays = self.strays()?;
         let report = GcReport {
             freed: dead
@@ -117,13 +127,14 @@ impl Store {
     fn graph(&self) -> Result<Graph> {
         self.inner.database.read(|connection| {
             let mut select =
-                connection.prepare("SELECT id, name, size FROM objects ORDER BY id")?;
+                connection.prepare("SELECT id, name, size, registered FROM objects ORDER BY id")?;
             let objects: Vec<Object> = select
                 .query_map([], |row| {
                     Ok(Object {
                         id: row.get(0)?,
                         name: row.get(1)?,
                         size: row.get::<_, i64>(2)? as u64,
+                        registered: row.get(3)?,
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
@@ -151,7 +162,8 @@ impl Store {
         let roots = self.roots()?.into_iter().map(|root| root.path);
         let needed = roots.chain(held_by_sessions(&self.inner.layout)?);
         let needed = needed.filter_map(|path| graph.by_name.get(&path.base_name()).copied());
-        Ok(graph.reach(needed.collect(), !options.drop_derivations))
+        let young = graph.younger_than(options.older_than);
+        Ok(graph.reach(needed.chain(young).collect(), !options.drop_derivations))
     }
 
     /// The entries of the object folder that are not registered.
@@ -194,15 +206,39 @@ impl Graph {
         live
     }
 
-    /// What is not live, each before everything that it refers to, until enough.
+    /// What was registered less than so long ago.
+    fn younger_than(&self, age: Option<Duration>) -> impl Iterator<Item = usize> {
+        let since = age.map(|age| now_seconds().saturating_sub_unsigned(age.as_secs()));
+        let is_young =
+            move |index: &usize| since.is_some_and(|s| self.objects[*index].registered > s);
+        (0..self.objects.len()).filter(is_young)
+    }
+
+    /// How many bytes to free, if not all that can be.
+    fn enough(&self, options: &GcOptions) -> Option<u64> {
+        let all: u64 = self.objects.iter().map(|object| object.size).sum();
+        let beyond = options.keep.map(|keep| all.saturating_sub(keep));
+        options.free.into_iter().chain(beyond).min()
+    }
+
+    /// What is not live, each before everything that it refers to, until enough: first what
+    /// nothing has needed for the longest time.
     fn dead(&self, live: &[bool], enough: Option<u64>) -> Vec<usize> {
+        // When something was needed last: what refers to it was registered after it.
+        let mut needed: Vec<_> = self.objects.iter().map(|object| object.registered).collect();
+        for &(referrer, reference) in self.references.iter().rev() {
+            if !live[referrer] {
+                needed[reference] = needed[reference].max(needed[referrer]);
+            }
+        }
+        let mut dead: Vec<_> = (0..self.objects.len()).filter(|&index| !live[index]).collect();
+        dead.sort_by_key(|&index| (needed[index], Reverse(index)));
         let mut bytes = 0;
-        let dead = (0..self.objects.len()).rev().filter(|&index| !live[index]);
-        dead.take_while(|&index| {
+        let until_enough = dead.into_iter().take_while(|&index| {
             let more = enough.is_none_or(|enough| bytes < enough);
             bytes += self.objects[index].size;
             more
-        })
-        .collect()
+        });
+        until_enough.collect()
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, time::Duration};
 
 use hb_model::{Derivation, Input, StorePath};
 use hb_store::{GcOptions, GcReport, OpenMode, RootKind, Store, StoreError, VerifyOptions};
@@ -56,9 +56,47 @@ fn gc_stops_when_enough_is_freed() {
     let first = fixture.add("first", "1234");
     let second = fixture.add_with("second", "1234", &[&first]);
     let fixture = fixture.reopen();
-    let options = GcOptions { enough: Some(3), ..GcOptions::default() };
+    let options = GcOptions { free: Some(3), ..GcOptions::default() };
     assert_eq!(gc_with(&fixture, options).freed, [second]);
     assert!(fixture.store.contains(&first).unwrap());
+}
+
+/// Registers an object so many days ago.
+fn age(fixture: &Fixture, path: &StorePath, days: i64) {
+    let database = rusqlite::Connection::open(fixture.path("hb/db.sqlite")).unwrap();
+    let sql = "UPDATE objects SET registered = registered - ?1 WHERE name = ?2";
+    let changed = database.execute(sql, rusqlite::params![days * 86_400, path.base_name()]);
+    assert_eq!(changed, Ok(1));
+}
+
+#[test]
+fn what_is_young_stays_with_all_that_it_refers_to() {
+    let fixture = Fixture::new();
+    let [old, needed] = ["old", "needed"].map(|name| fixture.add(name, name));
+    let young = fixture.add_with("young", "young", &[&needed]);
+    age(&fixture, &old, 10);
+    age(&fixture, &needed, 10);
+    let fixture = fixture.reopen();
+    let older_than = Some(Duration::from_secs(7 * 86_400));
+    let freed = gc_with(&fixture, GcOptions { older_than, ..GcOptions::default() }).freed;
+    assert_eq!(freed, [old]);
+    assert!(on_disk(&fixture, &needed) && on_disk(&fixture, &young));
+}
+
+#[test]
+fn what_was_needed_last_goes_last() {
+    let fixture = Fixture::new();
+    let [base, other, newest] = ["base", "other", "newest"].map(|name| fixture.add(name, "1234"));
+    let user = fixture.add_with("user", "1234", &[&base]);
+    age(&fixture, &base, 30);
+    age(&fixture, &other, 20);
+    age(&fixture, &user, 10);
+    let fixture = fixture.reopen();
+    // 16 bytes are there.
+    let keep = |bytes| GcOptions { keep: Some(bytes), dry_run: true, ..GcOptions::default() };
+    assert_eq!(gc_with(&fixture, keep(16)).freed, []);
+    assert_eq!(gc_with(&fixture, keep(12)).freed, std::slice::from_ref(&other));
+    assert_eq!(gc_with(&fixture, keep(0)).freed, [other, user, base, newest]);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod transfer;
 mod verify;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
 use hb_store::{Believe, ExportOptions, GcOptions, ObjectInfo, RootKind, Store, StoreError};
@@ -67,6 +68,15 @@ enum StoreCommand {
         /// Remove the derivations that gave what stays, too, and their sources
         #[arg(long)]
         drop_derivations: bool,
+        /// Leave what came in less than so long ago, such as `30d`, with all that it needs
+        #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+        older_than: Option<Duration>,
+        /// Stop when so much is freed, such as `10GiB`; what was needed last goes last
+        #[arg(long, value_name = "SIZE")]
+        free: Option<ByteSize>,
+        /// Stop when no more than so much is left
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<ByteSize>,
     },
     /// Write objects and all that they refer to as one stream, for another store
     Export {
@@ -123,8 +133,10 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
             verify::verify(global, &store, contents)
         }
         StoreCommand::Verify { repair: true, .. } => verify::repair(global, &settings, &store),
-        StoreCommand::Gc { dry_run, drop_derivations } => {
-            collect(global, &store, &GcOptions { dry_run, drop_derivations, enough: None })
+        StoreCommand::Gc { dry_run, drop_derivations, older_than, free, keep } => {
+            let [free, keep] = [free, keep].map(|size| size.map(|size| size.as_u64()));
+            let options = GcOptions { dry_run, drop_derivations, older_than, free, keep };
+            collect(global, &store, &options)
         }
         StoreCommand::Export { paths, output, derivations, sign } => {
             let key = sign.as_deref().map(super::key::secret_key).transpose()?;
