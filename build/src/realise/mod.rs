@@ -101,6 +101,12 @@ impl Traces {
     }
 }
 
+/// Removes a scratch folder, which may hold a whole compiler's files, while the build goes
+/// on. The runtime ends after it, and a killed process leaves it to the next one.
+fn discard(scratch: Option<ScratchDir>) {
+    drop(tokio::task::spawn_blocking(move || drop(scratch)));
+}
+
 /// Carries orders out. One serves a whole build, so that what all steps need is made
 /// once, and not at all if nothing is to be built.
 pub(crate) struct Realiser {
@@ -147,7 +153,13 @@ impl Realiser {
         let mut traces = Traces::begin();
         let result = self.under_lock(&order, cancel, &mut traces).await;
         let duration = traces.begun.elapsed();
-        let result = result.map_err(|halt| self.explain(&order, traces, halt));
+        let result = match result {
+            Ok(realised) => {
+                discard(traces.scratch);
+                Ok(realised)
+            }
+            Err(halt) => Err(self.explain(&order, traces, halt)),
+        };
         let derivation = order.step.derivation;
         match &result {
             Ok(Realised { outputs, reused }) => self.events.emit(Event::Finished {

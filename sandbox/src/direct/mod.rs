@@ -57,12 +57,7 @@ pub(crate) fn make(
         // Not by the program itself: who leads a session can take a terminal.
         setsid().map_err(SetupError::Fork)?;
     }
-    // SAFETY: this process has one thread, so that no lock is held in its child.
-    match unsafe { libc::fork() } {
-        ..0 => Err(SetupError::Fork(last_errno())),
-        0 => program::execute(request, output, report),
-        child => wait_for(child),
-    }
+    wait_for(program::start(request, output, report)?)
 }
 
 fn new_namespaces(request: &Request) -> Result<(), SetupError> {
