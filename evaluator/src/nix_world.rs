@@ -23,6 +23,8 @@ pub(crate) struct NixWorld {
     world: Box<dyn World>,
     store: StoreDir,
     objects: HashMap<StorePath, Object>,
+    /// What objects refer to.
+    references: HashMap<StorePath, BTreeSet<StorePath>>,
     /// Trees that were hashed without a filter, so that each is read once.
     hashed: HashMap<PathBuf, Hash>,
 }
@@ -46,16 +48,28 @@ enum Place<'a> {
 
 impl NixWorld {
     pub(crate) fn new(world: Box<dyn World>, store: StoreDir) -> Self {
-        Self { world, store, objects: HashMap::new(), hashed: HashMap::new() }
+        let (objects, references) = (HashMap::new(), HashMap::new());
+        Self { world, store, objects, references, hashed: HashMap::new() }
+    }
+
+    /// The store path that a path is in, and what follows it.
+    fn split<'a>(&self, path: &'a Path) -> Option<(StorePath, &'a Path)> {
+        let below = path.strip_prefix(self.store.as_str()).ok()?;
+        let mut parts = below.components();
+        let name = parts.next()?.as_os_str().to_str()?;
+        Some((StorePath::from_base_name(name).ok()?, parts.as_path()))
     }
 
     /// The object that a path is in, and what follows its own path.
     fn object<'a>(&self, path: &'a Path) -> Option<(&Object, &'a Path)> {
-        let below = path.strip_prefix(self.store.as_str()).ok()?;
-        let mut parts = below.components();
-        let name = parts.next()?.as_os_str().to_str()?;
-        let object = self.objects.get(&StorePath::from_base_name(name).ok()?)?;
-        Some((object, parts.as_path()))
+        let (object, rest) = self.split(path)?;
+        Some((self.objects.get(&object)?, rest))
+    }
+
+    /// What the object refers to that a path is in.
+    fn references(&self, path: &Path) -> BTreeSet<StorePath> {
+        let object = self.split(path).map(|(object, _)| object);
+        object.and_then(|object| self.references.get(&object).cloned()).unwrap_or_default()
     }
 
     fn place(&self, path: &Path) -> Place<'_> {
@@ -205,7 +219,29 @@ impl World for NixWorld {
         Ok(stored)
     }
 
+    /// Nix takes a copy of an object of the store to refer to what that refers to.
+    fn add_chosen(
+        &mut self,
+        path: &Path,
+        name: &StoreName,
+        filter: Option<Filter<'_>>,
+    ) -> Result<StorePath, ImportError> {
+        let references = self.references(path);
+        if references.is_empty() {
+            return self.add_path(path, name, filter);
+        }
+        let (hash, without) = self.hash(path, filter)?;
+        let stored = self.store.of_content(name.clone(), Method::Archive, &hash, &references);
+        self.references.insert(stored.clone(), references);
+        self.copy(path, &stored, without)?;
+        Ok(stored)
+    }
+
     fn add_flat(&mut self, path: &Path, name: &StoreName) -> Result<StorePath, ImportError> {
+        if !self.references(path).is_empty() {
+            let cause = "what is hashed by its bytes alone cannot refer to other objects".into();
+            return Err(WorldError::Store { name: name.to_string(), cause }.into());
+        }
         let hash = Algorithm::Sha256.hash(&self.read_file(path)?);
         let stored = self.store.of_content(name.clone(), Method::Flat, &hash, []);
         self.copy(path, &stored, BTreeSet::new())?;
@@ -219,11 +255,13 @@ impl World for NixWorld {
         references: &[ContextElement],
     ) -> Result<StorePath, WorldError> {
         let references = references.iter().filter_map(|element| match element {
-            ContextElement::Source(path) => Some(path),
+            ContextElement::Source(path) => Some(path.clone()),
             _ => None,
         });
+        let references = BTreeSet::from_iter(references);
         let hash = Algorithm::Sha256.hash(text);
-        let stored = self.store.of_content(name.clone(), Method::Text, &hash, references);
+        let stored = self.store.of_content(name.clone(), Method::Text, &hash, &references);
+        self.references.insert(stored.clone(), references);
         self.objects.insert(stored.clone(), Object::Text(text.to_vec()));
         Ok(stored)
     }

@@ -134,6 +134,17 @@ pub trait World {
         filter: Option<Filter<'_>>,
     ) -> Result<StorePath, ImportError>;
 
+    /// Put a path into the store that is chosen by `builtins.path`. The same, where what an
+    /// object refers to follows from its content.
+    fn add_chosen(
+        &mut self,
+        path: &Path,
+        name: &StoreName,
+        filter: Option<Filter<'_>>,
+    ) -> Result<StorePath, ImportError> {
+        self.add_path(path, name, filter)
+    }
+
     /// Put a file into the store by the hash of its bytes alone. The same, where one rule
     /// is for all objects.
     fn add_flat(&mut self, path: &Path, name: &StoreName) -> Result<StorePath, ImportError> {

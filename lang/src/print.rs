@@ -141,7 +141,7 @@ impl Printer<'_> {
                 self.attr_path(path);
                 self.text(")");
             }
-            Expr::Apply { .. } | Expr::SearchPath(_) => {
+            Expr::Apply { .. } | Expr::SearchPath(_) | Expr::Unary { op: UnaryOp::Negate, .. } => {
                 self.text("(");
                 self.call(id);
                 self.text(")");
@@ -200,11 +200,6 @@ impl Printer<'_> {
                 self.expr(*operand);
                 self.text(")");
             }
-            Expr::Unary { op: UnaryOp::Negate, operand } => {
-                self.text("(__sub 0 ");
-                self.expr(*operand);
-                self.text(")");
-            }
             Expr::Check { value, .. } => self.expr(*value),
             Expr::Arrow { from, to } => {
                 self.text("(");
@@ -213,11 +208,12 @@ impl Printer<'_> {
                 self.expr(*to);
                 self.text(")");
             }
-            Expr::Binary { op, left, right } => self.binary(*op, *left, *right),
+            Expr::Binary { op, left, right } => self.binary(id, *op, *left, *right),
         }
     }
 
-    /// A function and all its arguments, without parentheses in between.
+    /// A function and all its arguments, without parentheses in between. Some operators are
+    /// calls too, which take more arguments as any does.
     fn call(&mut self, id: ExprId) {
         match self.ast.expr(id) {
             Expr::Apply { function, argument } => {
@@ -225,16 +221,33 @@ impl Printer<'_> {
                 self.text(" ");
                 self.expr(*argument);
             }
-            // A call too, which takes more arguments as any does.
             Expr::SearchPath(path) => {
                 self.text("__findFile __nixPath ");
                 self.text(&string_literal(path));
             }
+            Expr::Unary { op: UnaryOp::Negate, operand } => {
+                self.text("__sub 0 ");
+                self.expr(*operand);
+            }
+            Expr::Binary { op, left, right } => match primitive(*op) {
+                Some(name) => {
+                    let [first, second] = match op {
+                        BinaryOp::More => [right, left],
+                        _ => [left, right],
+                    };
+                    self.text(name);
+                    self.text(" ");
+                    self.expr(*first);
+                    self.text(" ");
+                    self.expr(*second);
+                }
+                None => self.expr(id),
+            },
             _ => self.expr(id),
         }
     }
 
-    fn binary(&mut self, op: BinaryOp, left: ExprId, right: ExprId) {
+    fn binary(&mut self, id: ExprId, op: BinaryOp, left: ExprId, right: ExprId) {
         let (before, first, between, second, after) = match op {
             BinaryOp::Concat => ("(", left, " ++ ", right, ")"),
             BinaryOp::Update => ("(", left, " // ", right, ")"),
@@ -244,13 +257,14 @@ impl Printer<'_> {
             BinaryOp::And => ("(", left, " && ", right, ")"),
             BinaryOp::Or => ("(", left, " || ", right, ")"),
             BinaryOp::Implies => ("(", left, " -> ", right, ")"),
-            BinaryOp::Sub => ("(__sub ", left, " ", right, ")"),
-            BinaryOp::Mul => ("(__mul ", left, " ", right, ")"),
-            BinaryOp::Div => ("(__div ", left, " ", right, ")"),
-            BinaryOp::Less => ("(__lessThan ", left, " ", right, ")"),
-            BinaryOp::More => ("(__lessThan ", right, " ", left, ")"),
             BinaryOp::LessEq => ("(! (__lessThan ", right, " ", left, "))"),
             BinaryOp::MoreEq => ("(! (__lessThan ", left, " ", right, "))"),
+            BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Less | BinaryOp::More => {
+                self.text("(");
+                self.call(id);
+                self.text(")");
+                return;
+            }
         };
         self.text(before);
         self.expr(first);
@@ -410,6 +424,17 @@ impl Printer<'_> {
             self.name(*name);
         }
         self.text("; ");
+    }
+}
+
+/// The function that an operator calls, where it is one.
+fn primitive(op: BinaryOp) -> Option<&'static str> {
+    match op {
+        BinaryOp::Sub => Some("__sub"),
+        BinaryOp::Mul => Some("__mul"),
+        BinaryOp::Div => Some("__div"),
+        BinaryOp::Less | BinaryOp::More => Some("__lessThan"),
+        _ => None,
     }
 }
 

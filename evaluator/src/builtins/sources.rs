@@ -131,8 +131,8 @@ impl Import {
             }
         }
         let added = match (self.method, self.filter) {
-            (Method::Archive, Some(_)) => m.world.add_path(&path, &name, Some(&mut known)),
-            (Method::Archive, None) => m.world.add_path(&path, &name, None),
+            (Method::Archive, Some(_)) => m.world.add_chosen(&path, &name, Some(&mut known)),
+            (Method::Archive, None) => m.world.add_chosen(&path, &name, None),
             _ => m.world.add_flat(&path, &name),
         };
         added.map(|object| stored(m, object)).map_err(failed)

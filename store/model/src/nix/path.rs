@@ -90,7 +90,8 @@ impl StoreDir {
         StorePath::from_parts(folded, name)
     }
 
-    /// The path of content with a known hash. [`Method::Text`] takes references.
+    /// The path of content with a known hash. References count for [`Method::Text`], and for
+    /// [`Method::Archive`] with SHA-256.
     pub fn of_content<'a>(
         &self,
         name: StoreName,
@@ -98,13 +99,16 @@ impl StoreDir {
         hash: &Hash,
         references: impl IntoIterator<Item = &'a StorePath>,
     ) -> StorePath {
-        if method == Method::Text {
+        let kind = match method {
+            Method::Text => Some("text"),
+            Method::Archive if hash.algorithm() == Algorithm::Sha256 => Some("source"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
             let references = self.print_sorted(references);
-            let kind: String = references.iter().flat_map(|path| [":", path.as_str()]).collect();
-            return self.make(&format!("text{kind}"), hash, name);
-        }
-        if method == Method::Archive && hash.algorithm() == Algorithm::Sha256 {
-            return self.make("source", hash, name);
+            let references: String =
+                references.iter().flat_map(|path| [":", path.as_str()]).collect();
+            return self.make(&format!("{kind}{references}"), hash, name);
         }
         let text = format!("fixed:out:{}{hash}:", method.prefix());
         self.make("output:out", &Algorithm::Sha256.hash(text.as_bytes()), name)
