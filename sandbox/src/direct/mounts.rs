@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chmodat, fstat, mkdirat, openat, openat2,
+    symlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -72,7 +73,7 @@ impl NewRoot {
             }
             Step::Link { to, target } => self.link(to, target),
             Step::Folder(target) => self.folder(target).map(drop).map_err(make_error(target)),
-            Step::Temporary(target) => self.mount(c"tmpfs", &[(c"mode", c"1777")], target),
+            Step::Temporary(target) => self.writable(target, 0o1777),
             Step::Processes => self.mount(c"proc", &[], c"/proc"),
             Step::Devices => self.devices(),
             Step::ReadOnly(target) => self.make_read_only(target),
@@ -130,8 +131,22 @@ impl NewRoot {
         })
     }
 
+    /// A folder that stays writable when the root is not: a mount of its own, and yet a part
+    /// of the root's file system, as each of those costs as much as many mounts.
+    fn writable(&self, target: &CStr, mode: u32) -> Result<(), SetupError> {
+        let make = || {
+            let place = self.folder(target)?;
+            let (above, name) = split(target);
+            chmodat(self.folder(&above)?, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
+            let tree = copy_of(&place, c"")?;
+            set_attributes(&tree, NO_DEVICES, 0)?;
+            attach(&tree, &place)
+        };
+        make().map_err(make_error(target))
+    }
+
     fn devices(&self) -> Result<(), SetupError> {
-        self.mount(c"tmpfs", &[(c"mode", c"0755")], c"/dev")?;
+        self.writable(c"/dev", 0o755)?;
         for device in DEVICES {
             self.bind(device, device, Access::Devices)?;
         }

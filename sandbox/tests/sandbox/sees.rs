@@ -128,6 +128,13 @@ fn folders_have_fixed_modes() {
 }
 
 #[test]
+fn temporary_files_can_be_made_beside_a_read_only_root() {
+    let script = "echo kept > /tmp/file; echo shared > /dev/shm/file; cat /tmp/file /dev/shm/file
+        touch /file 2>/dev/null || echo refused; test -e /dev/file || echo apart";
+    assert_eq!(build(script).succeed(), "kept\nshared\nrefused\napart\n");
+}
+
+#[test]
 fn standard_input_is_empty() {
     assert_eq!(build("cat; echo end").succeed(), "end\n");
 }
