@@ -139,7 +139,9 @@ pub(crate) async fn reach(
     }
     events.emit(Event::Planned(Arc::new(forecast)));
     let realiser = Arc::new(Realiser::new(store.clone(), derivations, options, events));
-    schedule::run(plan, graph, realiser, options, cancel).await
+    let result = schedule::run(plan, graph, Arc::clone(&realiser), options, cancel).await;
+    realiser.settle().await;
+    result
 }
 
 /// Make the graph's derivations objects of the store, so that what they give can say where

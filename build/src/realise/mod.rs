@@ -14,12 +14,13 @@ mod spec;
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use hb_model::{DerivationId, Limits, NodeDigest, OutputName, RealisationKey, Resolved, StorePath};
 use hb_store::{BuildLock, LockAttempt, ScratchDir, Store, StoreError};
+use tokio::task::JoinSet;
 
 pub(crate) use attempt::{Attempt, Made, Setting};
 pub(crate) use spec::Visible;
@@ -101,12 +102,6 @@ impl Traces {
     }
 }
 
-/// Removes a scratch folder, which may hold a whole compiler's files, while the build goes
-/// on. The runtime ends after it, and a killed process leaves it to the next one.
-fn discard(scratch: Option<ScratchDir>) {
-    drop(tokio::task::spawn_blocking(move || drop(scratch)));
-}
-
 /// Carries orders out. One serves a whole build, so that what all steps need is made
 /// once, and not at all if nothing is to be built.
 pub(crate) struct Realiser {
@@ -117,6 +112,8 @@ pub(crate) struct Realiser {
     keep_failed: bool,
     fetch: Arc<FetchSettings>,
     runner: attempt::LazyRunner,
+    /// The removal of scratch folders.
+    removals: Mutex<JoinSet<()>>,
 }
 
 impl Realiser {
@@ -133,7 +130,24 @@ impl Realiser {
             keep_failed: options.keep_failed,
             fetch: Arc::new(options.fetch.clone()),
             runner: attempt::LazyRunner::new(options.sandbox),
+            removals: Mutex::default(),
         }
+    }
+
+    /// Removes a scratch folder, which may hold a whole compiler's files, while the build
+    /// goes on. A killed process leaves it to the next one.
+    fn discard(&self, scratch: Option<ScratchDir>) {
+        self.removals().spawn_blocking(move || drop(scratch));
+    }
+
+    /// Waits until every scratch folder is gone.
+    pub(crate) async fn settle(&self) {
+        let removals = std::mem::take(&mut *self.removals());
+        removals.join_all().await;
+    }
+
+    fn removals(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -155,7 +169,7 @@ impl Realiser {
         let duration = traces.begun.elapsed();
         let result = match result {
             Ok(realised) => {
-                discard(traces.scratch);
+                self.discard(traces.scratch);
                 Ok(realised)
             }
             Err(halt) => Err(self.explain(&order, traces, halt)),
