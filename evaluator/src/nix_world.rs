@@ -115,6 +115,25 @@ impl NixWorld {
         Ok((hash, without))
     }
 
+    /// Give a path the store path of its content, which refers to these objects.
+    fn add(
+        &mut self,
+        path: &Path,
+        name: &StoreName,
+        filter: Option<Filter<'_>>,
+        references: BTreeSet<StorePath>,
+    ) -> Result<StorePath, ImportError> {
+        if path == Path::new(self.store.as_str()) {
+            let cause = "it is the store itself".to_owned();
+            return Err(WorldError::Store { name: name.to_string(), cause }.into());
+        }
+        let (hash, without) = self.hash(path, filter)?;
+        let stored = self.store.of_content(name.clone(), Method::Archive, &hash, &references);
+        self.references.insert(stored.clone(), references);
+        self.copy(path, &stored, without)?;
+        Ok(stored)
+    }
+
     /// Remember a path's content under its store path.
     fn copy(
         &mut self,
@@ -209,14 +228,7 @@ impl World for NixWorld {
         name: &StoreName,
         filter: Option<Filter<'_>>,
     ) -> Result<StorePath, ImportError> {
-        if path == Path::new(self.store.as_str()) {
-            let cause = "it is the store itself".to_owned();
-            return Err(WorldError::Store { name: name.to_string(), cause }.into());
-        }
-        let (hash, without) = self.hash(path, filter)?;
-        let stored = self.store.of_content(name.clone(), Method::Archive, &hash, []);
-        self.copy(path, &stored, without)?;
-        Ok(stored)
+        self.add(path, name, filter, BTreeSet::new())
     }
 
     /// Nix takes a copy of an object of the store to refer to what that refers to.
@@ -227,14 +239,7 @@ impl World for NixWorld {
         filter: Option<Filter<'_>>,
     ) -> Result<StorePath, ImportError> {
         let references = self.references(path);
-        if references.is_empty() {
-            return self.add_path(path, name, filter);
-        }
-        let (hash, without) = self.hash(path, filter)?;
-        let stored = self.store.of_content(name.clone(), Method::Archive, &hash, &references);
-        self.references.insert(stored.clone(), references);
-        self.copy(path, &stored, without)?;
-        Ok(stored)
+        self.add(path, name, filter, references)
     }
 
     fn add_flat(&mut self, path: &Path, name: &StoreName) -> Result<StorePath, ImportError> {

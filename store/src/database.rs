@@ -56,14 +56,6 @@ CREATE TABLE realisations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX realisations_by_object ON realisations (object);
 CREATE INDEX realisations_by_derivation ON realisations (derivation);
-CREATE TABLE signatures (
-    resolved BLOB NOT NULL,
-    output TEXT NOT NULL,
-    key TEXT NOT NULL,
-    signature TEXT NOT NULL,
-    PRIMARY KEY (resolved, output, key),
-    FOREIGN KEY (resolved, output) REFERENCES realisations ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
 CREATE TABLE outcomes (
     resolved BLOB NOT NULL,
     output TEXT NOT NULL,
@@ -87,10 +79,8 @@ ALTER TABLE realisations
 CREATE INDEX realisations_by_derivation ON realisations (derivation);
 ";
 
-/// What makes a database of format 2 one of format 3. Objects that are there already keep
-/// nothing of the hash that was declared for them.
-const FROM_2_TO_3: &str = "
-ALTER TABLE objects ADD COLUMN fixed TEXT;
+/// What came with format 3.
+const SIGNATURES: &str = "
 CREATE TABLE signatures (
     resolved BLOB NOT NULL,
     output TEXT NOT NULL,
@@ -101,8 +91,12 @@ CREATE TABLE signatures (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What makes a database of format 2 one of format 3, but for what came with it. Objects that are there already keep
+/// nothing of the hash that was declared for them.
+const FROM_2_TO_3: &str = "ALTER TABLE objects ADD COLUMN fixed TEXT;";
+
 /// What leads from each older format to the next; the first leads from format 1.
-const MIGRATIONS: [&str; FORMAT as usize - 1] = [FROM_1_TO_2, FROM_2_TO_3];
+const MIGRATIONS: [&[&str]; FORMAT as usize - 1] = [&[FROM_1_TO_2], &[FROM_2_TO_3, SIGNATURES]];
 
 /// One connection, used by one thread at a time.
 #[derive(Debug)]
@@ -160,6 +154,7 @@ impl Database {
     fn create(&self) -> Result<()> {
         self.write(|transaction| {
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(SIGNATURES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", FORMAT)
         })
@@ -168,8 +163,8 @@ impl Database {
     /// Bring a database of an older format up to date, all the way or not at all.
     fn migrate(&self, found: u32) -> Result<()> {
         self.write(|transaction| {
-            let steps = &MIGRATIONS[found as usize - 1..];
-            steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+            let mut steps = MIGRATIONS[found as usize - 1..].iter().copied().flatten();
+            steps.try_for_each(|step| transaction.execute_batch(step))?;
             transaction.pragma_update(None, "user_version", FORMAT)
         })
     }

@@ -174,6 +174,30 @@ pub(crate) struct Staged {
     pub(crate) files: Rewritable,
 }
 
+impl Staged {
+    /// Sealed, and complete but for its place.
+    pub(crate) fn finish(
+        self,
+        path: StorePath,
+        references: BTreeSet<StorePath>,
+        self_reference: bool,
+        fixed: Option<FixedOutput>,
+    ) -> Result<Finished> {
+        let Self { place, files: Rewritable { tree, contents, .. } } = self;
+        seal(&tree, &place)?;
+        Ok(Finished {
+            staged: place,
+            is_folder: matches!(tree.nodes[0].kind, Kind::Directory { .. }),
+            path,
+            digest: tree.digest(&digests(&contents)),
+            size: total_size(&tree, &contents),
+            references,
+            self_reference,
+            fixed,
+        })
+    }
+}
+
 struct Preparing<'a> {
     store: &'a Store,
     built: &'a Built,
@@ -327,18 +351,7 @@ impl<'a> Preparing<'a> {
         references: BTreeSet<StorePath>,
         self_reference: bool,
     ) -> Result<Finished> {
-        let Staged { place, files: Rewritable { tree, contents, .. } } = staged;
-        seal(&tree, &place)?;
-        Ok(Finished {
-            staged: place,
-            is_folder: matches!(tree.nodes[0].kind, Kind::Directory { .. }),
-            path,
-            digest: tree.digest(&digests(&contents)),
-            size: total_size(&tree, &contents),
-            references,
-            self_reference,
-            fixed: self.built.fixed.clone(),
-        })
+        staged.finish(path, references, self_reference, self.built.fixed.clone())
     }
 
     /// The one output whose hash was declared.

@@ -10,7 +10,7 @@ use super::{
     unpack::{Entry, Reader, Unpacking, unreadable},
 };
 use crate::{
-    copy::{copy, digests, seal, total_size},
+    copy::{copy, digests},
     error::Result,
     install::Finished,
     publish::{Staged, declared_hash},
@@ -19,7 +19,7 @@ use crate::{
     scan::{Scanner, hash_part},
     scratch::ScratchDir,
     store::Store,
-    tree::{Kind, Place, Reading, Tree},
+    tree::{Place, Reading, Tree},
 };
 
 /// Objects are registered when so many bytes are unpacked: flushing and registering cost
@@ -210,18 +210,7 @@ fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<Finished> {
     if !follows {
         return Err(differs().into());
     }
-    let Staged { place, files: Rewritable { tree, contents, .. } } = staged;
-    seal(&tree, &place)?;
-    Ok(Finished {
-        staged: place,
-        is_folder: matches!(tree.nodes[0].kind, Kind::Directory { .. }),
-        digest: tree.digest(&digests(&contents)),
-        size: total_size(&tree, &contents),
-        references: facts.references.clone(),
-        self_reference: facts.self_reference,
-        fixed: facts.fixed.clone(),
-        path,
-    })
+    staged.finish(path, facts.references.clone(), facts.self_reference, facts.fixed.clone())
 }
 
 /// The path that the content gives, with the object's own hash part, where it refers to
