@@ -33,7 +33,7 @@ pub(crate) fn execute(
 ) -> Result<Infallible, SetupError> {
     let mut streams = Vec::new();
     if let Some(output) = &output {
-        setpgid(None, None).map_err(SetupError::Fork)?;
+        setpgid(None, None).map_err(SetupError::Session)?;
         let nothing = open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         streams.push(park(nothing.map_err(SetupError::Descriptor)?)?);
         streams.push(park(output)?);

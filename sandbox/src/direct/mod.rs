@@ -55,7 +55,7 @@ pub(crate) fn make(
     give_up_rights()?;
     if !request.at_terminal {
         // Not by the program itself: who leads a session can take a terminal.
-        setsid().map_err(SetupError::Fork)?;
+        setsid().map_err(SetupError::Session)?;
     }
     wait_for(program::start(request, output, report)?)
 }
@@ -157,7 +157,7 @@ fn wait_for(child: c_int) -> Result<Report, SetupError> {
                 return Ok(report);
             }
             Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(SetupError::Fork(errno)),
+            Err(errno) => return Err(SetupError::Wait(errno)),
         }
     }
 }

@@ -138,6 +138,10 @@ pub(crate) enum SetupError {
     Filter(Errno),
     #[error("could not create a process: {0}")]
     Fork(Errno),
+    #[error("could not leave the session or process group of hb: {0}")]
+    Session(Errno),
+    #[error("could not wait for the program: {0}")]
+    Wait(Errno),
     #[error("could not execute bubblewrap: {0}")]
     Execute(Errno),
 }
