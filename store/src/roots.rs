@@ -3,6 +3,9 @@
 //! A named root is a link `roots/named/<name>` to the object. A result link is recorded
 //! as a link `roots/results/<digest of its path>` to it; it counts for as long as it is
 //! there and points into the store.
+//!
+//! Who is told that an object is kept must find it kept after a power failure: the folder
+//! of a new link is flushed, that of the record before the result link is made.
 
 use std::{
     ffi::OsStr,
@@ -14,8 +17,9 @@ use std::{
 use hb_model::{ContentDigest, StoreName, StorePath};
 
 use crate::{
+    disk::Folder,
     error::{Context as _, Result, StoreError},
-    store::Store,
+    store::{Durability, Store},
 };
 
 /// How an object is kept.
@@ -101,21 +105,31 @@ impl Store {
         }
     }
 
-    /// Make a link in one step, even where there is one.
+    /// Make a link in one step, even where there is one, and flush its folder.
     fn replace_link(&self, link: &Path, target: &Path) -> Result<()> {
         self.writer()?;
-        let mut name = link.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let new = link.with_file_name(name);
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).at("remove", &new);
-            }
-            _ => {}
+        if !fs::read_link(link).is_ok_and(|there| there == target) {
+            rename_link(link, target)?;
         }
-        symlink(target, &new).at("create the link", &new)?;
-        fs::rename(&new, link).at("replace the link", link)
+        match (self.inner.durability, link.parent()) {
+            (Durability::Full, Some(around)) => Folder::open(around)?.sync(),
+            _ => Ok(()),
+        }
     }
+}
+
+fn rename_link(link: &Path, target: &Path) -> Result<()> {
+    let mut name = link.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = link.with_file_name(name);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).at("remove", &new);
+        }
+        _ => {}
+    }
+    symlink(target, &new).at("create the link", &new)?;
+    fs::rename(&new, link).at("replace the link", link)
 }
 
 /// The object that a link names by its last component, below a folder called `store`.

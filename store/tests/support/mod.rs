@@ -12,7 +12,7 @@ use hb_model::{
     Derivation, DerivationId, Input, Isolation, Limits, OutputName, Outputs, Realisation,
     ResolvedId, StoreName, StorePath,
 };
-use hb_store::{Built, BuiltOutput, OpenMode, Store, StoreError};
+use hb_store::{Built, BuiltOutput, Durability, OpenMode, Store, StoreError};
 use tempfile::TempDir;
 
 pub struct Fixture {
@@ -30,7 +30,7 @@ pub struct Folder {
 impl Folder {
     pub fn new() -> Self {
         let own = tempfile::tempdir().unwrap();
-        Self { path: own.path().to_owned(), own: Some(own) }
+        Self { path: own.path().canonicalize().unwrap(), own: Some(own) }
     }
 
     pub fn at(path: &Path) -> Self {
@@ -39,6 +39,17 @@ impl Folder {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Remove all that lies in it.
+    pub fn clear(&self) {
+        open_up(&self.path);
+        for entry in fs::read_dir(&self.path).unwrap() {
+            let entry = entry.unwrap();
+            let is_folder = entry.file_type().unwrap().is_dir();
+            let remove = if is_folder { fs::remove_dir_all } else { fs::remove_file };
+            remove(entry.path()).unwrap();
+        }
     }
 }
 
@@ -61,9 +72,7 @@ fn open_up(folder: &Path) {
 
 impl Fixture {
     pub fn new() -> Self {
-        let folder = Folder::new();
-        let store = Store::open(&folder.path().join("hb"), OpenMode::Write).unwrap();
-        Self { store, folder }
+        Self::open(Folder::new(), Durability::Full)
     }
 
     /// A path beside the store.
@@ -88,12 +97,23 @@ impl Fixture {
         self.store.add_file(&name(name_text), text.as_bytes(), false, &refs).unwrap()
     }
 
+    /// The store in a folder that is there already.
+    pub fn open(folder: Folder, durability: Durability) -> Self {
+        let root = folder.path().join("hb");
+        let store = Store::open_with(&root, OpenMode::Write, durability).unwrap();
+        Self { store, folder }
+    }
+
     /// The store as another process would open it, after ours has ended.
     pub fn reopen(self) -> Self {
+        Self::open(self.close(), Durability::Full)
+    }
+
+    /// The folder, with no store open in it.
+    pub fn close(self) -> Folder {
         let Self { store, folder } = self;
         drop(store);
-        let store = Store::open(&folder.path().join("hb"), OpenMode::Write).unwrap();
-        Self { store, folder }
+        folder
     }
 
     /// Carry out a build called `label`: `make` is given each output's place, name and
