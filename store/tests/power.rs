@@ -106,13 +106,13 @@ fn check(work: Work) {
         let known = cuts.restore(point, &folder, &mut random);
         let when = format!("without power after {point} of {} (seed {seed})", cuts.events.len());
         if number % SECOND == SECOND - 1 {
-            let cuts = Cuts::new(work, &folder, &known);
+            let cuts = Cuts::new(work, &folder, known);
             let point = random.usize(cuts.first..=cuts.events.len());
             let known = cuts.restore(point, &folder, &mut random);
             let when = format!("{when}, and again after {point} of {}", cuts.events.len());
-            look(work, Folder::at(folder.path()), &known, &when);
+            look(work, Folder::at(folder.path()), known, &when);
         } else {
-            look(work, Folder::at(folder.path()), &known, &when);
+            look(work, Folder::at(folder.path()), known, &when);
         }
     }
 }
