@@ -50,9 +50,7 @@ impl Evaluator {
 
     /// The variables that every file of a dialect sees.
     pub fn global_names(&self, dialect: Dialect) -> Vec<String> {
-        let names = self.machine.globals().names(dialect);
-        let mut names: Vec<_> =
-            names.map(|name| self.machine.symbols.text(name).into_owned()).collect();
+        let mut names: Vec<_> = self.machine.globals().names().globals(dialect).collect();
         names.sort();
         names
     }

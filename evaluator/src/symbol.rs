@@ -85,8 +85,6 @@ pub(crate) mod well_known {
         FILE = "file",
         LINE = "line",
         COLUMN = "column",
-        BODY = "body",
-        OVERRIDES = "__overrides",
     }
 }
 
@@ -98,7 +96,7 @@ mod tests {
     fn well_known_names_have_their_fixed_numbers() {
         let symbols = Symbols::new();
         assert_eq!(symbols.find(b"__functor"), Some(well_known::FUNCTOR));
-        assert_eq!(symbols.find(b"body"), Some(well_known::BODY));
+        assert_eq!(symbols.find(b"column"), Some(well_known::COLUMN));
     }
 
     #[test]

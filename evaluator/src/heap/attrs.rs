@@ -158,17 +158,26 @@ impl Heap {
         self.empty_attrs
     }
 
-    /// A set of a shape and values in its order.
+    /// A set of a shape and values, in its order where no other is given.
     #[inline]
-    pub(crate) fn attrs_of_shape(&mut self, shape: Obj, values: &[Value]) -> Value {
+    pub(crate) fn attrs_of_shape(&mut self, shape: Obj, order: &[u32], values: &[Value]) -> Value {
         debug_assert_eq!(shape.extra() as usize, values.len());
         if values.is_empty() {
             return self.empty_attrs;
         }
         let object = self.allocate(Kind::Attrs, 0, values.len(), values.len() + 1);
         object.set_word(0, shape.address().get());
-        for (i, &value) in values.iter().enumerate() {
-            object.set_value(i + 1, value);
+        match order {
+            [] => {
+                for (i, &value) in values.iter().enumerate() {
+                    object.set_value(i + 1, value);
+                }
+            }
+            order => {
+                for (i, &which) in order.iter().enumerate() {
+                    object.set_value(i + 1, values[which as usize]);
+                }
+            }
         }
         Value::object(object)
     }

@@ -141,21 +141,25 @@ impl Machine {
         let attrs = self.heap.flat(attrs);
         let pattern = &self.program.patterns[index as usize];
         let (names, values) = (attrs.names(), attrs.values());
+        let start = self.stack.len();
+        self.stack.resize(start + pattern.fields.len(), Value::UNSET);
         let mut next = 0;
         let mut matched = 0;
+        let mut missing = None;
         for field in &pattern.fields {
             while next < names.len() && names[next] < field.name.0 {
                 next += 1;
             }
             if next < names.len() && names[next] == field.name.0 {
-                self.stack.push(values[next]);
+                self.stack[start + field.slot as usize] = values[next];
                 next += 1;
                 matched += 1;
-            } else if field.has_default {
-                self.stack.push(Value::UNSET);
-            } else {
-                return Err(self.missing_argument(pattern, field.name.0, attrs.names()));
+            } else if !field.has_default {
+                missing = missing.into_iter().chain([field]).min_by_key(|field| field.slot);
             }
+        }
+        if let Some(field) = missing {
+            return Err(self.missing_argument(pattern, field.name.0, attrs.names()));
         }
         if matched < names.len() && !pattern.ellipsis {
             return Err(self.unexpected_argument(pattern, attrs.names()));
@@ -196,7 +200,9 @@ impl Machine {
     fn unexpected_argument(&self, pattern: &Pattern, given: &[u32]) -> Error {
         let text = |symbol| self.symbols.text(symbol).into_owned();
         let (function, place) = self.running_function();
-        let taken: Vec<String> = pattern.fields.iter().map(|field| text(field.name)).collect();
+        let mut fields: Vec<_> = pattern.fields.iter().collect();
+        fields.sort_by_key(|field| field.slot);
+        let taken: Vec<String> = fields.into_iter().map(|field| text(field.name)).collect();
         let name = given
             .iter()
             .map(|&symbol| crate::symbol::Symbol(symbol))

@@ -379,13 +379,4 @@ impl Machine {
     pub(super) fn guarded(&self, closure: Obj) -> Option<Value> {
         (closure.kind() == Kind::Closure && closure.extra() == self.guard).then(|| closure.value(2))
     }
-
-    /// `from -> to` before it has the two.
-    pub(crate) fn arrow_contract(&mut self) -> Value {
-        let name = self.symbols.intern(b"Arrow");
-        match self.globals.contract(name, "Arrow") {
-            Some(arrow) => arrow,
-            None => unreachable!("a builtin"),
-        }
-    }
 }

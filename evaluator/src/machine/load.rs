@@ -4,72 +4,62 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hb_lang::{Diagnostic, Dialect, Severity, parse_program};
-use rustc_hash::FxHashMap;
 
 use super::Machine;
 use super::text::{bytes_to_path, canonical, text_of};
-use crate::builtins::{GLOBAL, HB_PREFIX};
+use crate::builtins::HB_PREFIX;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Marker};
-use crate::program::{Op, Unit, compile};
+use crate::program::{Names, Op, Surroundings, compile};
 use crate::source::{Pos, SourceId};
-use crate::symbol::Symbol;
 use crate::value::Value;
 use crate::world::{FileType, WorldError};
 
 /// Links that may lead to one file, as Linux has it: more are a circle.
 const MAX_LINKS: usize = 40;
 
-/// The variables that every file sees.
+/// What every text sees.
 #[derive(Default)]
 pub(crate) struct Globals {
-    variables: FxHashMap<Symbol, Value>,
-    builtins: Option<Attrs>,
-    /// The name and value of the typed primitives, which `.hb` files see.
-    hb: Option<(Symbol, Value)>,
+    names: Names,
+    /// The value of each builtin, by its number.
+    values: Vec<Value>,
+    builtins: Option<Value>,
+    /// The typed primitives.
+    primitives: Option<Value>,
 }
 
 impl Globals {
-    /// The value of a global variable of a file.
-    pub(crate) fn get(&self, name: Symbol, dialect: Dialect) -> Option<Value> {
-        let only_in_hb = || self.hb.filter(|hb| hb.0 == name && dialect != Dialect::Nix);
-        self.variables.get(&name).copied().or_else(|| only_in_hb().map(|hb| hb.1))
+    /// The names of all that is here.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
-    /// The contract of a name: what `hb` has under a name that begins with a capital.
-    pub(crate) fn contract(&self, symbol: Symbol, name: &str) -> Option<Value> {
-        let is_contract = name.starts_with(|first: char| first.is_ascii_uppercase());
-        self.hb.filter(|_| is_contract)?.1.as_attrs()?.get(symbol)
+    /// A builtin's value.
+    pub(super) fn value(&self, number: u32) -> Value {
+        self.values[number as usize]
     }
 
-    /// The name of everything that `hb` has.
-    pub(crate) fn primitives(&self) -> impl Iterator<Item = Symbol> {
-        self.hb.and_then(|hb| hb.1.as_attrs()).into_iter().flat_map(|hb| hb.iter()).map(|a| a.0)
+    /// The set of all builtins.
+    pub(super) fn builtins(&self) -> Value {
+        self.builtins.unwrap_or_else(|| unreachable!("made with the machine"))
     }
 
-    /// Whether a value is the set of all builtins.
-    pub(crate) fn is_builtins(&self, value: Value) -> Option<Attrs> {
-        self.builtins.filter(|builtins| builtins.value() == value)
+    /// The set of the typed primitives.
+    pub(super) fn primitives(&self) -> Value {
+        self.primitives.unwrap_or_else(|| unreachable!("made with the machine"))
     }
 
     pub(super) fn mark(&mut self, marker: &mut Marker<'_>) {
-        // Not shortened: `builtins` must stay the same value.
-        for value in self.variables.values().copied().chain(self.hb.map(|hb| hb.1)) {
-            if let Some(object) = value.as_any_object() {
-                marker.object(object);
-            }
+        marker.values(&mut self.values);
+        for value in self.builtins.iter_mut().chain(&mut self.primitives) {
+            *value = marker.value(*value);
         }
-    }
-
-    /// The name of every global of a file.
-    pub(crate) fn names(&self, dialect: Dialect) -> impl Iterator<Item = Symbol> {
-        let only_in_hb = self.hb.filter(|_| dialect != Dialect::Nix).map(|hb| hb.0);
-        self.variables.keys().copied().chain(only_in_hb)
     }
 }
 
 impl Machine {
-    /// Make the builtins' set and the global variables.
+    /// Make the builtins' set and the typed primitives'.
     pub(super) fn make_globals(&mut self) {
         let mut all = Vec::new();
         let mut hb = Vec::new();
@@ -83,32 +73,29 @@ impl Machine {
                     Value::thunk(self.heap.thunk(prototype, 0))
                 }
             };
-            match builtin.name.strip_prefix(HB_PREFIX) {
-                Some(name) => hb.push((self.symbols.intern(name.as_bytes()), Pos::NONE, value)),
-                None => all.push((builtin.name, value)),
-            }
-        }
-        self.globals.hb = Some((self.symbols.intern(b"hb"), self.heap.attrs(hb)));
-        all.extend([("true", Value::TRUE), ("false", Value::FALSE), ("null", Value::NULL)]);
-        // The set contains itself.
-        let constant = self.program.constants.len() as u32;
-        let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Update], 0);
-        all.push(("builtins", Value::thunk(self.heap.thunk(prototype, 0))));
-        let attributes = all
-            .iter()
-            .map(|&(name, value)| (self.symbols.intern(name.as_bytes()), Pos::NONE, value));
-        let attributes = attributes.collect();
-        let set = self.heap.attrs(attributes);
-        self.program.constants.push(set);
-        self.globals.builtins = set.as_attrs();
-        for (name, value) in all {
-            let value = if name == "builtins" { set } else { value };
-            let global = match GLOBAL.contains(&name) {
-                true => self.symbols.intern(name.as_bytes()),
-                false => self.symbols.intern(format!("__{name}").as_bytes()),
+            self.globals.values.push(value);
+            let (set, name) = match builtin.name.strip_prefix(HB_PREFIX) {
+                Some(name) => (&mut hb, name),
+                None => (&mut all, builtin.name),
             };
-            self.globals.variables.insert(global, value);
+            set.push((self.symbols.intern(name.as_bytes()), Pos::NONE, value));
         }
+        // The set contains itself.
+        let constant = self.program.add_constant(Value::NULL);
+        let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Update], 0);
+        let itself = Value::thunk(self.heap.thunk(prototype, 0));
+        for (name, value) in [
+            ("true", Value::TRUE),
+            ("false", Value::FALSE),
+            ("null", Value::NULL),
+            ("builtins", itself),
+        ] {
+            all.push((self.symbols.intern(name.as_bytes()), Pos::NONE, value));
+        }
+        let set = self.heap.attrs(all);
+        self.program.constants[constant as usize] = set;
+        self.globals.builtins = Some(set);
+        self.globals.primitives = Some(self.heap.attrs(hb));
     }
 
     /// The value of a text, as a thunk.
@@ -131,9 +118,14 @@ impl Machine {
             self.warn_of(problem, source);
         }
         if problems.iter().all(|problem| problem.severity < Severity::Error) {
-            let unit = Unit { source, folder: folder.to_owned(), dialect, scope };
-            match compile(self, &parsed.ast, unit) {
-                Ok(prototype) => return Ok(Value::thunk(self.heap.thunk(prototype, 0))),
+            let around = Surroundings {
+                dialect,
+                delay_as_nix: self.options.delay_as_nix,
+                names: self.globals.names(),
+                scope: scope.map(|scope| (&self.symbols, scope)),
+            };
+            match compile(&parsed.ast, around) {
+                Ok(code) => return Ok(self.add_code(code, source, folder, scope)),
                 Err(more) => problems = more,
             }
         }
@@ -210,16 +202,8 @@ impl Machine {
         self.load_text(file.display().to_string(), true, text, folder, dialect, scope)
     }
 
-    /// The variables that every file sees.
+    /// What every text sees.
     pub(crate) fn globals(&self) -> &Globals {
         &self.globals
-    }
-
-    /// The set of all builtins.
-    pub(crate) fn builtins_set(&self) -> Attrs {
-        match self.globals.builtins {
-            Some(builtins) => builtins,
-            None => unreachable!("made with the machine"),
-        }
     }
 }

@@ -15,6 +15,7 @@ mod arithmetic;
 mod compare;
 mod contracts;
 mod inspect;
+mod link;
 mod load;
 mod position;
 mod run;
@@ -30,7 +31,7 @@ use rustc_hash::FxHashMap;
 
 pub(crate) use access::type_fault;
 pub use text::{Coercion, Text};
-pub(crate) use text::{bytes_to_path, canonical, without_null};
+pub(crate) use text::{bytes_to_path, without_null};
 
 use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin, NixScheme};
@@ -39,7 +40,7 @@ use crate::error::{Eval, Fault};
 use crate::evaluator::Options;
 use crate::heap::{Heap, Obj};
 use crate::nix_world::NixWorld;
-use crate::program::{Op, Program};
+use crate::program::{LOAD, Op, Program};
 use crate::source::{Pos, Sources};
 use crate::symbol::Symbols;
 use crate::value::Value;
@@ -124,6 +125,8 @@ impl Machine {
         let mut program = Program::default();
         let exit = program.add_stub(&[Op::Exit], 0);
         debug_assert_eq!(program.prototype(exit).entry, EXIT);
+        let load = program.add_stub(&[Op::Load], 0);
+        debug_assert_eq!(program.prototype(load).entry, LOAD);
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
         let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Update], 1);
         let delayed_calls = [1, 2, 3].map(|count: u32| {
@@ -299,8 +302,13 @@ impl Machine {
                 marker.object(frame.env);
             }
             marker.values(&mut program.constants);
-            for &shape in &program.shapes {
-                marker.object(shape);
+            for shape in &program.shapes {
+                marker.object(shape.object);
+            }
+            for text in &program.texts {
+                if let Some(object) = text.scope.and_then(|scope| scope.value().as_any_object()) {
+                    marker.object(object);
+                }
             }
             for value in files.values_mut().chain(imported.values_mut()) {
                 *value = marker.value(*value);

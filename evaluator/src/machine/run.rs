@@ -113,6 +113,7 @@ impl Machine {
                     save!();
                     return Ok(result);
                 }
+                Op::Load => ip = self.load_code(env.extra()) as usize,
                 Op::Return => {
                     let result = pop!();
                     height = base;
@@ -406,9 +407,11 @@ impl Machine {
                 }
                 Op::Attrs(index) => {
                     let shape = self.program.shapes[index as usize];
-                    let count = shape.extra() as usize;
+                    let count = shape.object.extra() as usize;
                     height -= count;
-                    push!(self.heap.attrs_of_shape(shape, self.several(height, count)));
+                    let values = self.several(height, count);
+                    let order = self.program.order_of(shape);
+                    push!(self.heap.attrs_of_shape(shape.object, order, values));
                 }
                 Op::AddAttr => {
                     run!(self.add_attribute());

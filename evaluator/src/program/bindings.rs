@@ -8,19 +8,18 @@ use hb_lang::ast::{Binding, BindingValue, Bindings, Expr, ExprId, Field, Name};
 use rustc_hash::FxHashSet;
 
 use super::compile::Compiler;
+use super::constant::Constant;
+use super::encoding::Encode as _;
 use super::function::Variable;
 use super::op::{Infix, Op, Source};
 use super::scope::Meaning;
 use super::variables::Known;
-use crate::heap::Attrs;
-use crate::source::Pos;
-use crate::symbol::{Symbol, well_known};
-use crate::value::Value;
+use crate::symbol::Symbol;
 
 /// How a binding's value is made.
 enum Maker {
     /// Push something that depends on no binding of the group.
-    Constant(Value),
+    Constant(Constant),
     Outer(Variable),
     /// A closure or thunk.
     Closure(u32),
@@ -34,7 +33,7 @@ pub(super) struct Scope(Vec<Name>);
 #[derive(Clone, Copy)]
 enum Place {
     Slot(u32),
-    Constant(Value),
+    Constant(Constant),
     Outer(Variable),
 }
 
@@ -97,8 +96,7 @@ impl Compiler<'_> {
                 BindingValue::Expr(id) => self.literal(id),
                 BindingValue::Inherit => None,
                 BindingValue::InheritFrom(index) => {
-                    let symbol = self.symbol(binding.name);
-                    builtins[index as usize].and_then(|builtins| builtins.get(symbol))
+                    self.inherited_builtin(&builtins, index, binding)
                 }
             };
             if let Some(value) = known {
@@ -135,8 +133,8 @@ impl Compiler<'_> {
         let mut values = Vec::with_capacity((next - start) as usize);
         for (&id, builtins) in bindings.inherit_from.iter().zip(builtins) {
             values.push(match builtins {
-                Some(builtins) => Maker::Constant(builtins.value()),
-                None => Maker::Thunk(self.delayed(id, None)),
+                true => Maker::Constant(Constant::Builtins),
+                false => Maker::Thunk(self.delayed(id, None)),
             });
         }
         for (binding, maker) in bindings.fixed.iter().zip(makers) {
@@ -170,8 +168,7 @@ impl Compiler<'_> {
                 Maker::Outer(_) => unreachable!("these have no slot"),
             };
             let is_closure = matches!(maker, Maker::Closure(_));
-            let program = &self.machine.program;
-            let captures = program.captures_of(program.prototype(prototype));
+            let captures = self.here().captures_of(prototype);
             let is_late = captures
                 .iter()
                 .any(|&source| matches!(source, Source::Local(s) if s > slot && s < end));
@@ -179,7 +176,7 @@ impl Compiler<'_> {
                 late.push(slot);
             }
             match (is_closure, is_late) {
-                (true, false) => self.push_closure(prototype),
+                (true, false) => self.emit(Op::Closure(prototype), 1),
                 (true, true) => self.emit(Op::AllocateClosure(prototype), 1),
                 (false, false) => self.emit(Op::Thunk(prototype), 1),
                 (false, true) => self.emit(Op::AllocateThunk(prototype), 1),
@@ -191,23 +188,31 @@ impl Compiler<'_> {
         (Scope(names), places)
     }
 
-    /// For each source of `inherit (…)`, the set of all builtins where it is known to be
-    /// that: what is inherited from it is known too, as are calls of it.
-    fn builtin_sources(&mut self, bindings: &Bindings, recursive: bool) -> Vec<Option<Attrs>> {
+    /// For each source of `inherit (…)`, whether it is known to be the set of all builtins:
+    /// what is inherited from it is known too, as are calls of it.
+    fn builtin_sources(&mut self, bindings: &Bindings, recursive: bool) -> Vec<bool> {
         let source = |&id: &ExprId| match self.ast.expr(id) {
-            _ if self.machine.options.delay_as_nix => None,
+            _ if self.around.delay_as_nix => false,
             Expr::Var(name)
                 if recursive && bindings.fixed.iter().any(|binding| binding.name == *name) =>
             {
-                None
+                false
             }
-            Expr::Var(name) => match self.lookup(*name) {
-                Known::Constant(value) => self.machine.globals().is_builtins(value),
-                _ => None,
-            },
-            _ => None,
+            Expr::Var(name) => matches!(self.lookup(*name), Known::Constant(Constant::Builtins)),
+            _ => false,
         };
         bindings.inherit_from.iter().map(source).collect()
+    }
+
+    /// The builtin that a binding inherits, if it is known.
+    fn inherited_builtin(
+        &self,
+        builtins: &[bool],
+        source: u32,
+        binding: &Binding,
+    ) -> Option<Constant> {
+        let name = self.ast.name(binding.name);
+        builtins[source as usize].then(|| self.around.names.builtin(name)).flatten()
     }
 
     fn binding_maker(&mut self, id: ExprId, symbol: Symbol) -> Maker {
@@ -244,7 +249,7 @@ impl Compiler<'_> {
                 let overrides = bindings
                     .fixed
                     .iter()
-                    .position(|binding| self.symbol(binding.name) == well_known::OVERRIDES);
+                    .position(|binding| self.ast.name(binding.name) == "__overrides");
                 let (scope, places) = self.bind_group(bindings, overrides.is_some());
                 if let Some(index) = overrides {
                     self.override_group(bindings, &places, index);
@@ -263,17 +268,14 @@ impl Compiler<'_> {
                     self.lazy(id, None);
                 }
                 let builtins = self.builtin_sources(bindings, false);
-                let mut order: Vec<usize> = (0..bindings.fixed.len()).collect();
-                order.sort_by_key(|&i| self.symbol(bindings.fixed[i].name));
-                for i in order {
-                    let binding = &bindings.fixed[i];
+                for binding in &bindings.fixed {
                     let symbol = self.symbol(binding.name);
                     match binding.value {
                         BindingValue::Expr(id) => self.lazy(id, Some(symbol)),
                         BindingValue::Inherit => self.lazy_variable(binding.name, binding.span),
                         BindingValue::InheritFrom(index) => {
-                            let known = builtins[index as usize];
-                            if let Some(value) = known.and_then(|set| set.get(symbol)) {
+                            let known = self.inherited_builtin(&builtins, index, binding);
+                            if let Some(value) = known {
                                 self.push_constant(value);
                                 continue;
                             }
@@ -306,10 +308,14 @@ impl Compiler<'_> {
                 Place::Slot(slot) => Some((self.symbol(binding.name), *slot)),
                 Place::Constant(_) | Place::Outer(_) => None,
             });
-        let list = variables.collect();
-        let overrides = &mut self.machine.program.overrides;
-        overrides.push(list);
-        let list = overrides.len() as u32 - 1;
+        let variables: Vec<_> = variables.collect();
+        let list = self.here().overrides.push(|out| {
+            (variables.len() as u32).put(out);
+            for (name, slot) in variables {
+                name.put(out);
+                slot.put(out);
+            }
+        });
         self.emit_at(Op::Override(list), -1, bindings.fixed[index].span);
     }
 
@@ -325,13 +331,11 @@ impl Compiler<'_> {
         }
     }
 
-    /// Push the values of a recursive set in order, and make it.
+    /// Push the values of a recursive set, and make it.
     fn set_of_places(&mut self, bindings: &Bindings, places: &[Place]) {
         let level = self.level();
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        order.sort_by_key(|&i| self.symbol(bindings.fixed[i].name));
-        for i in order {
-            match places[i] {
+        for &place in places {
+            match place {
                 Place::Slot(slot) => self.push_variable(Variable { level, slot }, None),
                 Place::Constant(value) => self.push_constant(value),
                 Place::Outer(variable) => self.push_variable(variable, None),
@@ -340,22 +344,12 @@ impl Compiler<'_> {
         self.make_set(bindings);
     }
 
-    /// Make a set of the values on top, sorted by symbol.
+    /// Make a set of the values on top, in the order of the text.
     fn make_set(&mut self, bindings: &Bindings) {
-        let mut names: Vec<(Symbol, Pos)> = bindings
-            .fixed
-            .iter()
-            .map(|binding| {
-                let pos = self.machine.sources.pos(self.unit.source, binding.span.start);
-                (self.symbol(binding.name), pos)
-            })
-            .collect();
-        names.sort();
-        let shape = self.machine.heap.shape(&names, true);
-        let shapes = &mut self.machine.program.shapes;
-        shapes.push(shape);
-        let index = shapes.len() as u32 - 1;
-        self.emit(Op::Attrs(index), 1 - names.len() as i32);
+        let count = bindings.fixed.len() as i32;
+        let name = |binding: &Binding| (Symbol(binding.name.0), binding.span.start);
+        let shape = self.here().shape(bindings.fixed.iter().map(name));
+        self.emit(Op::Attrs(shape), 1 - count);
     }
 
     fn dynamic_attrs(&mut self, bindings: &Bindings) {
@@ -369,14 +363,14 @@ impl Compiler<'_> {
     /// `let { …; body = …; }`.
     pub(super) fn legacy_let(&mut self, bindings: &Bindings, span: Span) {
         self.attrs(true, bindings, span);
-        self.emit_at(Op::Select(well_known::BODY), 0, span);
+        let body = self.name_of("body");
+        self.emit_at(Op::Select(self.symbol(body)), 0, span);
     }
 
     /// Bind a pattern's names; the argument is in `slot`, and the fields go above it.
     pub(super) fn bind_pattern(
         &mut self,
         slot: u32,
-        pattern: u32,
         fields: &[Field],
         alias: Option<Name>,
         span: Span,
@@ -384,10 +378,9 @@ impl Compiler<'_> {
         let mut bound = Vec::new();
         self.emit_at(Op::ForceLocal(slot), 1, span);
         let start = self.height() - 1;
-        self.emit_at(Op::Match(pattern), fields.len() as i32 - 1, span);
-        let mut order: Vec<&Field> = fields.iter().collect();
-        order.sort_by_key(|field| self.symbol(field.name));
-        for (i, field) in order.iter().enumerate() {
+        // The function's pattern, whichever that is.
+        self.emit_at(Op::Match(0), fields.len() as i32 - 1, span);
+        for (i, field) in fields.iter().enumerate() {
             self.bind_slot(field.name, start + i as u32);
             bound.push(field.name);
         }
@@ -397,7 +390,7 @@ impl Compiler<'_> {
         }
         // Defaults may refer to each other: allocate all that are needed, then fill in.
         let mut defaults = Vec::new();
-        for (i, field) in order.iter().enumerate() {
+        for (i, field) in fields.iter().enumerate() {
             let Some(default) = field.default else { continue };
             let slot = start + i as u32;
             let symbol = self.symbol(field.name);
@@ -411,7 +404,7 @@ impl Compiler<'_> {
             }
             defaults.push(slot);
         }
-        for (i, field) in order.iter().enumerate() {
+        for (i, field) in fields.iter().enumerate() {
             self.check_argument(field, start + i as u32);
         }
         for slot in defaults {

@@ -4,21 +4,21 @@
 //! `lazy` code leaves a value if there is nothing to do for it (a constant, a variable, a
 //! function, an operation on known numbers), or else a thunk.
 
-use std::path::PathBuf;
-
 use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, UnaryOp, is_constant};
 use hb_lang::{Diagnostic, Dialect, Span};
+use rustc_hash::FxHashMap;
 
+use super::code::{Code, Draft, Entry, Header};
+use super::constant::{Constant, Names};
+use super::encoding::Encode as _;
 use super::function::{Function, Variable};
 use super::op::{Infix, Op, Source};
 use super::scope::{Scopes, With};
+use super::strings::text_of;
 use super::variables::Known;
-use super::{Eager, EagerSelect, Keeper, Operand, Prototype};
+use super::{Eager, EagerSelect, Keeper, Operand, Pattern};
 use crate::heap::Attrs;
-use crate::machine::Machine;
-use crate::source::SourceId;
-use crate::symbol::Symbol;
-use crate::value::Value;
+use crate::symbol::{Symbol, Symbols};
 
 /// Native stack to leave, and to add, when expressions nest deeply.
 const RED_ZONE: usize = 128 * 1024;
@@ -28,38 +28,21 @@ const STACK_SEGMENT: usize = 2 * 1024 * 1024;
 /// if every element is at hand.
 const SMALL_LITERAL: usize = 8;
 
-/// What is compiled.
-pub(crate) struct Unit {
-    pub(crate) source: SourceId,
-    /// What relative paths are relative to.
-    pub(crate) folder: PathBuf,
+/// What a text sees around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
     /// Which globals it sees.
     pub(crate) dialect: Dialect,
-    /// Variables beside the globals (`scopedImport`).
-    pub(crate) scope: Option<Attrs>,
+    /// Whether to delay everything that Nix delays.
+    pub(crate) delay_as_nix: bool,
+    /// The globals.
+    pub(crate) names: &'a Names,
+    /// Variables beside them (`scopedImport`).
+    pub(crate) scope: Option<(&'a Symbols, Attrs)>,
 }
 
-/// Compile a file; the result is the prototype of its value's thunk.
-pub(crate) fn compile(
-    machine: &mut Machine,
-    ast: &Ast,
-    unit: Unit,
-) -> Result<u32, Vec<Diagnostic>> {
-    let symbols = ast.names.iter().map(|name| machine.symbols.intern(name.as_bytes())).collect();
-    let start = machine.program.code.len() as u32;
-    machine.program.texts.push((start, unit.source));
-    let mut compiler = Compiler {
-        ast,
-        symbols,
-        scopes: Scopes::new(ast.names.len()),
-        functions: Vec::new(),
-        spare: Vec::new(),
-        arguments: Vec::new(),
-        problems: Vec::new(),
-        in_contract: false,
-        machine,
-        unit,
-    };
+/// Compile a text.
+pub(crate) fn compile(ast: &Ast, around: Surroundings<'_>) -> Result<Code, Vec<Diagnostic>> {
     let Some(root) = ast.root else {
         return Err(vec![Diagnostic::error(
             "parse.expected-expression",
@@ -67,35 +50,76 @@ pub(crate) fn compile(
             Span::default(),
         )]);
     };
-    let prototype = compiler.delayed(root, None);
-    match compiler.problems.is_empty() {
-        true => Ok(prototype),
-        false => Err(compiler.problems),
+    let mut compiler = Compiler {
+        ast,
+        around,
+        more_names: Vec::new(),
+        scopes: Scopes::new(ast.names.len()),
+        functions: Vec::new(),
+        spare: Vec::new(),
+        captures: Vec::new(),
+        arguments: Vec::new(),
+        problems: Vec::new(),
+        in_contract: false,
+        constants: FxHashMap::default(),
+        draft: Draft::default(),
+    };
+    let header = compiler.delayed_header(root, None);
+    let Compiler { problems, draft, more_names, .. } = compiler;
+    match problems.is_empty() {
+        true => Ok(draft.finish(ast.names.iter().map(|name| &**name).chain(more_names), header)),
+        false => Err(problems),
     }
 }
 
 pub(super) struct Compiler<'a> {
     pub(super) ast: &'a Ast,
-    symbols: Vec<Symbol>,
+    pub(super) around: Surroundings<'a>,
+    /// Names that the code needs and the text does not have; they follow the text's.
+    more_names: Vec<&'static str>,
     pub(super) scopes: Scopes,
     /// The functions being compiled, the innermost last.
     functions: Vec<Function>,
     /// Those that are complete, empty: their memory is used again.
     spare: Vec<Function>,
+    /// The captures of the last complete function.
+    captures: Vec<Source>,
     /// The arguments of the calls being compiled.
     pub(super) arguments: Vec<ExprId>,
     pub(super) problems: Vec<Diagnostic>,
     /// Whether names may be those of contracts.
     pub(super) in_contract: bool,
-    pub(super) machine: &'a mut Machine,
-    pub(super) unit: Unit,
+    /// The number of each constant so far.
+    constants: FxHashMap<(u8, u64), u32>,
+    draft: Draft,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     // Helpers.
 
+    /// A name's number, which stands for its symbol until the code is linked.
     pub(super) fn symbol(&self, name: Name) -> Symbol {
-        self.symbols[name.0 as usize]
+        Symbol(name.0)
+    }
+
+    /// The text of a name, whether the text has it or not.
+    pub(super) fn name(&self, name: Name) -> &'a str {
+        let index = name.0 as usize;
+        match self.ast.names.get(index) {
+            Some(text) => text,
+            None => self.more_names[index - self.ast.names.len()],
+        }
+    }
+
+    /// The name that this text is.
+    pub(super) fn name_of(&mut self, text: &'static str) -> Name {
+        let names = self.ast.names.iter().map(|name| &**name);
+        let known = names.chain(self.more_names.iter().copied()).position(|name| name == text);
+        let number = known.unwrap_or_else(|| {
+            self.more_names.push(text);
+            self.ast.names.len() + self.more_names.len() - 1
+        });
+        Name(number as u32)
     }
 
     pub(super) fn here(&mut self) -> &mut Function {
@@ -121,20 +145,53 @@ impl Compiler<'_> {
         self.here().height
     }
 
-    pub(super) fn constant(&mut self, value: Value) -> u32 {
-        let constants = &mut self.machine.program.constants;
-        constants.push(value);
-        constants.len() as u32 - 1
+    /// Add an entry to the table of constants; gives its number.
+    pub(super) fn entry(&mut self, entry: Entry<'_>) -> u32 {
+        self.draft.constant(entry)
     }
 
-    pub(super) fn push_constant(&mut self, value: Value) {
-        let small = value.as_small_int().and_then(|int| i32::try_from(int).ok());
-        let op = match (small, value.as_bool()) {
-            (Some(int), _) => Op::Int(int),
-            (_, Some(truth)) => Op::Bool(truth),
-            _ => Op::Constant(self.constant(value)),
+    /// Push what an entry of the table of constants says.
+    pub(super) fn push_entry(&mut self, entry: Entry<'_>) {
+        let number = self.entry(entry);
+        self.emit(Op::Constant(number), 1);
+    }
+
+    pub(super) fn push_constant(&mut self, constant: Constant) {
+        let op = match constant {
+            Constant::Bool(truth) => Op::Bool(truth),
+            Constant::Int(int) if let Ok(int) = i32::try_from(int) => Op::Int(int),
+            _ => Op::Constant(self.constant(constant)),
         };
         self.emit(op, 1);
+    }
+
+    fn constant(&mut self, constant: Constant) -> u32 {
+        let key = constant.key();
+        if let Some(&known) = self.constants.get(&key) {
+            return known;
+        }
+        let ast = self.ast;
+        let text = |id| match ast.expr(id) {
+            Expr::Str(parts) | Expr::Path(parts) => text_of(parts),
+            _ => unreachable!("only these are texts"),
+        };
+        let number = match constant {
+            Constant::Null => self.entry(Entry::Null),
+            Constant::Bool(truth) => self.entry(Entry::Bool(truth)),
+            Constant::Int(number) => self.entry(Entry::Int(number)),
+            Constant::Float(number) => self.entry(Entry::Float(number)),
+            Constant::Text(id) => self.entry(Entry::Text(text(id).as_bytes())),
+            Constant::Path(id) => self.entry(Entry::Path(text(id).as_bytes())),
+            Constant::EmptyList => self.entry(Entry::EmptyList),
+            Constant::EmptyAttrs => self.entry(Entry::EmptyAttrs),
+            Constant::Builtin(number) => self.entry(Entry::Builtin(number)),
+            Constant::Computed(number) => self.entry(Entry::Computed(number)),
+            Constant::Builtins => self.entry(Entry::Builtins),
+            Constant::Primitives => self.entry(Entry::Primitives),
+            Constant::Scoped(name) => self.entry(Entry::Scoped(self.symbol(name))),
+        };
+        self.constants.insert(key, number);
+        number
     }
 
     /// Where the running code finds a variable.
@@ -166,47 +223,67 @@ impl Compiler<'_> {
         &mut self,
         arity: usize,
         name: Option<Symbol>,
-        pattern: Option<u32>,
+        pattern: Option<Pattern>,
         span: Span,
         body: impl FnOnce(&mut Self),
     ) -> u32 {
+        let header = self.header(arity, name, pattern, span, body);
+        self.adopt(header)
+    }
+
+    /// Compile a prototype, for [`Compiler::adopt`] or to be a constant.
+    fn header(
+        &mut self,
+        arity: usize,
+        name: Option<Symbol>,
+        pattern: Option<Pattern>,
+        span: Span,
+        body: impl FnOnce(&mut Self),
+    ) -> Header {
         let mut function = self.spare.pop().unwrap_or_default();
         function.height = arity as u32;
         function.max_height = function.height;
         self.functions.push(function);
         body(self);
         let Some(mut function) = self.functions.pop() else { unreachable!("pushed above") };
-        let program = &mut self.machine.program;
-        let entry = program.code.len() as u32;
-        program.code.append(&mut function.code);
-        program.spans.extend(function.spans.drain(..).map(|(ip, span)| (entry + ip, span)));
-        let capture_start = program.captures.len() as u32;
-        let (height, capture_count) = (function.max_height, function.captures.len());
-        program.captures.append(&mut function.captures);
-        function.captured.clear();
-        self.spare.push(function);
+        let capture_count = function.captures.len();
         if capture_count > usize::from(u16::MAX) {
             let message = "the function uses more than 65,535 variables from outside";
             self.problems.push(Diagnostic::error("eval.too-many-captures", message, span));
         }
-        program.max_height = program.max_height.max(height);
-        program.prototypes.push(Prototype {
-            entry,
+        let header = Header {
+            body: self.draft.body(&function, span),
             arity: arity as u16,
             capture_count: capture_count as u16,
-            capture_start,
-            height,
+            height: function.max_height,
             name,
-            pattern,
             span,
-        });
-        program.prototypes.len() as u32 - 1
+            pattern,
+        };
+        std::mem::swap(&mut self.captures, &mut function.captures);
+        function.clear();
+        self.spare.push(function);
+        header
+    }
+
+    /// Make the prototype that has just been compiled one of the function around.
+    pub(super) fn adopt(&mut self, header: Header) -> u32 {
+        let captures = std::mem::take(&mut self.captures);
+        let number = self.here().adopt(header, &captures);
+        self.captures = captures;
+        number
     }
 
     /// The prototype of a thunk of an expression.
     pub(super) fn delayed(&mut self, id: ExprId, name: Option<Symbol>) -> u32 {
+        let header = self.delayed_header(id, name);
+        self.adopt(header)
+    }
+
+    /// The same, for [`Compiler::adopt`] or to be a constant.
+    pub(super) fn delayed_header(&mut self, id: ExprId, name: Option<Symbol>) -> Header {
         let span = self.ast.span(id);
-        self.nested(0, name, None, span, |compiler| compiler.body(id, Op::Update))
+        self.header(0, name, None, span, |compiler| compiler.body(id, Op::Update))
     }
 
     // Expressions.
@@ -370,9 +447,8 @@ impl Compiler<'_> {
                     let thunk = self.delayed(id, name);
                     let base = self.source(variable);
                     let name = self.symbol(*attribute);
-                    let selects = &mut self.machine.program.eager_selects;
-                    selects.push(EagerSelect { base, name, thunk });
-                    let index = selects.len() as u32 - 1;
+                    let select = EagerSelect { base, name, thunk };
+                    let index = self.here().selects.push(|out| select.put(out));
                     return self.emit(Op::EagerSelect(index), 1);
                 }
             }
@@ -381,9 +457,8 @@ impl Compiler<'_> {
                     && let (Some(left), Some(right)) = (self.operand(*left), self.operand(*right))
                 {
                     let thunk = self.delayed(id, name);
-                    let table = &mut self.machine.program.eager;
-                    table.push(Eager { infix, left, right, thunk });
-                    let index = table.len() as u32 - 1;
+                    let eager = Eager { infix, left, right, thunk };
+                    let index = self.here().eager.push(|out| eager.put(out));
                     return self.emit(Op::Eager(index), 1);
                 }
             }
@@ -409,7 +484,7 @@ impl Compiler<'_> {
             Expr::List(items) => items.is_empty(),
             _ => false,
         };
-        self.machine.options.delay_as_nix && !is_plain()
+        self.around.delay_as_nix && !is_plain()
     }
 
     /// Whether an expression's value is at hand without a thunk.
@@ -437,17 +512,13 @@ impl Compiler<'_> {
     fn operand(&mut self, id: ExprId) -> Option<Operand> {
         match self.known(id) {
             Known::Variable(variable) => Some(Operand::Variable(self.source(variable))),
-            Known::Constant(value) if value.as_small_int().is_some() => {
-                Some(Operand::Constant(value))
-            }
+            Known::Constant(value) => value.small_int().map(Operand::Constant),
             _ => None,
         }
     }
 
     fn enter_with(&mut self, scope: ExprId) {
-        if let Known::Constant(value) = self.known(scope)
-            && self.machine.globals().is_builtins(value).is_some()
-        {
+        if let Known::Constant(Constant::Builtins) = self.known(scope) {
             self.scopes.withs.push(With::Builtins);
             return;
         }

@@ -3,12 +3,12 @@
 use hb_lang::Span;
 use hb_lang::ast::{ExprId, Field};
 
+use super::code::Entry;
 use super::compile::Compiler;
 use super::op::Op;
 use super::variables::Known;
 use crate::source::{Place, SourceId};
 use crate::symbol::Symbol;
-use crate::value::Value;
 
 /// Who must keep a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub(crate) struct Declaration {
 }
 
 impl Declaration {
+    /// The contract at `contract` of the name `subject`.
+    pub(crate) fn new(source: SourceId, subject: Box<str>, contract: Span, keeper: Keeper) -> Self {
+        Self { source, subject, contract, keeper }
+    }
+
     /// Where the contract is.
     pub(crate) fn place(&self) -> Place {
         Place { source: self.source, span: self.contract }
@@ -85,32 +90,24 @@ impl Compiler<'_> {
         match self.known(contract) {
             Known::Constant(value) => self.push_constant(value),
             _ => {
-                let prototype = self.delayed(contract, None);
+                let header = self.delayed_header(contract, None);
                 // One that depends on nothing is made once.
-                match self.machine.program.prototype(prototype).capture_count {
-                    0 => {
-                        let thunk = self.machine.heap.thunk(prototype, 0);
-                        self.push_constant(Value::thunk(thunk));
+                match header.capture_count {
+                    0 => self.push_entry(Entry::Thunk(header)),
+                    _ => {
+                        let prototype = self.adopt(header);
+                        self.emit(Op::Thunk(prototype), 1);
                     }
-                    _ => self.emit(Op::Thunk(prototype), 1),
                 }
             }
         }
         self.in_contract = outer;
-        let source = self.unit.source;
-        let text = &self.machine.sources.get(source).text;
-        let subject = text[std::ops::Range::<usize>::from(subject)].into();
-        let contract = self.ast.span(contract);
-        let declarations = &mut self.machine.program.declarations;
-        declarations.push(Declaration { source, subject, contract, keeper });
-        let number = declarations.len() as i64 - 1;
-        let number = self.machine.int(number);
-        self.push_constant(number);
+        self.push_entry(Entry::Declaration(subject, self.ast.span(contract), keeper));
     }
 
     /// `from -> to`
     pub(super) fn arrow(&mut self, from: ExprId, to: ExprId, span: Span) {
-        let arrow = self.machine.arrow_contract();
+        let Some(arrow) = self.around.names.contract("Arrow") else { unreachable!("a builtin") };
         self.push_constant(arrow);
         self.lazy(from, None);
         self.lazy(to, None);

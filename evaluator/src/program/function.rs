@@ -3,7 +3,10 @@
 use hb_lang::Span;
 use rustc_hash::FxHashMap;
 
+use super::code::{Header, Table};
+use super::encoding::Encode as _;
 use super::op::{Op, Slot, Source};
+use crate::symbol::Symbol;
 
 /// A variable of some function that encloses the code being compiled, or of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,7 +16,7 @@ pub(super) struct Variable {
     pub(super) slot: Slot,
 }
 
-/// Code under construction.
+/// Code under construction. What instructions name by number is in tables of its own.
 #[derive(Default)]
 pub(super) struct Function {
     pub(super) code: Vec<Op>,
@@ -25,6 +28,16 @@ pub(super) struct Function {
     pub(super) height: Slot,
     /// The most that there ever are.
     pub(super) max_height: Slot,
+    /// The prototypes inside.
+    pub(super) children: Table,
+    /// The captures of all of them, and where those of each end.
+    child_captures: Vec<Source>,
+    child_ends: Vec<u32>,
+    /// Names and places of sets.
+    pub(super) shapes: Table,
+    pub(super) eager: Table,
+    pub(super) selects: Table,
+    pub(super) overrides: Table,
 }
 
 /// A jump whose target is not known yet.
@@ -32,6 +45,20 @@ pub(super) struct Function {
 pub(super) struct Jump(usize);
 
 impl Function {
+    /// Forget all but the memory.
+    pub(super) fn clear(&mut self) {
+        self.code.clear();
+        self.spans.clear();
+        self.captures.clear();
+        self.captured.clear();
+        self.child_captures.clear();
+        self.child_ends.clear();
+        let Self { children, shapes, eager, selects, overrides, .. } = self;
+        for table in [children, shapes, eager, selects, overrides] {
+            table.clear();
+        }
+    }
+
     /// Add an instruction after which the stack is `delta` values higher.
     pub(super) fn emit(&mut self, op: Op, delta: i32) {
         self.code.push(op);
@@ -66,5 +93,33 @@ impl Function {
             }
             _ => unreachable!("made by `jump`"),
         }
+    }
+
+    /// Add a prototype; gives its number.
+    pub(super) fn adopt(&mut self, header: Header, captures: &[Source]) -> u32 {
+        self.child_captures.extend_from_slice(captures);
+        self.child_ends.push(self.child_captures.len() as u32);
+        self.children.push(|out| {
+            header.put(out);
+            captures.iter().for_each(|capture| capture.put(out));
+        })
+    }
+
+    /// What a prototype captures.
+    pub(super) fn captures_of(&self, child: u32) -> &[Source] {
+        let child = child as usize;
+        let start = child.checked_sub(1).map_or(0, |before| self.child_ends[before]);
+        &self.child_captures[start as usize..self.child_ends[child] as usize]
+    }
+
+    /// Add the names of a set, each with where it stands; gives its number.
+    pub(super) fn shape(&mut self, names: impl ExactSizeIterator<Item = (Symbol, u32)>) -> u32 {
+        self.shapes.push(|out| {
+            (names.len() as u32).put(out);
+            for (name, start) in names {
+                name.put(out);
+                start.put(out);
+            }
+        })
     }
 }

@@ -1,15 +1,15 @@
 //! Functions and calls.
 
-use hb_lang::ast::{Expr, ExprId, Name, Param};
+use hb_lang::ast::{Expr, ExprId, Field, Name, Param};
 
 use super::compile::Compiler;
+use super::constant::Constant;
 use super::function::Variable;
 use super::op::Op;
 use super::scope::Meaning;
 use super::variables::Known;
 use super::{Pattern, PatternField};
 use crate::symbol::Symbol;
-use crate::value::Value;
 
 /// A function of more parameters in a row is one that gives another.
 const MAX_ARITY: usize = 250;
@@ -29,10 +29,10 @@ impl Compiler<'_> {
         let end = self.arguments.len();
         let mut rest = start..end;
         let builtin = match self.known(function) {
-            Known::Constant(value) => value.as_builtin(),
+            Known::Constant(Constant::Builtin(number)) => Some(number),
             _ => None,
         };
-        let direct = builtin.map(|number| (number, self.machine.builtin(number).params));
+        let direct = builtin.map(|number| (number, self.around.names.params(number)));
         match direct {
             Some((number, params)) if params.len() <= rest.len() => {
                 let count = params.len();
@@ -74,18 +74,14 @@ impl Compiler<'_> {
         }
         let pattern = match params.last() {
             Some(Param::Pattern { fields, ellipsis, .. }) => {
-                let mut sorted: Vec<_> = fields
-                    .iter()
-                    .map(|field| PatternField {
-                        name: self.symbol(field.name),
-                        span: field.span,
-                        has_default: field.default.is_some(),
-                    })
-                    .collect();
-                sorted.sort_by_key(|field| field.name);
-                let patterns = &mut self.machine.program.patterns;
-                patterns.push(Pattern { fields: sorted.into(), ellipsis: *ellipsis });
-                Some(patterns.len() as u32 - 1)
+                let field = |(slot, field): (usize, &Field)| PatternField {
+                    name: self.symbol(field.name),
+                    span: field.span,
+                    has_default: field.default.is_some(),
+                    slot: slot as u32,
+                };
+                let fields = fields.iter().enumerate().map(field).collect();
+                Some(Pattern { fields, ellipsis: *ellipsis })
             }
             _ => None,
         };
@@ -98,11 +94,9 @@ impl Compiler<'_> {
                     bound.push(*name);
                 }
             }
-            if let (Some(pattern), Some(Param::Pattern { fields, alias, span, .. })) =
-                (pattern, params.last())
-            {
+            if let Some(Param::Pattern { fields, alias, span, .. }) = params.last() {
                 let slot = params.len() as u32 - 1;
-                bound.extend(compiler.bind_pattern(slot, pattern, fields, *alias, *span));
+                bound.extend(compiler.bind_pattern(slot, fields, *alias, *span));
             }
             compiler.body(body, Op::Return);
             for name in bound.into_iter().rev() {
@@ -113,15 +107,6 @@ impl Compiler<'_> {
 
     pub(super) fn lambda(&mut self, id: ExprId, name: Option<Symbol>) {
         let prototype = self.lambda_prototype(id, name);
-        self.push_closure(prototype);
-    }
-
-    /// Push a closure; one without captures is made once.
-    pub(super) fn push_closure(&mut self, prototype: u32) {
-        if self.machine.program.prototype(prototype).capture_count == 0 {
-            let closure = self.machine.heap.closure(prototype, 0);
-            return self.push_constant(Value::object(closure));
-        }
         self.emit(Op::Closure(prototype), 1);
     }
 

@@ -1,12 +1,17 @@
 //! Resolved programs: what the machine runs.
 //!
-//! Compiling turns a file's tree into instructions with every static name resolved to
-//! a slot, a capture or a constant. All files' code lies in one array, so that an
+//! Compiling turns a text's tree into instructions with every static name resolved to
+//! a slot, a capture or a constant. That is [`Code`], which depends on nothing but the text:
+//! it can be kept and used by another machine. The machine links each prototype's code into
+//! its program when that is first run. All linked code lies in one array, so that an
 //! instruction's index says where it comes from.
 
 mod bindings;
+mod code;
 mod compile;
+mod constant;
 mod contracts;
+mod encoding;
 mod function;
 mod functions;
 mod op;
@@ -15,13 +20,19 @@ mod selection;
 mod strings;
 mod variables;
 
-pub(crate) use compile::{Unit, compile};
+pub(crate) use code::{Code, Entry, Header};
+pub(crate) use compile::{Surroundings, compile};
+pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};
+pub(crate) use encoding::Reader;
 pub(crate) use op::{Infix, Op, Slot, Source};
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use hb_lang::Span;
 
-use crate::heap::Obj;
+use crate::heap::{Attrs, Obj};
 use crate::source::{Place, SourceId};
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -29,8 +40,11 @@ use crate::value::Value;
 /// A function's or delayed expression's code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prototype {
-    /// Its first instruction.
+    /// Its first instruction; [`LOAD`] until it is first run.
     pub(crate) entry: u32,
+    /// The text that it is in, in [`Program::texts`], and where in the text's code it is.
+    pub(crate) text: u32,
+    pub(crate) body: u32,
     /// How many parameters it has; 0 for a thunk.
     pub(crate) arity: u16,
     /// How many captures it has.
@@ -47,10 +61,16 @@ pub(crate) struct Prototype {
     pub(crate) span: Span,
 }
 
+/// The instruction that every prototype begins with at first: it loads the prototype's own.
+pub(crate) const LOAD: u32 = 1;
+
+/// The text of what has none.
+const NO_TEXT: u32 = u32::MAX;
+
 /// What a `{ a, b ? 1, ... }` parameter takes.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    /// The fields, sorted by symbol.
+    /// The fields, sorted by symbol where a machine has them.
     pub(crate) fields: Box<[PatternField]>,
     /// Whether other attributes are allowed.
     pub(crate) ellipsis: bool,
@@ -62,6 +82,32 @@ pub(crate) struct PatternField {
     pub(crate) name: Symbol,
     pub(crate) span: Span,
     pub(crate) has_default: bool,
+    /// Which of the fields it is in the text.
+    pub(crate) slot: u32,
+}
+
+/// What the sets of one literal share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    /// Names, sorted, and positions.
+    pub(crate) object: Obj,
+    /// Where [`Program::orders`] says which of the values in the text's order is each
+    /// name's; nothing where they are in order.
+    pub(crate) order: Option<NonZeroU32>,
+}
+
+/// A text whose code is being used.
+pub(crate) struct Text {
+    pub(crate) code: Code,
+    pub(crate) source: SourceId,
+    /// What relative paths begin at.
+    pub(crate) folder: PathBuf,
+    /// Variables beside the globals.
+    pub(crate) scope: Option<Attrs>,
+    /// The symbol of each name that was met.
+    pub(crate) symbols: Vec<Option<Symbol>>,
+    /// Where in [`Program::constants`] each is that was met.
+    pub(crate) constants: Vec<Option<NonZeroU32>>,
 }
 
 /// An operand of an eager operation.
@@ -97,7 +143,8 @@ pub(crate) struct Program {
     pub(crate) prototypes: Vec<Prototype>,
     pub(crate) captures: Vec<Source>,
     pub(crate) constants: Vec<Value>,
-    pub(crate) shapes: Vec<Obj>,
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) orders: Vec<u32>,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) eager: Vec<Eager>,
     pub(crate) eager_selects: Vec<EagerSelect>,
@@ -106,10 +153,11 @@ pub(crate) struct Program {
     pub(crate) overrides: Vec<Box<[(Symbol, Slot)]>>,
     /// The height of the highest prototype.
     pub(crate) max_height: u32,
+    pub(crate) texts: Vec<Text>,
     /// Where instructions that can fail come from, sorted by instruction.
-    spans: Vec<(u32, Span)>,
+    pub(crate) spans: Vec<(u32, Span)>,
     /// Which text the code from an instruction on comes from.
-    texts: Vec<(u32, SourceId)>,
+    pub(crate) origins: Vec<(u32, u32)>,
 }
 
 impl Program {
@@ -136,6 +184,25 @@ impl Program {
         &self.captures[start..start + prototype.capture_count as usize]
     }
 
+    /// Which of a set's values in the text's order is each name's; none where they are in
+    /// order.
+    #[inline(always)]
+    pub(crate) fn order_of(&self, shape: Shape) -> &[u32] {
+        match shape.order {
+            None => &[],
+            Some(start) => {
+                let start = start.get() as usize;
+                &self.orders[start..start + shape.object.extra() as usize]
+            }
+        }
+    }
+
+    /// Add a constant; gives its number.
+    pub(crate) fn add_constant(&mut self, value: Value) -> u32 {
+        self.constants.push(value);
+        self.constants.len() as u32 - 1
+    }
+
     /// Where an instruction comes from.
     pub(crate) fn place(&self, instruction: u32) -> Option<Place> {
         let index = self.spans.binary_search_by_key(&instruction, |entry| entry.0).ok()?;
@@ -145,12 +212,13 @@ impl Program {
     /// Where a prototype's expression is.
     pub(crate) fn prototype_place(&self, index: u32) -> Option<Place> {
         let prototype = self.prototype(index);
-        Some(Place { source: self.text_of(prototype.entry)?, span: prototype.span })
+        let text = self.texts.get(prototype.text as usize)?;
+        Some(Place { source: text.source, span: prototype.span })
     }
 
     fn text_of(&self, instruction: u32) -> Option<SourceId> {
-        let index = self.texts.partition_point(|entry| entry.0 <= instruction).checked_sub(1)?;
-        Some(self.texts[index].1)
+        let index = self.origins.partition_point(|entry| entry.0 <= instruction).checked_sub(1)?;
+        Some(self.texts[self.origins[index].1 as usize].source)
     }
 
     /// Code that the machine itself needs, without a source.
@@ -165,6 +233,8 @@ impl Program {
         self.code.extend_from_slice(code);
         self.prototypes.push(Prototype {
             entry,
+            text: NO_TEXT,
+            body: 0,
             arity,
             capture_count: captures,
             capture_start: 0,

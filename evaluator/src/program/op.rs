@@ -4,6 +4,8 @@
 //! stack and leave one result there. An operand of a strict instruction is always
 //! evaluated; the compiler puts a forcing instruction before where it may not be.
 //! Each instruction is one 8-byte word; what does not fit is in the program's tables.
+//! Compiled code numbers the entries of tables by prototype, names and constants by text;
+//! `machine::link` makes numbers of the program of them.
 
 use crate::symbol::Symbol;
 
@@ -42,6 +44,8 @@ pub(crate) enum Infix {
 pub(crate) enum Op {
     /// Leave the run loop: what an entry from native code returns to.
     Exit,
+    /// Load the code of the closure or thunk that is to run, and run that.
+    Load,
     /// Return the top from a function call.
     Return,
     /// Return the top from a thunk, and keep it there.

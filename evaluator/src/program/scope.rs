@@ -5,8 +5,8 @@
 
 use hb_lang::ast::Name;
 
+use super::constant::Constant;
 use super::function::Variable;
-use crate::value::Value;
 
 /// What a name in a static scope means.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub(super) enum Meaning {
     /// A variable in a slot.
     Variable(Variable),
     /// A value known when compiling.
-    Constant(Value),
+    Constant(Constant),
 }
 
 /// A `with` around the code being compiled.
@@ -38,7 +38,7 @@ impl Scopes {
     }
 
     pub(super) fn innermost(&self, name: Name) -> Option<Meaning> {
-        self.meanings[name.0 as usize].last().copied()
+        self.meanings.get(name.0 as usize)?.last().copied()
     }
 
     pub(super) fn enter(&mut self, name: Name, meaning: Meaning) {

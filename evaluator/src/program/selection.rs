@@ -17,7 +17,7 @@ impl Compiler<'_> {
     ) {
         if let Known::Constant(value) = self.known(id) {
             self.push_constant(value);
-            if value.is_thunk() {
+            if value.may_be_delayed() {
                 let span = self.ast.span(id);
                 self.emit_at(Op::Force, 0, span);
             }

@@ -5,48 +5,32 @@ use std::borrow::Cow;
 use hb_lang::Span;
 use hb_lang::ast::StrPart;
 
+use super::code::Entry;
 use super::compile::Compiler;
 use super::op::Op;
-use crate::machine::canonical;
-use crate::value::Value;
 
-/// A string's text, if it has no interpolation.
-pub(super) fn constant_text(parts: &[StrPart]) -> Option<Cow<'_, str>> {
-    if let [StrPart::Text(text)] = parts {
-        return Some(Cow::Borrowed(text));
-    }
+/// Whether a string has no interpolation.
+pub(super) fn is_text(parts: &[StrPart]) -> bool {
+    parts.iter().all(|part| matches!(part, StrPart::Text(_)))
+}
+
+/// The text of such a string.
+pub(super) fn text_of(parts: &[StrPart]) -> Cow<'_, str> {
     let text = |part: &StrPart| match part {
-        StrPart::Text(text) => Some(text.clone()),
-        StrPart::Interpolation(_) => None,
+        StrPart::Text(text) => text.clone(),
+        StrPart::Interpolation(_) => Box::default(),
     };
-    parts.iter().map(text).collect::<Option<String>>().map(Cow::Owned)
+    match parts {
+        [StrPart::Text(text)] => Cow::Borrowed(text),
+        parts => Cow::Owned(parts.iter().map(text).collect()),
+    }
 }
 
 impl Compiler<'_> {
-    /// A path's value, if it has no interpolation and does not depend on the home folder.
-    pub(super) fn constant_path(&mut self, parts: &[StrPart]) -> Option<Value> {
-        let text = constant_text(parts)?;
-        if text.starts_with('~') {
-            return None;
-        }
-        let path = canonical(&self.absolute(&text));
-        Some(self.machine.heap.path(&path))
-    }
-
-    fn absolute(&self, text: &str) -> Vec<u8> {
-        if text.starts_with('/') {
-            return text.as_bytes().to_vec();
-        }
-        [self.unit.folder.as_os_str().as_encoded_bytes(), b"/", text.as_bytes()].concat()
-    }
-
     pub(super) fn string(&mut self, parts: &[StrPart], span: Span) {
         for part in parts {
             match part {
-                StrPart::Text(text) => {
-                    let text = self.machine.string(text.as_bytes());
-                    self.push_constant(text);
-                }
+                StrPart::Text(text) => self.push_entry(Entry::Text(text.as_bytes())),
                 StrPart::Interpolation(id) => self.strict(*id),
             }
         }
@@ -61,19 +45,13 @@ impl Compiler<'_> {
                 StrPart::Text(text) if i == 0 => {
                     if let Some(rest) = text.strip_prefix('~') {
                         self.emit_at(Op::HomeFolder, 1, span);
-                        let rest = self.machine.string(rest);
-                        self.push_constant(rest);
+                        self.push_entry(Entry::Text(rest.as_bytes()));
                         count += 1;
                     } else {
-                        let text = self.absolute(text);
-                        let text = self.machine.string(text);
-                        self.push_constant(text);
+                        self.push_entry(Entry::PathText(text.as_bytes()));
                     }
                 }
-                StrPart::Text(text) => {
-                    let text = self.machine.string(text.as_bytes());
-                    self.push_constant(text);
-                }
+                StrPart::Text(text) => self.push_entry(Entry::Text(text.as_bytes())),
                 StrPart::Interpolation(id) => self.strict(*id),
             }
         }

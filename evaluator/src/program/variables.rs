@@ -1,20 +1,21 @@
 //! Variables, and what is known of an expression without running it.
 
-use hb_lang::ast::{AttrName, Expr, ExprId, Name, UnaryOp};
+use hb_lang::ast::{AttrName, Expr, ExprId, Name, StrPart, UnaryOp};
 use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Dialect, Span};
 
-use super::compile::Compiler;
+use super::code::Entry;
+use super::compile::{Compiler, Surroundings};
+use super::constant::Constant;
 use super::function::Variable;
 use super::op::{Op, Source};
 use super::scope::{Meaning, With};
-use super::strings::constant_text;
-use crate::value::Value;
+use super::strings::is_text;
 
 /// What a call's function or a name is known to be.
 pub(super) enum Known {
     Variable(Variable),
-    Constant(Value),
+    Constant(Constant),
     Dynamic,
     Undefined,
 }
@@ -27,26 +28,28 @@ impl Compiler<'_> {
             Some(Meaning::Constant(value)) => return Known::Constant(value),
             None => {}
         }
-        let symbol = self.symbol(name);
-        if let Some(value) = self.unit.scope.and_then(|scope| scope.get(symbol)) {
-            return Known::Constant(value);
-        }
-        if let Some(value) = self.machine.globals().get(symbol, self.unit.dialect) {
-            return Known::Constant(value);
-        }
-        if self.in_contract
-            && let Some(value) = self.machine.globals().contract(symbol, self.ast.name(name))
-        {
+        let text = self.ast.name(name);
+        let Surroundings { dialect, names, .. } = self.around;
+        let contract = || names.contract(text).filter(|_| self.in_contract);
+        let known = self.scoped(name).or_else(|| names.global(text, dialect)).or_else(contract);
+        if let Some(value) = known {
             return Known::Constant(value);
         }
         match self.scopes.withs.last() {
             None => Known::Undefined,
-            Some(With::Builtins) => match self.machine.builtins_set().get(symbol) {
+            Some(With::Builtins) => match names.builtin(text) {
                 Some(value) => Known::Constant(value),
                 None => Known::Dynamic,
             },
             Some(With::Variable(_)) => Known::Dynamic,
         }
+    }
+
+    /// What the variables beside the globals have under a name.
+    fn scoped(&self, name: Name) -> Option<Constant> {
+        let (symbols, scope) = self.around.scope?;
+        let value = scope.get(symbols.find(self.name(name).as_bytes())?)?;
+        Some(Constant::of(value).unwrap_or(Constant::Scoped(name)))
     }
 
     /// What an expression is known to be without running anything.
@@ -57,11 +60,12 @@ impl Compiler<'_> {
                 let [AttrName::Static { name, .. }] = &**path else {
                     return Known::Dynamic;
                 };
-                let Known::Constant(set) = self.known(*base) else { return Known::Dynamic };
-                let builtins = self.machine.globals().is_builtins(set);
-                match builtins.and_then(|builtins| builtins.get(self.symbol(*name))) {
-                    Some(value) => Known::Constant(value),
-                    None => Known::Dynamic,
+                match self.known(*base) {
+                    Known::Constant(Constant::Builtins) => {
+                        let found = self.around.names.builtin(self.ast.name(*name));
+                        found.map_or(Known::Dynamic, Known::Constant)
+                    }
+                    _ => Known::Dynamic,
                 }
             }
             _ => self.literal(id).map_or(Known::Dynamic, Known::Constant),
@@ -69,27 +73,29 @@ impl Compiler<'_> {
     }
 
     /// The value of a constant expression.
-    pub(super) fn literal(&mut self, id: ExprId) -> Option<Value> {
+    pub(super) fn literal(&self, id: ExprId) -> Option<Constant> {
         match self.ast.expr(id) {
-            Expr::Int(number) => Some(self.machine.int(*number)),
-            Expr::Float(number) => Some(self.machine.float(*number)),
-            Expr::Str(parts) => {
-                let text = constant_text(parts)?;
-                Some(self.machine.string(text.as_bytes()))
-            }
-            Expr::List(items) if items.is_empty() => Some(self.machine.heap.empty_list()),
+            Expr::Int(number) => Some(Constant::Int(*number)),
+            Expr::Float(number) => Some(Constant::Float(*number)),
+            Expr::Str(parts) => is_text(parts).then_some(Constant::Text(id)),
+            Expr::List(items) if items.is_empty() => Some(Constant::EmptyList),
             Expr::Attrs { bindings, .. }
                 if bindings.fixed.is_empty()
                     && bindings.dynamic.is_empty()
                     && bindings.inherit_from.is_empty() =>
             {
-                Some(self.machine.heap.empty_attrs())
+                Some(Constant::EmptyAttrs)
             }
-            Expr::Unary { op: UnaryOp::Negate, operand } => {
-                let operand = self.literal(*operand)?.as_int()?;
-                Some(self.machine.int(operand.checked_neg()?))
+            Expr::Unary { op: UnaryOp::Negate, operand } => match self.literal(*operand)? {
+                Constant::Int(number) => number.checked_neg().map(Constant::Int),
+                _ => None,
+            },
+            // What is in the home folder depends on the user.
+            Expr::Path(parts) => {
+                let at_home =
+                    matches!(parts.first(), Some(StrPart::Text(text)) if text.starts_with('~'));
+                (is_text(parts) && !at_home).then_some(Constant::Path(id))
             }
-            Expr::Path(parts) => self.constant_path(parts),
             _ => None,
         }
     }
@@ -112,39 +118,33 @@ impl Compiler<'_> {
     pub(super) fn search_path(&mut self, name: &str, span: Span) {
         let find = self.redefined("__findFile");
         let folders = self.redefined("__nixPath");
-        let name = self.machine.string(name.as_bytes());
         if find.is_none() && folders.is_none() {
-            let constant = self.constant(name);
+            let constant = self.entry(Entry::Text(name.as_bytes()));
             return self.emit_at(Op::FindInSearchPath(constant), 1, span);
         }
         for (redefined, global, force) in
             [(find, "__findFile", Some(span)), (folders, "__nixPath", None)]
         {
-            let symbol = self.machine.symbols.intern(global.as_bytes());
-            let global = self.machine.globals().get(symbol, self.unit.dialect);
+            let global = self.around.names.global(global, self.around.dialect);
             match (redefined, global) {
                 (Some(Meaning::Variable(variable)), _) => self.push_variable(variable, force),
                 (Some(Meaning::Constant(value)), _) | (None, Some(value)) => {
                     self.push_constant(value);
-                    if force.is_some() && value.is_thunk() {
+                    if force.is_some() && value.may_be_delayed() {
                         self.emit_at(Op::Force, 0, span);
                     }
                 }
                 (None, None) => unreachable!("both are global"),
             }
         }
-        self.push_constant(name);
+        self.push_entry(Entry::Text(name.as_bytes()));
         self.emit_at(Op::Call(2), -2, span);
     }
 
     /// What the text around makes of a global's name, if it binds it.
-    fn redefined(&mut self, text: &str) -> Option<Meaning> {
-        let number = self.ast.names.iter().position(|name| &**name == text);
-        let bound = number.and_then(|number| self.scopes.innermost(Name(number as u32)));
-        bound.or_else(|| {
-            let symbol = self.machine.symbols.intern(text.as_bytes());
-            self.unit.scope.and_then(|scope| scope.get(symbol)).map(Meaning::Constant)
-        })
+    fn redefined(&mut self, text: &'static str) -> Option<Meaning> {
+        let name = self.name_of(text);
+        self.scopes.innermost(name).or_else(|| self.scoped(name).map(Meaning::Constant))
     }
 
     pub(super) fn strict_variable(&mut self, name: Name, span: Span) {
@@ -152,7 +152,7 @@ impl Compiler<'_> {
             Known::Variable(variable) => self.push_variable(variable, Some(span)),
             Known::Constant(value) => {
                 self.push_constant(value);
-                if value.is_thunk() {
+                if value.may_be_delayed() {
                     self.emit_at(Op::Force, 0, span);
                 }
             }
@@ -169,10 +169,7 @@ impl Compiler<'_> {
         for with in self.scopes.withs.clone().into_iter().rev() {
             match with {
                 With::Variable(variable) => self.push_variable(variable, Some(span)),
-                With::Builtins => {
-                    let builtins = self.machine.builtins_set().value();
-                    self.push_constant(builtins);
-                }
+                With::Builtins => self.push_constant(Constant::Builtins),
             }
             self.emit_at(Op::WithOrSkip(symbol), 0, span);
             found.push(self.here().jump(Op::Jump, -1));
@@ -187,30 +184,23 @@ impl Compiler<'_> {
 
     pub(super) fn undefined(&mut self, name: Name, span: Span) {
         let text = self.ast.name(name);
-        let globals = self.machine.globals().names(self.unit.dialect);
-        let mut globals: Vec<String> = globals
-            .map(|symbol| self.machine.symbols.text(symbol).into_owned())
-            .filter(|name| !name.starts_with("__"))
-            .collect();
+        let Surroundings { dialect, names, .. } = self.around;
+        let mut globals: Vec<String> =
+            names.globals(dialect).filter(|name| !name.starts_with("__")).collect();
         if self.in_contract {
-            let names = self.machine.globals().primitives();
-            let names = names.map(|name| self.machine.symbols.text(name).into_owned());
-            globals.extend(names.filter(|name| name.starts_with(char::is_uppercase)));
+            globals.extend(names.contracts().map(str::to_owned));
         }
         globals.sort();
-        let names = self.scopes.names().map(|name| self.ast.name(name));
+        let bound = self.scopes.names().map(|name| self.name(name));
         let near =
-            nearest(text, names).or_else(|| nearest(text, globals.iter().map(String::as_str)));
+            nearest(text, bound).or_else(|| nearest(text, globals.iter().map(String::as_str)));
         let mut problem = Diagnostic::error(
             "eval.undefined-variable",
             format!("undefined variable ‘{text}’"),
             span,
         )
         .here("nothing here has this name");
-        let symbol = self.symbol(name);
-        if self.unit.dialect != Dialect::Nix
-            && self.machine.globals().contract(symbol, text).is_some()
-        {
+        if dialect != Dialect::Nix && names.contract(text).is_some() {
             problem =
                 problem.help(format!("this contract is ‘hb.{text}’ where no `|` stands before"));
         } else if let Some(near) = near {
