@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::installation::installation;
 use crate::spec::{
     Access, Bind, Limits, Network, Root, SandboxSpec, Stdio, StoreView, SyscallPolicy, User,
     WORK_DIR, fixed_environment,
@@ -84,7 +85,8 @@ pub struct ClientHost {
     pub env: BTreeMap<OsString, OsString>,
 }
 
-/// The sandbox of a client that fetches into `work`, which it sees as `/build`.
+/// The sandbox of a client that fetches into `work`, which it sees as `/build`. The
+/// program, the first word of `argv`, is a path of the host.
 pub fn fetch_client(host: &ClientHost, work: PathBuf, argv: Vec<OsString>) -> SandboxSpec {
     let mut env = fixed_environment();
     env.insert("HOME".into(), WORK_DIR.into());
@@ -95,6 +97,15 @@ pub fn fetch_client(host: &ClientHost, work: PathBuf, argv: Vec<OsString>) -> Sa
         binds.extend(HOME_PATHS.iter().map(|path| read_only(home.join(path))));
     }
     binds.extend(named_paths(&env).map(read_only));
+    if let Some(program) = argv.first() {
+        let private: Vec<&Path> =
+            [Some(&work), host.home.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+        let shown = installation(Path::new(program), &private);
+        // What the system's folders show is not shown once more.
+        let apart = |path: &PathBuf| !binds.iter().any(|bind| path.starts_with(&bind.target));
+        let apart: Vec<_> = shown.into_iter().filter(apart).collect();
+        binds.extend(apart.into_iter().map(read_only));
+    }
     // Such as a root user's folders in a variable that `su` has kept.
     binds.retain(|bind| bind.source.exists());
     SandboxSpec {

@@ -12,6 +12,7 @@
 mod bubblewrap;
 mod direct;
 mod fetch;
+mod installation;
 mod outcome;
 mod probe;
 mod process;

@@ -12,8 +12,32 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+use rustix::thread::sched_getaffinity;
 
 use crate::spec::{Root, SOURCE_DATE_EPOCH, STORE_DIR, SandboxSpec, StoreEntry, WORK_DIR};
+
+/// What stands in `/proc` about the machine, and no build needs: how its kernel was started,
+/// what drives it and how busy it is, and, where root builds, what only root may read.
+const HIDDEN: &[&str] = &[
+    "/proc/cmdline",
+    "/proc/diskstats",
+    "/proc/interrupts",
+    "/proc/iomem",
+    "/proc/ioports",
+    "/proc/kallsyms",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/modules",
+    "/proc/partitions",
+    "/proc/sched_debug",
+    "/proc/slabinfo",
+    "/proc/swaps",
+    "/proc/timer_list",
+    "/proc/vmallocinfo",
+];
 
 /// A specification does not fit the disk, or the disk refused.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +93,16 @@ pub(crate) enum Kind {
 }
 
 /// What staging found out and prepared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Staged {
     /// The top-level entries of `/`.
     pub(crate) root: Vec<Shown>,
     /// The inputs, less those that have been placed on the disk.
     pub(crate) inputs: Vec<Shown>,
+    /// What this kernel has in `/proc` that no build is to see.
+    pub(crate) hidden: Vec<&'static str>,
+    /// How many processors the program may run on.
+    pub(crate) processors: usize,
 }
 
 /// Prepares the disk for `spec`.
@@ -88,7 +116,13 @@ pub(crate) fn stage(spec: &SandboxSpec) -> Result<Staged, StageError> {
         fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(write_error(folder))?;
     }
     place_files(spec)?;
-    Ok(Staged { root: root_entries(spec)?, inputs: inputs(spec)? })
+    let usable = sched_getaffinity(None).map_or(1, |set| set.count() as usize);
+    Ok(Staged {
+        root: root_entries(spec)?,
+        inputs: inputs(spec)?,
+        hidden: HIDDEN.iter().copied().filter(|path| Path::new(path).exists()).collect(),
+        processors: spec.processors.map_or(usable, |most| usable.min(most.max(1))),
+    })
 }
 
 fn root_entries(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {

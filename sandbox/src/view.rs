@@ -28,6 +28,10 @@ const MACHINE_WIDE: &[&str] = &[
     "/proc/tty",
 ];
 
+/// Another for each start of a machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+const NO_BOOT_ID: &str = "00000000-0000-0000-0000-000000000000\n";
+
 /// One thing to do below the new `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
@@ -59,6 +63,13 @@ pub(crate) enum Step {
     Devices,
     /// Makes what is there already read-only, if it is there.
     ReadOnly(CString),
+    /// Shows this text, read-only, in the place of a file that is there.
+    Text {
+        /// The text.
+        text: String,
+        /// The path inside.
+        target: CString,
+    },
 }
 
 /// All that a sandbox sees.
@@ -81,6 +92,11 @@ impl View {
             for path in MACHINE_WIDE {
                 steps.push(Step::ReadOnly(c_string(path)?));
             }
+            for path in &staged.hidden {
+                steps.push(bind("/dev/null", path, Access::Devices)?);
+            }
+            steps.push(text(processors(staged.processors), "/proc/cpuinfo")?);
+            steps.push(text(NO_BOOT_ID.to_owned(), BOOT_ID)?);
             steps.push(Step::Devices);
             steps.push(Step::Temporary(c_string("/tmp")?));
         }
@@ -124,6 +140,24 @@ fn bind(
     let (source, target) = (c_string(source.as_ref())?, c_string(target.as_ref())?);
     Ok(Step::Bind { source, target, access, optional: false })
 }
+
+fn text(text: String, target: &str) -> Result<Step, StageError> {
+    Ok(Step::Text { text, target: c_string(target)? })
+}
+
+/// `/proc/cpuinfo` of a build that may use so many processors: it tells how many there are,
+/// as programs count them there, and nothing of their kind.
+fn processors(count: usize) -> String {
+    (0..count).map(|number| format!("processor\t: {number}\n{OF_ANY_KIND}\n")).collect()
+}
+
+/// What every processor of the architecture can do, in the form that the kernel gives it.
+const OF_ANY_KIND: &str = if cfg!(target_arch = "x86_64") {
+    "vendor_id\t: unknown\nmodel name\t: unknown\n\
+     flags\t\t: fpu tsc cx8 cmov fxsr mmx sse sse2 syscall nx lm\n"
+} else {
+    ""
+};
 
 /// Text as the kernel takes it.
 pub(crate) fn c_string(text: impl AsRef<OsStr>) -> Result<CString, StageError> {

@@ -6,10 +6,13 @@ use std::{
     collections::BTreeSet,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use hb_model::{DeclaredHash, FixedMethod, FixedOutput, NodeDigest, OutputName, RealisationKey};
 use hb_store::{STORE_MTIME, StoreError};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use support::{Fixture, resolved};
 
@@ -170,6 +173,51 @@ fn hard_links_of_the_builder_do_not_reach_the_store() {
     let out = fixture.publish(&built).unwrap().remove("out").unwrap();
     fs::write(&outside, "after").unwrap();
     assert_eq!(read(&fixture, &out), "before");
+}
+
+/// No process of a build lives when its outputs are taken. Should one live all the same, it
+/// still cannot make hb read through a link.
+#[test]
+fn a_tree_that_changes_while_it_is_taken_gives_nothing_from_elsewhere() {
+    let fixture = Fixture::new();
+    let elsewhere = fixture.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("f"), "secret").unwrap();
+    let built = fixture.build("raced", &["out"], &[], |at, _, _| {
+        fs::create_dir_all(at.join("d")).unwrap();
+        fs::write(at.join("d/f"), "plain").unwrap();
+        fs::write(at.join("f"), "plain").unwrap();
+        let beside = at.parent().unwrap();
+        symlink(&elsewhere, beside.join("d")).unwrap();
+        symlink(elsewhere.join("f"), beside.join("f")).unwrap();
+    });
+    let at = built.outputs[&OutputName::out()].at.clone();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for name in ["d", "f"] {
+                    let (inside, beside) = (at.join(name), at.with_file_name(name));
+                    renameat_with(CWD, inside, CWD, beside, RenameFlags::EXCHANGE).unwrap();
+                }
+            }
+        });
+        let mut taken = 0;
+        for _ in 0..500 {
+            // That it changed is an error, or it is taken as it was at some moment.
+            let Ok(prepared) = fixture.store.prepare(&built) else { continue };
+            taken += 1;
+            let staged = &prepared.outputs()[&OutputName::out()].staged;
+            for below in ["f", "d/f"] {
+                let path = staged.join(below);
+                let through_link = [&path, &staged.join("d")].iter().any(|path| path.is_symlink());
+                let content = fs::read_to_string(&path);
+                assert!(through_link || content.is_ok_and(|text| text == "plain"), "{below}");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(taken > 0);
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod derivations;
 mod documentation;
 mod full_disk;
 mod hello;
+mod hostile;
 mod interrupt;
 mod isolation;
 mod messages;

@@ -83,7 +83,7 @@ impl Fetcher<'_> {
         let name = program.name().to_owned();
         let path = program.find(self.settings.host.env.get(OsStr::new("PATH")))?;
         let Some(sandbox) = self.sandbox else { return Err(Reason::NoSandbox { program: name }) };
-        let argv = [path.into_os_string()].into_iter().chain(call.args).collect();
+        let argv = [path.clone().into_os_string()].into_iter().chain(call.args).collect();
         let mut spec = fetch_client(&self.settings.host, work.to_owned(), argv);
         spec.env.extend(call.env.iter().map(|(name, value)| (name.into(), value.into())));
         spec.binds.extend(call.binds);
@@ -104,6 +104,9 @@ impl Fetcher<'_> {
             .map_err(RunError::Watch)
             .and_then(|runtime| runtime.block_on(sandbox.run(spec, cancelled, output)));
         match ended {
+            Err(RunError::Program { reason, .. }) => {
+                Err(Reason::NotShown { program: name, path, reason })
+            }
             Err(error) => Err(Reason::Sandbox { program: name, error: Box::new(error) }),
             Ok(ended) => match ended.exit {
                 Exit::Code(0) => Ok(()),

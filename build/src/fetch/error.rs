@@ -99,6 +99,19 @@ pub enum Reason {
         /// The program.
         program: String,
     },
+    /// The client is somewhere that its sandbox does not show whole.
+    #[error(
+        "`{program}` is {}, which does not start in a client’s sandbox ({reason}): shown are the system’s folders, and the folder it is installed in, unless that holds the user’s home or the store",
+        .path.display()
+    )]
+    NotShown {
+        /// The program.
+        program: String,
+        /// Where it is on this machine.
+        path: PathBuf,
+        /// Why it did not start.
+        reason: String,
+    },
     /// The sandbox failed, and not the client.
     #[error("the sandbox of `{program}` failed: {error}")]
     Sandbox {

@@ -13,7 +13,6 @@ use tokio::sync::OnceCell;
 
 use super::{
     Halt, Order, Realiser, StepError, Traces, blocking,
-    interpreter::{DynamicProgram, first_dynamic_program},
     log::Log,
     spec::{Folders, Visible, specification},
 };
@@ -118,9 +117,6 @@ impl Realiser {
                 self.by_itself(order, inputs, &outputs, cancel, traces).await?
             }
         };
-        if order.work == Work::Build && order.resolved.derivation().runtime_root.is_none() {
-            refuse_unloadable(&outputs)?;
-        }
         Ok(Attempt { visible, outputs, isolation })
     }
 
@@ -298,23 +294,4 @@ impl Follower {
 fn create(folder: &Path) -> Result<(), Halt> {
     fs::create_dir_all(folder)
         .map_err(|error| FailureCause::Folder { path: folder.to_owned(), error }.into())
-}
-
-/// Refuse programs that nothing in their closure could load.
-fn refuse_unloadable(outputs: &BTreeMap<OutputName, Made>) -> Result<(), Halt> {
-    for (name, made) in outputs {
-        // What the output does not hold, publishing tells.
-        if made.physical.symlink_metadata().is_err() {
-            continue;
-        }
-        // A path in the store is found as a reference, and thereby in the closure.
-        let in_store = |interpreter: &str| interpreter.starts_with(hb_model::STORE_DIR);
-        let found = first_dynamic_program(&made.physical, in_store)
-            .map_err(|error| FailureCause::Folder { path: made.physical.clone(), error })?;
-        if let Some(DynamicProgram { file, interpreter }) = found {
-            let output = name.clone();
-            return Err(FailureCause::Interpreter { output, file, interpreter }.into());
-        }
-    }
-    Ok(())
 }

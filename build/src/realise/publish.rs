@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use hb_model::{NodeDigest, OutputName, Outputs, RealisationKey, ResolvedId, StorePath};
 use hb_store::{Built, BuiltOutput, Prepared, Store, StoreError};
 
-use super::{Attempt, Halt, Order, Realised, Realiser, blocking};
-use crate::{BUILDER, Difference, FailureCause};
+use super::{
+    Attempt, Halt, Order, Realised, Realiser, blocking,
+    interpreter::{DynamicProgram, first_dynamic_program},
+};
+use crate::{BUILDER, Difference, FailureCause, events::Work};
 
 impl Realiser {
     /// Bring what a builder made into the store.
     pub(super) async fn publish(&self, order: &Order, attempt: &Attempt) -> Result<Realised, Halt> {
         let built = self.built(order, attempt);
         let store = self.store.clone();
+        let needs_loaders = needs_loaders(order);
         let outputs = blocking(move || {
-            let prepared = prepare(&store, &built)?;
+            let prepared = prepare(&store, &built, needs_loaders)?;
             refuse_difference(&store, &built.resolved, &prepared)?;
             commit(&store, prepared)
         });
@@ -29,8 +33,9 @@ impl Realiser {
     ) -> Result<BTreeMap<OutputName, NodeDigest>, Halt> {
         let built = self.built(order, attempt);
         let store = self.store.clone();
+        let needs_loaders = needs_loaders(order);
         blocking(move || {
-            let prepared = prepare(&store, &built)?;
+            let prepared = prepare(&store, &built, needs_loaders)?;
             let outputs = prepared.outputs().iter();
             Ok(outputs.map(|(name, output)| (name.clone(), output.digest)).collect())
         })
@@ -70,10 +75,15 @@ fn is_below(text: &str, object: &StorePath) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether dynamic programs that the order makes must find what loads them in the store.
+fn needs_loaders(order: &Order) -> bool {
+    order.work == Work::Build && order.resolved.derivation().runtime_root.is_none()
+}
+
 /// The outputs as they would be in the store. What is wrong with them is the build's
 /// fault, not the store's.
-fn prepare(store: &Store, built: &Built) -> Result<Prepared, Halt> {
-    store.prepare(built).map_err(|error| match error {
+fn prepare(store: &Store, built: &Built, needs_loaders: bool) -> Result<Prepared, Halt> {
+    let prepared = store.prepare(built).map_err(|error| match error {
         StoreError::SpecialFile { .. }
         | StoreError::PathTooLong { .. }
         | StoreError::TooManyEntries { .. }
@@ -84,8 +94,28 @@ fn prepare(store: &Store, built: &Built) -> Result<Prepared, Halt> {
         | StoreError::NotAFile { .. }
         | StoreError::TreeAlgorithm { .. }
         | StoreError::FixedRefers { .. } => FailureCause::Output(error).into(),
-        error => error.into(),
-    })
+        error => Halt::from(error),
+    })?;
+    if needs_loaders {
+        refuse_unloadable(&prepared)?;
+    }
+    Ok(prepared)
+}
+
+/// Refuse programs that nothing in their closure could load. They are looked at where the
+/// store has taken them: what the builder left may be shut, or too deep for paths.
+fn refuse_unloadable(prepared: &Prepared) -> Result<(), Halt> {
+    for (name, output) in prepared.outputs() {
+        // A path in the store is found as a reference, and thereby in the closure.
+        let in_store = |interpreter: &str| interpreter.starts_with(hb_model::STORE_DIR);
+        let found = first_dynamic_program(&output.staged, in_store)
+            .map_err(|error| FailureCause::Folder { path: output.staged.clone(), error })?;
+        if let Some(DynamicProgram { file, interpreter }) = found {
+            let output = name.clone();
+            return Err(FailureCause::Interpreter { output, file, interpreter }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Where outputs are on record already, these must be the same.

@@ -17,7 +17,7 @@ pub(super) const REPORT_FD: i32 = 3;
 pub(super) const ARGS_FD: i32 = 4;
 /// The descriptor from which bubblewrap reads the system call filter, if there is one.
 /// The next two are where it says that its processes exist, and where it waits until
-/// they are numbered.
+/// they are numbered; the last ones hold the texts of the view.
 const FILTER_FD: i32 = 5;
 
 /// Bubblewrap's arguments for `request`, without the program and its arguments: each
@@ -31,8 +31,11 @@ pub(super) fn arguments(request: &Request) -> Vec<u8> {
         let end = variable.iter().position(|&byte| byte == b'=').unwrap_or(variable.len());
         args.push([b"--setenv", &variable[..end], variable.get(end + 1..).unwrap_or_default()]);
     }
+    let mut text_fd = FILTER_FD
+        + i32::from(request.filter.is_some())
+        + 2 * i32::from(request.first_process.is_some());
     for step in request.view.steps.iter().chain(&request.view.inputs) {
-        args.step(step);
+        args.step(step, &mut text_fd);
     }
     args.push([b"--chdir", request.cwd.as_bytes()]);
     args.push(["--remount-ro", "/"]);
@@ -76,7 +79,8 @@ impl Arguments {
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    /// `text_fd` is the descriptor of the next text.
+    fn step(&mut self, step: &Step, text_fd: &mut i32) {
         match step {
             Step::Bind { source, target, access, optional } => {
                 let how = match (access, optional) {
@@ -104,6 +108,12 @@ impl Arguments {
             // The host's own: bubblewrap binds nothing else. What it shows is the same.
             Step::ReadOnly(path) => {
                 self.push([b"--ro-bind-try", path.as_bytes(), path.as_bytes()]);
+            }
+            Step::Text { target, .. } => {
+                let fd = text_fd.to_string();
+                *text_fd += 1;
+                self.push(["--perms", "0444", "--ro-bind-data", &fd]);
+                self.push([target.as_bytes()]);
             }
         }
     }
@@ -154,6 +164,8 @@ mod tests {
         let staged = Staged {
             root: vec![link("usr/bin", "/bin"), node("/phys/root/usr", "/usr")],
             inputs: vec![node("/phys/store/abc-in", "/hb/store/abc-in")],
+            hidden: vec!["/proc/cmdline", "/proc/keys"],
+            ..Staged::default()
         };
         insta::assert_snapshot!(render(&build(), &staged, filter()));
     }
@@ -164,7 +176,7 @@ mod tests {
         spec.root = Root::Empty;
         spec.user = User { uid: 1234, gid: 5678 };
         spec.first_process = Some(4321);
-        let staged = Staged { root: vec![], inputs: vec![] };
+        let staged = Staged::default();
         insta::assert_snapshot!(render(&spec, &staged, None));
     }
 
@@ -180,13 +192,14 @@ mod tests {
                 node("/phys/store/abc-go", "/hb/store/abc-go"),
                 link("abc-go", "/hb/store/def-link"),
             ],
+            ..Staged::default()
         };
         insta::assert_snapshot!(render(&spec, &staged, None));
     }
 
     #[test]
     fn a_look_inside_a_failed_build_keeps_the_walls_and_the_terminal() {
-        let staged = Staged { root: vec![], inputs: vec![] };
+        let staged = Staged::default();
         let spec = build();
         let shell = spec.clone().interactive(vec!["/bin/sh".into()]);
         let without_session = render(&spec, &staged, filter()).replace("\n--new-session", "");
@@ -195,7 +208,7 @@ mod tests {
 
     #[test]
     fn limits_and_inputs_outside_the_arguments_do_not_change_them() {
-        let staged = Staged { root: vec![], inputs: vec![] };
+        let staged = Staged::default();
         let mut other = build();
         other.limits = Limits { processes: Some(1), ..Limits::default() };
         let entry = StoreEntry { path: "/hb/store/x".into(), physical: "/x".into() };

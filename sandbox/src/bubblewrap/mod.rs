@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use rustix::process::setpgid;
 
 use crate::starter::{Request, SetupError, keep_from_program, last_errno, park, place};
+use crate::view::Step;
 use arguments::{ARGS_FD, arguments};
 pub use locate::{Bubblewrap, LocateError, MIN_VERSION, Version};
 use numbering::Numbering;
@@ -39,7 +40,8 @@ pub(crate) fn execute(
         streams.push(park(output)?);
         streams.push(park(output)?);
     }
-    // In the order of REPORT_FD, ARGS_FD, FILTER_FD, and the two that numbering needs.
+    // In the order of REPORT_FD, ARGS_FD, FILTER_FD, the two that numbering needs, and the
+    // texts.
     let mut handed = vec![park(report)?];
     handed.push(park(in_memory(&arguments(request))?)?);
     if let Some(filter) = &request.filter {
@@ -48,6 +50,11 @@ pub(crate) fn execute(
     if let Some(first) = request.first_process {
         let Numbering { said, waited_on } = Numbering::begin(first)?;
         handed.extend([park(said)?, park(waited_on)?]);
+    }
+    for step in &request.view.steps {
+        if let Step::Text { text, .. } = step {
+            handed.push(park(in_memory(text.as_bytes())?)?);
+        }
     }
     place(&streams, 0)?;
     place(&handed, 3)?;

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chmodat, fstat, mkdirat, openat, openat2,
-    symlinkat,
+    symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -77,6 +77,9 @@ impl NewRoot {
             Step::Processes => self.mount(c"proc", &[], c"/proc"),
             Step::Devices => self.devices(),
             Step::ReadOnly(target) => self.make_read_only(target),
+            Step::Text { text, target } => {
+                self.cover(text.as_bytes(), target).map_err(make_error(target))
+            }
         }
     }
 
@@ -116,6 +119,19 @@ impl NewRoot {
         let tree = copy_of(&place, c"").map_err(error)?;
         set_attributes(&tree, READ_ONLY, libc::AT_RECURSIVE).map_err(error)?;
         attach(&tree, &place).map_err(error)
+    }
+
+    /// Shows bytes in the place of a file. They lie in the root under a name that goes away.
+    fn cover(&self, bytes: &[u8], target: &CStr) -> Result<(), Errno> {
+        const NAME: &CStr = c"covering";
+        let place = self.find(target)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(&self.folder, NAME, flags, Mode::from_raw_mode(0o444))?;
+        rustix::io::write(&file, bytes)?;
+        let tree = copy_of(&self.folder, NAME)?;
+        set_attributes(&tree, READ_ONLY, 0)?;
+        attach(&tree, &place)?;
+        unlinkat(&self.folder, NAME, AtFlags::empty())
     }
 
     fn mount(

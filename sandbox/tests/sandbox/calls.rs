@@ -4,6 +4,7 @@
 //! running the test named `caller`.
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,11 @@ use crate::harness::{Build, build};
 
 /// A build that runs `caller` under `policy`.
 fn calling(policy: SyscallPolicy) -> Build {
+    running(policy, "calls::caller")
+}
+
+/// A build that runs a test of this program's under `policy`.
+pub(crate) fn running(policy: SyscallPolicy, test: &str) -> Build {
     let mut build = build("");
     let program = std::env::current_exe().expect("this test program");
     let read_only = |source: &Path, target: &str| Bind {
@@ -31,9 +37,8 @@ fn calling(policy: SyscallPolicy) -> Build {
     build.spec.binds =
         ["/usr", "/lib", "/lib64"].map(|path| read_only(path.as_ref(), path)).to_vec();
     build.spec.binds.push(read_only(&program, "/caller"));
-    build.spec.argv = ["/caller", "--exact", "calls::caller", "--ignored", "--nocapture"]
-        .map(Into::into)
-        .to_vec();
+    build.spec.argv =
+        ["/caller", "--exact", test, "--ignored", "--nocapture"].map(Into::into).to_vec();
     build
 }
 
@@ -89,6 +94,14 @@ fn caller() {
             syscall(libc::SYS_mknodat, here, c"/build/n".as_ptr(), libc::S_IFREG | 0o4755, 0),
         );
         attempt("set-gid-mkdir", mkdir_with_set_gid());
+        attempt(
+            "white-out",
+            syscall(libc::SYS_mknodat, here, c"/build/w".as_ptr(), libc::S_IFCHR, 0),
+        );
+        attempt(
+            "disk",
+            syscall(libc::SYS_mknodat, here, c"/build/b".as_ptr(), libc::S_IFBLK | 0o600, 0x800),
+        );
         let xattr = (c"user.hb".as_ptr(), c"v".as_ptr());
         attempt("setxattr", syscall(libc::SYS_setxattr, path, xattr.0, xattr.1, 1, 0));
         attempt("lsetxattr", syscall(libc::SYS_lsetxattr, path, xattr.0, xattr.1, 1, 0));
@@ -106,11 +119,18 @@ fn caller() {
         attempt("setns", syscall(libc::SYS_setns, -1, 0));
         attempt("mount", syscall(libc::SYS_mount, 0, 0, 0, 0, 0));
         attempt("fsopen", syscall(libc::SYS_fsopen, 0, 0));
+        attempt("open-tree", syscall(libc::SYS_open_tree, here, path, 1));
+        attempt("move-mount", syscall(libc::SYS_move_mount, here, path, here, path, 0));
+        attempt("mount-setattr", syscall(libc::SYS_mount_setattr, here, path, 0, 0, 0));
+        attempt("umount", syscall(libc::SYS_umount2, c"/proc".as_ptr(), 0));
+        attempt("pivot-root", syscall(libc::SYS_pivot_root, path, path));
+        attempt("chroot", syscall(libc::SYS_chroot, c"/build".as_ptr()));
         attempt("open-by-handle", syscall(libc::SYS_open_by_handle_at, here, 0, 0));
         attempt("add-key", syscall(libc::SYS_add_key, 0, 0, 0, 0, 0));
         attempt("request-key", syscall(libc::SYS_request_key, 0, 0, 0, 0));
         attempt("keyctl", syscall(libc::SYS_keyctl, 0, -3, 0));
         attempt("ptrace", syscall(libc::SYS_ptrace, libc::PTRACE_CONT, 0, 0, 0));
+        attempt("process-vm-writev", syscall(libc::SYS_process_vm_writev, 1, 0, 0, 0, 0, 0));
         attempt("process-vm-readv", syscall(libc::SYS_process_vm_readv, 1, 0, 0, 0, 0, 0));
         attempt("pidfd-getfd", syscall(libc::SYS_pidfd_getfd, -1, 0, 0));
         attempt("kcmp", syscall(libc::SYS_kcmp, 1, 1, 0, 0, 0));
@@ -144,6 +164,12 @@ fn caller() {
         attempt("alg", socket(AF_ALG, libc::SOCK_SEQPACKET, 0));
         #[cfg(target_arch = "x86_64")]
         {
+            let made =
+                |name: &CStr, flags: i32| syscall(libc::SYS_open, name.as_ptr(), flags, 0o4755);
+            attempt("set-uid-old-open", made(c"/build/o", created));
+            attempt("set-uid-old-nameless", made(c"/build", temporary));
+            let kind = libc::S_IFREG | 0o4755;
+            attempt("set-uid-old-mknod", syscall(libc::SYS_mknod, c"/build/m".as_ptr(), kind, 0));
             attempt("set-uid-chmod", syscall(libc::SYS_chmod, path, 0o4755));
             attempt("set-uid-creat", syscall(libc::SYS_creat, c"/build/c".as_ptr(), 0o4755));
             attempt("other-numbering", syscall(0x4000_0000 | libc::SYS_getpid));
@@ -171,8 +197,18 @@ fn files_cannot_get_set_id_bits_by_any_call() {
                    set-uid-mknod";
     check_results(&results, refused, EPERM);
     if cfg!(target_arch = "x86_64") {
-        check_results(&results, "set-uid-chmod set-uid-creat", EPERM);
+        let old = "set-uid-chmod set-uid-creat set-uid-old-open set-uid-old-nameless \
+                   set-uid-old-mknod";
+        check_results(&results, old, EPERM);
     }
+}
+
+#[test]
+fn nodes_of_devices_cannot_be_made() {
+    let results = results(SyscallPolicy::Build);
+    check_results(&results, "disk", EPERM);
+    // Anyone may make one of these; it is nothing that the store takes.
+    check_results(&results, "white-out", 0);
 }
 
 #[test]
@@ -190,8 +226,9 @@ fn calls_whose_flags_cannot_be_seen_are_said_to_be_missing() {
 fn namespaces_keyrings_tracing_and_risky_parts_of_the_kernel_are_refused() {
     let results = results(SyscallPolicy::Build);
     check_results(&results, "unshare-files", 0);
-    let refused = "clone-newuser unshare-newuser unshare-newtime setns mount fsopen open-by-handle \
-                   add-key request-key keyctl ptrace process-vm-readv pidfd-getfd kcmp bpf perf \
+    let refused = "clone-newuser unshare-newuser unshare-newtime setns mount fsopen open-tree \
+                   move-mount mount-setattr umount pivot-root chroot open-by-handle \
+                   add-key request-key keyctl ptrace process-vm-readv process-vm-writev pidfd-getfd kcmp bpf perf \
                    userfaultfd io-uring-setup io-uring-enter io-uring-register";
     check_results(&results, refused, EPERM);
 }

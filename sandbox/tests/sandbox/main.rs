@@ -6,6 +6,7 @@ mod ends;
 mod harness;
 mod overhead;
 mod people;
+mod reach;
 mod sees;
 mod terminal;
 mod walls;

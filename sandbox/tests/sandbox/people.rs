@@ -97,6 +97,46 @@ fn a_client_sees_programs_and_its_configuration_but_not_the_users_files() {
 }
 
 #[test]
+fn a_client_installed_elsewhere_is_shown_with_its_installation_and_no_more() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    for name in ["opt/tool/bin", "opt/tool/lib", "home"] {
+        fs::create_dir_all(path(name)).expect("a folder");
+    }
+    fs::write(path("opt/tool/lib/words"), "from its library\n").expect("a file");
+    fs::write(path("home/letter"), "private").expect("a file");
+    fs::copy("/bin/busybox", path("opt/tool/bin/busybox")).expect("busybox-static");
+    let script = format!(
+        "#!{} sh\ncat {}; cat {} || echo unseen\n",
+        path("opt/tool/bin/busybox").display(),
+        path("opt/tool/lib/words").display(),
+        path("home/letter").display(),
+    );
+    // By a process of its own: what is open for writing here cannot be executed.
+    let client_path = path("opt/tool/bin/client");
+    let write = r#"printf %s "$1" > "$2" && chmod 755 "$2""#;
+    let written = std::process::Command::new("/bin/sh")
+        .args(["-c", write, "-", &script])
+        .arg(&client_path)
+        .status();
+    assert!(written.expect("a shell").success());
+    let host = ClientHost { home: Some(path("home")), ..ClientHost::default() };
+    let mut build = build("");
+    build.spec = fetch_client(&host, build.path("work"), vec![client_path.into()]);
+    let output = build.succeed();
+    assert!(output.starts_with("from its library\n") && output.ends_with("unseen\n"), "{output}");
+}
+
+#[test]
+fn a_client_sees_no_other_build_and_no_store() {
+    let other = build("");
+    fs::write(other.path("work/theirs"), "").expect("a file");
+    fs::write(other.path("outputs/theirs"), "").expect("a file");
+    let script = "find / -xdev -name theirs 2>/dev/null; ls -A /hb/store";
+    assert_eq!(client(&ClientHost::default(), script).run().expect("it starts").output, "");
+}
+
+#[test]
 fn a_client_has_the_hosts_network() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("its address").port();

@@ -174,6 +174,45 @@ fn there_is_no_terminal() {
 }
 
 #[test]
+fn how_the_kernel_was_started_and_what_it_drives_is_invisible() {
+    let names = "cmdline diskstats interrupts iomem ioports kallsyms key-users keys kpagecount \
+                 modules partitions slabinfo swaps timer_list vmallocinfo";
+    let script = format!("cd /proc; for name in {names}; do cat $name 2>/dev/null; done; echo end");
+    assert_eq!(build(&script).succeed(), "end\n");
+    assert_eq!(
+        build("cat /proc/sys/kernel/random/boot_id").succeed().trim_matches(['0', '-']),
+        "\n"
+    );
+}
+
+#[test]
+fn the_kind_of_processor_is_invisible_and_their_number_is_that_of_the_build() {
+    let mut build = build("cat /proc/cpuinfo; nproc");
+    build.spec.processors = Some(1);
+    let seen = build.succeed();
+    assert_eq!(seen.matches("processor\t:").count(), 1, "{seen}");
+    assert!(seen.ends_with("\n1\n"), "{seen}");
+    let of_host = fs::read_to_string("/proc/cpuinfo").expect("the host's");
+    let telling = of_host.lines().filter(|line| line.len() >= 8 && !line.starts_with("processor"));
+    let told: Vec<_> = telling.filter(|line| seen.contains(line)).collect();
+    assert_eq!(told, Vec::<&str>::new());
+}
+
+#[test]
+fn no_mount_of_the_host_is_there_but_what_is_shown() {
+    let mut build = build("cut -d ' ' -f 5 /proc/self/mountinfo | sort -u");
+    build.add_input("abc-input", "");
+    let seen = build.succeed();
+    let shown = ["/bin", "/build", "/dev", "/hb/store", "/proc", "/tmp"];
+    let strange: Vec<_> = seen
+        .lines()
+        .filter(|mount| *mount != "/" && !shown.iter().any(|path| mount.starts_with(path)))
+        .collect();
+    assert_eq!(strange, Vec::<&str>::new());
+    assert!(seen.contains("/hb/store/abc-input\n"), "{seen}");
+}
+
+#[test]
 fn settings_of_the_machine_cannot_be_changed() {
     // Opened for writing, nothing written: an open that succeeds is the hole.
     check_refused(
