@@ -38,7 +38,9 @@ mod store;
 mod tree;
 mod verify;
 
-pub use archive::{ArchiveError, Believe, ExportOptions, ExportReport, ImportReport};
+pub use archive::{
+    ArchiveError, Believe, ExportOptions, ExportReport, Facts, Hole, ImportReport, Intake, Taken,
+};
 pub use clock::STORE_MTIME;
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ffi::OsStr};
 
-use hb_model::{FixedOutput, NodeDigest, StorePath};
+use hb_model::{FixedOutput, NodeDigest, StoreName, StorePath};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
@@ -110,6 +110,19 @@ impl Store {
                 JOIN objects AS referring ON referring.id = referrer
                 WHERE target.name = ?1";
             names(connection, sql, [path.base_name()])
+        })?;
+        parse_all(database, names)
+    }
+
+    /// The objects of this name that came in last, the newest first, at most so many.
+    pub fn newest_called(&self, name: &StoreName, count: usize) -> Result<Vec<StorePath>> {
+        let database = &self.inner.database;
+        let names = database.read(|connection| {
+            // Behind the hash part and a dash.
+            let sql =
+                "SELECT name FROM objects WHERE substr(name, ?1) = ?2 ORDER BY id DESC LIMIT ?3";
+            let start = StorePath::HASH_LENGTH + 2;
+            names(connection, sql, params![start as i64, name.as_str(), count as i64])
         })?;
         parse_all(database, names)
     }

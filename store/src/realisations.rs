@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use hb_model::{
-    NodeDigest, OutputName, Realisation, RealisationKey, ResolvedId, Signature, StorePath,
+    NodeDigest, OutputName, Realisation, RealisationKey, ResolvedId, SecretKey, Signature, Signed,
+    StorePath,
 };
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -43,6 +44,17 @@ pub struct Recorded {
     pub origin: Origin,
     /// Who signed it, where another store found it out.
     pub signatures: Vec<Signature>,
+}
+
+impl Recorded {
+    /// The realisation with all signatures that there are: those that came with it, or, of
+    /// one that this store found out itself, that of `key`.
+    pub fn signed(self, key: Option<&SecretKey>) -> Signed {
+        let Self { realisation, origin, mut signatures, .. } = self;
+        let own = key.filter(|_| origin == Origin::Local).map(|key| key.sign(&realisation));
+        signatures.extend(own);
+        Signed { realisation, signatures }
+    }
 }
 
 /// A row, joined with its object.
@@ -158,6 +170,41 @@ impl Store {
             .ok_or_else(|| damaged(&format!("origin ‘{}’", row.origin)))?;
         let signatures = self.signatures(&realisation.key)?;
         Ok(Some(Recorded { realisation, derivation, origin, signatures }))
+    }
+
+    /// Record what others found out, of objects that are here. One that this store found out
+    /// itself counts more.
+    pub fn record_foreign(&self, builds: Vec<(Signed, Option<StorePath>)>) -> Result<()> {
+        self.writer()?;
+        let database = &self.inner.database;
+        database.transact(|transaction| {
+            builds.into_iter().try_for_each(|(signed, derivation)| {
+                let Signed { realisation, signatures } = signed;
+                let origin = Origin::Foreign;
+                let recorded = Recorded { realisation, derivation, origin, signatures };
+                record(database, transaction, &recorded)
+            })
+        })
+    }
+
+    /// Remember what came out elsewhere, where this store knows nothing of it; the objects
+    /// need not be here. So what follows from them can be known.
+    pub fn remember_outcomes(&self, outcomes: &[(RealisationKey, StorePath)]) -> Result<()> {
+        self.writer()?;
+        let database = &self.inner.database;
+        database.transact(|transaction| {
+            let write = || {
+                let sql =
+                    "INSERT OR IGNORE INTO outcomes (resolved, output, name) VALUES (?1, ?2, ?3)";
+                let mut add = transaction.prepare_cached(sql)?;
+                for (key, path) in outcomes {
+                    let name = path.base_name();
+                    add.execute(params![key.resolved.as_bytes(), key.output.as_str(), name])?;
+                }
+                Ok(())
+            };
+            write().map_err(|error| database.error(error))
+        })
     }
 
     fn signatures(&self, key: &RealisationKey) -> Result<Vec<Signature>> {

@@ -13,7 +13,9 @@ use hb_model::{
     Algorithm, FixedMethod, FixedOutput, Hasher, KeyName, OutputName, Outputs, RealisationKey,
     SecretKey, StorePath, Trust,
 };
-use hb_store::{ArchiveError, Believe, ExportOptions, ImportReport, StoreError, VerifyOptions};
+use hb_store::{
+    ArchiveError, Believe, ExportOptions, Facts, ImportReport, StoreError, VerifyOptions,
+};
 use proptest::prelude::*;
 use tar::{Archive, Builder, EntryType, Header};
 
@@ -205,6 +207,31 @@ fn an_object_with_other_content_than_its_path_says_stays_out() {
     );
     assert!(to.store.list().unwrap().iter().all(|path| path.name().as_str() != "tree"));
     check_whole(&to);
+}
+
+#[test]
+fn what_a_declared_hash_does_not_cover_is_not_taken_from_others() {
+    let (from, app) = full();
+    let closure = from.store.closure(std::slice::from_ref(&app)).unwrap();
+    let fetched = closure.iter().find(|path| path.name().as_str() == "fetched").unwrap();
+    let facts = from.store.facts(fetched).unwrap();
+    let mut stream = Vec::new();
+    from.store.write_stream(fetched, &facts, &mut stream, Path::new("memory")).unwrap();
+    let to = Fixture::new();
+    let take = |facts: &Facts, stream: &[u8]| {
+        to.store.intake().unwrap().take(fetched, facts, &[], stream).map(|_| ())
+    };
+    let differs = |outcome: Result<(), StoreError>| {
+        matches!(outcome, Err(StoreError::Archive(ArchiveError::Differs { .. })))
+    };
+    take(&facts, &stream).unwrap();
+    assert!(differs(take(&Facts { references: [app].into(), ..facts.clone() }, &stream)));
+    assert!(differs(take(&Facts { self_reference: true, ..facts.clone() }, &stream)));
+    let mut header = Header::from_byte_slice(&stream[..512]).clone();
+    header.set_mode(0o555);
+    header.set_cksum();
+    stream[..512].copy_from_slice(header.as_bytes());
+    assert!(differs(take(&facts, &stream)));
 }
 
 /// What an entry of a forged stream is.

@@ -30,5 +30,5 @@ pub use path::{FixedMethod, PathError, STORE_DIR, StorePath};
 pub use placeholder::{PLACEHOLDER_LENGTH, output_placeholder, own_output_placeholder};
 pub use realisation::{Isolation, Realisation, RealisationKey};
 pub use resolve::{ResolveError, Resolved};
-pub use signature::{KeyError, PublicKey, SecretKey, Signature, Trust};
+pub use signature::{KeyError, PublicKey, SecretKey, Signature, Signed, Trust};
 pub use tree::{DirectoryHasher, NodeKind};

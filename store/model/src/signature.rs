@@ -154,6 +154,33 @@ impl fmt::Display for Signature {
     }
 }
 
+/// A realisation, and who says that it is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// What was built, and what came out.
+    pub realisation: Realisation,
+    /// Who says so.
+    pub signatures: Vec<Signature>,
+}
+
+impl Signed {
+    /// The canonical text, and a line for each signature.
+    pub fn to_text(&self) -> String {
+        let lines = self.signatures.iter().map(|signature| format!("signature {signature}\n"));
+        self.realisation.canonical_text() + &lines.collect::<String>()
+    }
+
+    /// Read what [`Signed::to_text`] gives; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let start = text.find("\nsignature ").map_or(text.len(), |end| end + 1);
+        let (canonical, lines) = text.split_at(start);
+        let signature = |line: &str| line.strip_prefix("signature ")?.parse().ok();
+        let signatures = lines.lines().map(signature).collect::<Option<_>>()?;
+        let signed = Self { realisation: Realisation::parse(canonical)?, signatures };
+        (signed.to_text() == text).then_some(signed)
+    }
+}
+
 /// Whom to believe which derivation gave what.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {

@@ -7,14 +7,13 @@ use std::{
     path::Path,
 };
 
-use hb_model::{SecretKey, StorePath};
+use hb_model::{SecretKey, Signed, StorePath};
 use tar::{Builder, EntryType, Header};
 
 use super::{BUILDS, END, FACTS, Facts, HEAD, OBJECTS};
 use crate::{
     clock::STORE_MTIME,
     error::{Context as _, Result, StoreError},
-    realisations::{Origin, Recorded},
     store::Store,
     tree::{Kind, Place, Reading, Tree},
 };
@@ -65,14 +64,15 @@ impl Store {
         }
         let closure = self.closure(&Vec::from_iter(wanted))?;
         let mut report = ExportReport::default();
-        let mut stream = Stream::new(output).at("write", place)?;
+        let mut stream = Stream::new(compressed(output).at("write", place)?);
         let head = roots.iter().map(|root| format!("root {}\n", root.base_name()));
         stream.text(Path::new(HEAD), &head.collect::<String>()).at("write", place)?;
         for path in &closure {
             let info = self.info(path)?.ok_or(StoreError::NotInStore { path: path.clone() })?;
             let facts = Facts::of(&info)?.to_text();
             stream.text(&Path::new(FACTS).join(path.base_name()), &facts).at("write", place)?;
-            self.write_object(path, &mut stream, place)?;
+            let base = Path::new(OBJECTS).join(path.base_name());
+            self.write_object(path, &base, &mut stream, place)?;
             report.objects += 1;
             report.bytes += info.size;
         }
@@ -80,15 +80,17 @@ impl Store {
         let finish = || {
             stream.text(Path::new(BUILDS), &builds)?;
             stream.text(Path::new(END), "")?;
-            stream.finish()
+            stream.finish()?.finish()?.flush()
         };
         finish().at("write", place)?;
         Ok(report)
     }
 
-    fn write_object<W: Write>(
+    /// The entries of an object, called `base` and what lies below it.
+    pub(super) fn write_object<W: Write>(
         &self,
         path: &StorePath,
+        base: &Path,
         stream: &mut Stream<W>,
         place: &Path,
     ) -> Result<()> {
@@ -96,10 +98,9 @@ impl Store {
         let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: false };
         let missing = || StoreError::Changed { path: path.clone() };
         let tree = Tree::read(&source, reading)?.ok_or_else(missing)?;
-        let base = Path::new(OBJECTS).join(path.base_name());
         for (index, node) in tree.nodes.iter().enumerate() {
             let below = tree.path(index);
-            let name = if index == 0 { base.clone() } else { base.join(&below) };
+            let name = if index == 0 { base.to_owned() } else { base.join(&below) };
             match &node.kind {
                 Kind::Directory { .. } => stream.folder(&name).at("write", place)?,
                 Kind::Symlink { target } => stream.link(&name, target).at("write", place)?,
@@ -121,13 +122,13 @@ impl Store {
         let mut text = String::new();
         for path in closure {
             for recorded in self.realisations_of(path)? {
-                let Recorded { realisation, derivation, origin, signatures } = recorded;
+                let derivation = recorded.derivation.clone().filter(|it| written.contains(it));
+                let Signed { realisation, signatures } = recorded.signed(key);
                 text.push_str(&realisation.canonical_text());
-                if let Some(derivation) = derivation.filter(|it| written.contains(it)) {
+                if let Some(derivation) = derivation {
                     text.push_str(&format!("derivation {}\n", derivation.base_name()));
                 }
-                let own = key.filter(|_| origin == Origin::Local).map(|key| key.sign(&realisation));
-                for signature in own.iter().chain(&signatures) {
+                for signature in &signatures {
                     text.push_str(&format!("signature {signature}\n"));
                 }
                 text.push('\n');
@@ -137,16 +138,20 @@ impl Store {
     }
 }
 
+fn compressed<W: Write>(output: W) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(output, COMPRESSION_LEVEL)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
 /// Entries in the one form that hb gives them.
-struct Stream<W: Write> {
-    tar: Builder<zstd::Encoder<'static, W>>,
+pub(super) struct Stream<W: Write> {
+    tar: Builder<W>,
 }
 
 impl<W: Write> Stream<W> {
-    fn new(output: W) -> io::Result<Self> {
-        let mut encoder = zstd::Encoder::new(output, COMPRESSION_LEVEL)?;
-        encoder.include_checksum(true)?;
-        Ok(Self { tar: Builder::new(encoder) })
+    pub(super) fn new(output: W) -> Self {
+        Self { tar: Builder::new(output) }
     }
 
     fn text(&mut self, name: &Path, text: &str) -> io::Result<()> {
@@ -183,8 +188,8 @@ impl<W: Write> Stream<W> {
         self.tar.append_data(&mut header, name, io::empty())
     }
 
-    fn finish(self) -> io::Result<()> {
-        self.tar.into_inner()?.finish()?.flush()
+    pub(super) fn finish(self) -> io::Result<W> {
+        self.tar.into_inner()
     }
 }
 

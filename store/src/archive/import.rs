@@ -2,7 +2,7 @@
 
 use std::{io::Read, sync::Arc};
 
-use hb_model::{Realisation, StorePath, Trust};
+use hb_model::{FixedMethod, FixedOutput, Signed, StorePath, Trust};
 use tar::Archive;
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     scan::{Scanner, hash_part},
     scratch::ScratchDir,
     store::Store,
-    tree::{Place, Reading, Tree},
+    tree::{Kind, Place, Reading, Tree},
 };
 
 /// Objects are registered when so many bytes are unpacked: flushing and registering cost
@@ -131,7 +131,8 @@ impl Importing<'_> {
                 break entry;
             }
             if is_new {
-                unpacking.take(entry)?;
+                let below = entry.name.below.clone();
+                unpacking.take(entry, &below)?;
             }
         };
         if is_new {
@@ -178,20 +179,19 @@ impl Importing<'_> {
 /// A realisation's canonical text, perhaps the derivation that gave it, and signatures.
 fn read_build(text: &str) -> Option<Recorded> {
     let mut canonical = String::new();
-    let (mut derivation, mut signatures) = (None, Vec::new());
+    let mut derivation = None;
     for line in text.lines() {
         match line.split_once(' ') {
             Some(("derivation", name)) => derivation = Some(StorePath::from_base_name(name).ok()?),
-            Some(("signature", signature)) => signatures.push(signature.parse().ok()?),
             _ => canonical.extend([line, "\n"]),
         }
     }
-    let realisation = Realisation::parse(&canonical)?;
+    let Signed { realisation, signatures } = Signed::parse(&canonical)?;
     Some(Recorded { realisation, derivation, origin: Origin::Foreign, signatures })
 }
 
 /// The unpacked object, if its content gives its path.
-fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<Finished> {
+pub(super) fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<Finished> {
     let differs = || ArchiveError::Differs { path: path.clone() };
     let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: true };
     let tree = Tree::read(&place, reading)?.ok_or_else(differs)?;
@@ -203,6 +203,7 @@ fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<Finished> {
         Some(fixed) => {
             let name = path.name().clone();
             StorePath::of_fixed(name, fixed.method, &fixed.hash) == path
+                && stands_alone(facts, fixed, &staged)
                 && declared_hash(&staged, fixed, &path)? == fixed.hash
         }
         None => content_path(&path, facts, &mut staged)? == path,
@@ -211,6 +212,15 @@ fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<Finished> {
         return Err(differs().into());
     }
     staged.finish(path, facts.references.clone(), facts.self_reference, facts.fixed.clone())
+}
+
+/// Whether an object of a declared hash is as publishing makes it: the hash says nothing of
+/// references and, of a file alone, nothing of the executable bit.
+fn stands_alone(facts: &Facts, fixed: &FixedOutput, staged: &Staged) -> bool {
+    let root = &staged.files.tree.nodes[0].kind;
+    let is_program = matches!(root, Kind::File { executable: true, .. });
+    let refers = facts.self_reference || !facts.references.is_empty();
+    !refers && (fixed.method == FixedMethod::Tree || !is_program)
 }
 
 /// The path that the content gives, with the object's own hash part, where it refers to

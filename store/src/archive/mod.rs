@@ -6,7 +6,9 @@
 //! registered.
 
 mod export;
+mod holes;
 mod import;
+mod intake;
 mod unpack;
 
 use std::{collections::BTreeSet, fmt::Write as _};
@@ -19,7 +21,9 @@ use crate::{
 };
 
 pub use export::{ExportOptions, ExportReport};
+pub use holes::Hole;
 pub use import::{Believe, ImportReport};
+pub use intake::{Intake, Taken};
 
 /// The first entry: it lists what was asked for.
 const HEAD: &str = "hb-export-1";
@@ -62,10 +66,13 @@ pub enum ArchiveError {
 
 /// What an object's path follows from, beside its content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Facts {
-    references: BTreeSet<StorePath>,
-    self_reference: bool,
-    fixed: Option<FixedOutput>,
+pub struct Facts {
+    /// The other objects that it refers to.
+    pub references: BTreeSet<StorePath>,
+    /// Whether it refers to itself.
+    pub self_reference: bool,
+    /// The declared hash that the path follows from, unless it is the content's.
+    pub fixed: Option<FixedOutput>,
 }
 
 impl Facts {
@@ -84,7 +91,7 @@ impl Facts {
     }
 
     /// As text: a line each.
-    fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let mut text = String::new();
         for reference in &self.references {
             let _ = writeln!(text, "reference {}", reference.base_name());
@@ -99,7 +106,7 @@ impl Facts {
     }
 
     /// `None` for a text that nobody would have written.
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut facts = Self::default();
         for line in text.lines() {
             match line.split_once(' ') {

@@ -45,6 +45,8 @@ pub(super) struct Name {
     pub(super) object: Option<String>,
     /// The others.
     pub(super) below: PathBuf,
+    /// All but the first.
+    pub(super) inside: PathBuf,
     whole: String,
 }
 
@@ -66,8 +68,9 @@ impl Name {
             return Err(fault(&whole, "has too long a name"));
         }
         let text = |index: usize| parts.get(index).map(|part| part.to_string_lossy().into_owned());
-        let below = parts.iter().skip(2).collect();
-        Ok(Self { area: text(0).unwrap_or_default(), object: text(1), below, whole })
+        let after = |count: usize| parts.iter().skip(count).collect();
+        let area = text(0).unwrap_or_default();
+        Ok(Self { area, object: text(1), below: after(2), inside: after(1), whole })
     }
 }
 
@@ -88,9 +91,14 @@ impl<'a, R: Read> Reader<'a, R> {
 
     /// The next entry; a stream that has none any more was cut.
     pub(super) fn next(&mut self) -> Result<Entry<'a, R>> {
+        self.next_or_end()?.ok_or_else(|| ArchiveError::Cut.into())
+    }
+
+    /// The next entry, if there is one.
+    pub(super) fn next_or_end(&mut self) -> Result<Option<Entry<'a, R>>> {
         let (mut long_name, mut long_link) = (None, None);
         loop {
-            let entry = self.entries.next().ok_or(ArchiveError::Cut)?;
+            let Some(entry) = self.entries.next() else { return Ok(None) };
             let mut content = entry.map_err(unreadable)?;
             match content.header().entry_type() {
                 EntryType::GNULongName => long_name = Some(long(&mut content)?),
@@ -99,14 +107,14 @@ impl<'a, R: Read> Reader<'a, R> {
                     let header = content.header();
                     let name = long_name.unwrap_or_else(|| header.path_bytes().into_owned());
                     let stands = || header.link_name_bytes().unwrap_or_default().into_owned();
-                    return Ok(Entry {
+                    return Ok(Some(Entry {
                         name: Name::parse(&name)?,
                         kind,
                         executable: header.mode().map_err(unreadable)? & 0o100 != 0,
                         link: long_link.unwrap_or_else(stands),
                         size: header.entry_size().map_err(unreadable)?,
                         content,
-                    });
+                    }));
                 }
             }
         }
@@ -165,14 +173,13 @@ impl Unpacking {
         Self { place, entries: 0 }
     }
 
-    /// Makes what an entry says, below the object's place.
-    pub(super) fn take<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<()> {
+    /// Makes what an entry says, `below` the object's place.
+    pub(super) fn take<R: Read>(&mut self, mut entry: Entry<'_, R>, below: &Path) -> Result<()> {
         self.entries += 1;
-        let below = entry.name.below.clone();
         if below.as_os_str().len() > MAX_RELATIVE_PATH || self.entries > MAX_ENTRIES {
             return Err(entry.fault("is beyond the limits of an object"));
         }
-        let relative = self.place.relative(&below);
+        let relative = self.place.relative(below);
         let (folder, name) = self.locate(&relative)?;
         let is_there = |error: StoreError, entry: &Entry<'_, R>| match &error {
             StoreError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
