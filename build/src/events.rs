@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+use hb_cache::CacheError;
 use hb_model::{Derivation, DerivationId, OutputName, StoreName, StorePath};
 use tokio::sync::mpsc;
 
@@ -103,6 +104,32 @@ pub enum Event {
         /// The bytes in all, where the origin says so.
         total: Option<u64>,
     },
+    /// Caches bring something.
+    Pulling {
+        /// The bytes that are here, of what is pulled at once.
+        done: u64,
+        /// The bytes in all.
+        total: u64,
+    },
+    /// A step's outputs came from a cache. It need not have been started.
+    Pulled {
+        /// Which step.
+        step: Step,
+        /// Where its outputs lie.
+        outputs: BTreeMap<OutputName, StorePath>,
+        /// How long it took.
+        duration: Duration,
+    },
+    /// A step's outputs did not come from a cache, although one had offered them. They are
+    /// made.
+    NotPulled {
+        /// Which step.
+        step: Step,
+        /// Why, unless that was told as the fault of a cache.
+        reason: Option<String>,
+    },
+    /// A cache failed or lied, and is not asked again.
+    CacheLeftOut(Arc<CacheError>),
     /// A step's outputs are in the store.
     Finished {
         /// Which step.

@@ -47,7 +47,7 @@ pub async fn look_inside(
         StepError::Failed(failure) => {
             BuildError::Failed { failures: vec![Arc::new(*failure)], blocked: Vec::new() }
         }
-        StepError::Stopped => BuildError::Cancelled,
+        StepError::Stopped | StepError::NotPulled => BuildError::Cancelled,
         StepError::Store(error) => error.into(),
     })?;
     let derivation = order.resolved.derivation();

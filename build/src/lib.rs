@@ -15,6 +15,7 @@ mod graph;
 mod inside;
 mod options;
 mod plan;
+mod pull;
 mod realise;
 mod schedule;
 mod system;
@@ -37,6 +38,7 @@ pub use schedule::Counts;
 pub use system::this_system;
 
 use plan::{Goal, Plan};
+use pull::Pulling;
 use realise::{Order, Realiser};
 
 /// What realisations say of who built them.
@@ -51,9 +53,39 @@ pub struct BuildReport {
     pub counts: Counts,
 }
 
-/// What building the graph's targets would find, fetch and build. Does nothing.
-pub fn forecast(store: &Store, graph: &Arc<Graph>) -> Result<Forecast, StoreError> {
-    Plan::new(Arc::clone(graph), Goal::Targets, store)?.forecast(store)
+/// What building the graph's targets would find, pull, fetch and build. Does nothing but ask
+/// caches.
+pub async fn forecast(
+    store: &Store,
+    graph: &Arc<Graph>,
+    options: &BuildOptions,
+    events: Events,
+    cancel: &Cancel,
+) -> Result<Forecast, BuildError> {
+    let pulling = pulling(store, options, &events);
+    let plan = planned(Goal::Targets, store, graph, pulling.as_ref(), cancel).await;
+    Ok(plan?.forecast(store)?)
+}
+
+/// The caches of a build, if there are any.
+fn pulling(store: &Store, options: &BuildOptions, events: &Events) -> Option<Pulling> {
+    let caches = options.caches.clone().filter(|caches| !caches.is_empty())?;
+    Some(Pulling::new(caches, store.clone(), events.clone()))
+}
+
+/// The plan to reach a goal, as far as the store and caches know.
+async fn planned(
+    goal: Goal,
+    store: &Store,
+    graph: &Arc<Graph>,
+    pulling: Option<&Pulling>,
+    cancel: &Cancel,
+) -> Result<Plan, StoreError> {
+    let mut plan = Plan::new(Arc::clone(graph), goal, pulling.is_some(), store)?;
+    if let Some(pulling) = pulling.filter(|_| !plan.is_reached()) {
+        pulling.settle(&mut plan, graph, cancel).await?;
+    }
+    Ok(plan)
 }
 
 /// Bring the graph's targets into the store.
@@ -109,10 +141,11 @@ pub(crate) async fn ready(
         limits: node.derivation.limits,
         work: Work::of(&node.derivation),
         forced: true,
+        offered: None,
     };
     // For trials, whose outcome is not recorded.
     let derivations = BTreeMap::new();
-    Ok((Realiser::new(store.clone(), derivations, options, events), order))
+    Ok((Realiser::new(store.clone(), derivations, options, None, events), order))
 }
 
 /// Plan, refuse what cannot work, then do it.
@@ -124,7 +157,8 @@ pub(crate) async fn reach(
     events: Events,
     cancel: &Cancel,
 ) -> Result<(Plan, Counts), BuildError> {
-    let mut plan = Plan::new(Arc::clone(graph), goal, store)?;
+    let pulling = pulling(store, options, &events);
+    let mut plan = planned(goal, store, graph, pulling.as_ref(), cancel).await?;
     if plan.is_reached() {
         return Ok((plan, Counts::default()));
     }
@@ -133,15 +167,32 @@ pub(crate) async fn reach(
     if !forecast.missing_sources.is_empty() {
         return Err(BuildError::MissingSources { missing: forecast.missing_sources });
     }
-    if options.fetch.offline && !(forecast.fetch.is_empty() && forecast.may_fetch.is_empty()) {
-        let missing = forecast.fetch.into_iter().chain(forecast.may_fetch).collect();
-        return Err(BuildError::Offline { missing });
+    if options.fetch.offline {
+        let fetches = forecast.fetch.iter().chain(&forecast.may_fetch).cloned().collect();
+        let missing = nowhere(fetches, pulling.as_ref(), cancel).await;
+        if !missing.is_empty() {
+            return Err(BuildError::Offline { missing });
+        }
     }
     events.emit(Event::Planned(Arc::new(forecast)));
-    let realiser = Arc::new(Realiser::new(store.clone(), derivations, options, events));
+    let realiser = Arc::new(Realiser::new(store.clone(), derivations, options, pulling, events));
     let result = schedule::run(plan, graph, Arc::clone(&realiser), options, cancel).await;
     realiser.settle().await;
     result
+}
+
+/// Those of some fetches that no cache has either.
+async fn nowhere(
+    fetches: Vec<Forecasted>,
+    pulling: Option<&Pulling>,
+    cancel: &Cancel,
+) -> Vec<Forecasted> {
+    let Some(pulling) = pulling.filter(|_| !fetches.is_empty()) else { return fetches };
+    let paths: Vec<_> = fetches.iter().flat_map(|it| it.outputs.values().flatten()).collect();
+    let there = pulling.have(paths.into_iter().cloned().collect(), cancel).await;
+    // A fetch has one output, whose path is known.
+    let missing = fetches.into_iter().zip(there).filter(|(_, there)| !there);
+    missing.map(|(fetch, _)| fetch).collect()
 }
 
 /// Make the graph's derivations objects of the store, so that what they give can say where

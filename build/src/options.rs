@@ -1,7 +1,8 @@
 //! What a build may be asked to do otherwise than usual.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
+use hb_cache::Caches;
 use hb_sandbox::Backend;
 
 use crate::fetch::FetchSettings;
@@ -20,6 +21,9 @@ pub struct BuildOptions {
     /// How to fetch; offline, what is not in the store is an error before anything is
     /// built.
     pub fetch: FetchSettings,
+    /// Who is asked before anything is built or fetched. Offline, only those that can be
+    /// reached without a network.
+    pub caches: Option<Arc<Caches>>,
     /// Build the targets although they are in the store, and compare.
     pub rebuild: bool,
     /// How sandboxes are made.
@@ -39,6 +43,7 @@ impl BuildOptions {
             keep_going: false,
             keep_failed: false,
             fetch: FetchSettings::default(),
+            caches: None,
             rebuild: false,
             sandbox,
         }

@@ -16,7 +16,8 @@ use crate::{
     events::{Step, Work},
     graph::{Graph, Place},
     plan::{Job, Plan, Progress},
-    realise::{Order, Realised, Realiser, StepError},
+    pull::Answers,
+    realise::{How, Order, Realised, Realiser, StepError},
 };
 
 /// How much was done to reach a goal.
@@ -28,6 +29,8 @@ pub struct Counts {
     pub fetched: usize,
     /// Steps that turned out to be realised already once their inputs were known.
     pub reused: usize,
+    /// Steps whose outputs came from a cache.
+    pub pulled: usize,
 }
 
 /// Run `plan` to its goal.
@@ -57,11 +60,18 @@ pub(crate) async fn run(
     scheduler.run(cancel).await
 }
 
+/// Something that was waited for.
+enum Happened {
+    Ended(Ended),
+    Answered(Result<Answers, StoreError>),
+}
+
 /// A job's end.
 struct Ended {
     place: Place,
     resolved: ResolvedId,
     work: Work,
+    is_pull: bool,
     result: Result<Realised, StepError>,
 }
 
@@ -73,7 +83,7 @@ struct Scheduler {
     /// Stops every job.
     canceller: Canceller,
     stop: Cancel,
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<Happened>,
     building: usize,
     fetching: usize,
     counts: Counts,
@@ -97,7 +107,11 @@ impl Scheduler {
                 () = cancel.cancelled(), if !self.stop.is_cancelled() => continue,
             };
             match ended {
-                Some(Ok(ended)) => self.settle(ended),
+                Some(Ok(Happened::Ended(ended))) => self.settle(ended),
+                Some(Ok(Happened::Answered(answers))) => {
+                    let taken = answers.and_then(|answers| self.take_answers(answers));
+                    self.broken = self.broken.or(taken.err());
+                }
                 // Tasks are never aborted, so this is a panic: a bug, to be seen as one.
                 Some(Err(error)) => panic::resume_unwind(error.into_panic()),
                 None => break,
@@ -107,6 +121,11 @@ impl Scheduler {
     }
 
     fn start_what_can(&mut self) {
+        self.ask();
+        // They wait for each other in a queue of their own.
+        while let Some(job) = self.plan.next_pull() {
+            self.start(job);
+        }
         while self.building < self.options.jobs.get() {
             let Some(job) = self.plan.next_build() else { break };
             self.building += 1;
@@ -119,8 +138,29 @@ impl Scheduler {
         }
     }
 
+    /// Ask caches what the plan wants to know of them.
+    fn ask(&mut self) {
+        let questions = self.plan.take_questions();
+        if let Some(pulling) = self.realiser.pulling().filter(|_| !questions.is_empty()).cloned() {
+            let stop = self.stop.clone();
+            self.tasks
+                .spawn(async move { Happened::Answered(pulling.answer(questions, &stop).await) });
+        }
+    }
+
+    fn take_answers(&mut self, answers: Answers) -> Result<(), StoreError> {
+        let realiser = Arc::clone(&self.realiser);
+        for (question, offered) in answers {
+            let progress = self.plan.answer(&question, offered.as_ref(), realiser.store())?;
+            self.take_note(progress, 0);
+        }
+        let progress = self.plan.reassess(realiser.store())?;
+        self.take_note(progress, 0);
+        Ok(())
+    }
+
     fn start(&mut self, job: Job) {
-        let Job { place, resolved, forced } = job;
+        let Job { place, resolved, forced, offered } = job;
         let node = self.graph.node(place);
         let id = resolved.id();
         let order = Order {
@@ -129,32 +169,42 @@ impl Scheduler {
             limits: node.derivation.limits,
             work: Work::of(&node.derivation),
             forced,
+            offered,
         };
-        let work = order.work;
+        let (work, is_pull) = (order.work, order.offered.is_some());
         let realiser = Arc::clone(&self.realiser);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let result = realiser.realise(order, &stop).await;
-            Ended { place, resolved: id, work, result }
+            Happened::Ended(Ended { place, resolved: id, work, is_pull, result })
         });
     }
 
     /// Take a job's end in.
     fn settle(&mut self, ended: Ended) {
         match ended.work {
+            _ if ended.is_pull => {}
             Work::Fetch => self.fetching -= 1,
             Work::Builtin | Work::Build => self.building -= 1,
         }
         match ended.result {
             Ok(realised) => {
-                match (realised.reused, ended.work) {
-                    (true, _) => self.counts.reused += 1,
-                    (false, Work::Fetch) => self.counts.fetched += 1,
-                    (false, _) => self.counts.built += 1,
+                match (realised.how, ended.work) {
+                    (How::Reused, _) => self.counts.reused += 1,
+                    (How::Pulled, _) => self.counts.pulled += 1,
+                    (How::Made, Work::Fetch) => self.counts.fetched += 1,
+                    (How::Made, _) => self.counts.built += 1,
                 }
                 let records = self.realiser.store();
                 match self.plan.complete(&ended.resolved, &realised.outputs, records) {
-                    Ok(progress) => self.take_note(progress),
+                    Ok(progress) => self.take_note(progress, 1),
+                    Err(error) => self.broken = Some(error),
+                }
+            }
+            Err(StepError::NotPulled) => {
+                let records = self.realiser.store();
+                match self.plan.refuse(&ended.resolved, records) {
+                    Ok(progress) => self.take_note(progress, 0),
                     Err(error) => self.broken = Some(error),
                 }
             }
@@ -173,8 +223,9 @@ impl Scheduler {
         }
     }
 
-    fn take_note(&mut self, progress: Progress) {
-        self.counts.reused += progress.done.len().saturating_sub(1);
+    /// Take note of what followed; `counted` of what is done was counted.
+    fn take_note(&mut self, progress: Progress, counted: usize) {
+        self.counts.reused += progress.done.len().saturating_sub(counted);
         for place in progress.surfaced {
             if let Some(failure) = self.held.remove(&place) {
                 self.report(failure);

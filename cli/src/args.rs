@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Log(commands::log::LogArgs),
     /// Look into the store and tidy it
     Store(commands::store::StoreArgs),
+    /// Share what is built by way of binary caches
+    Cache(commands::cache::CacheArgs),
     /// Make, show and trust the keys by which builds are signed
     Key(commands::key::KeyArgs),
     /// Say what a diagnostic's code means, and the way out

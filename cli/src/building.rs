@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use hb_build::{
@@ -14,6 +17,7 @@ use hb_build::{
     fetch::{FetchSettings, Fetcher, Mirror, Origin, Query},
     look_inside,
 };
+use hb_cache::{Address, Cache, Caches};
 use hb_model::{Derivation, DerivationId, Input, Outputs, StorePath};
 use hb_sandbox::ClientHost;
 use hb_store::Store;
@@ -92,8 +96,11 @@ impl Work {
     }
 
     /// What would be done.
-    pub(crate) fn forecast(&self) -> Result<Forecast, Failure> {
-        Ok(hb_build::forecast(&self.store, &self.graph)?)
+    pub(crate) fn forecast(&self, global: &Global) -> Result<Forecast, Failure> {
+        let options = self.options(&HowArgs::default());
+        self.attended(global, false, async |events, cancel| {
+            hb_build::forecast(&self.store, &self.graph, &options, events, cancel).await
+        })
     }
 
     /// Bring the targets into the store.
@@ -206,6 +213,7 @@ impl Work {
             keep_going: how.keep_going,
             keep_failed: self.settings.keep_failed,
             fetch: fetch_settings(&self.settings),
+            caches: Some(Arc::new(caches(&self.settings, &self.settings.caches))),
             ..defaults
         }
     }
@@ -288,6 +296,18 @@ pub(crate) fn fetch_settings(settings: &Settings) -> FetchSettings {
     }
 }
 
+/// The caches at some addresses; offline, those that need no network.
+pub(crate) fn caches(settings: &Settings, addresses: &[Address]) -> Caches {
+    let usable = addresses.iter().filter(|address| !settings.offline || address.is_local());
+    let list = usable.map(|address| open_cache(settings, address)).collect();
+    Caches::new(list, settings.trust.clone(), settings.store.join("cache/chunks"))
+}
+
+/// The cache at an address.
+pub(crate) fn open_cache(settings: &Settings, address: &Address) -> Arc<Cache> {
+    Cache::open(address.clone(), settings.cache_timeout)
+}
+
 /// Fetch a source that a tool's recipe names, to learn its size and SHA-256. The file is
 /// dropped: a build fetches it again, and then by its hash.
 pub(crate) fn resolve_source(
@@ -324,6 +344,18 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { path: Path::new("/proc/self/task").into(), source }.into())
+}
+
+/// Set `stop` when Ctrl-C or SIGTERM asks for it, as long as what this gives lives.
+pub(crate) fn until_signal(stop: Arc<AtomicBool>) -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = runtime()?;
+    let (canceller, cancel) = Canceller::new();
+    runtime.spawn(cancel_on_signal(canceller));
+    runtime.spawn(async move {
+        cancel.cancelled().await;
+        stop.store(true, Ordering::Relaxed);
+    });
+    Ok(runtime)
 }
 
 /// Ctrl-C and SIGTERM ask for a clean stop; a second one ends hb at once, and the kernel

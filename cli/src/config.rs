@@ -7,15 +7,20 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::ValueEnum;
 use etcetera::BaseStrategy as _;
+use hb_cache::{Address, AddressError};
 use hb_model::{PublicKey, Trust};
 use hb_sandbox::{Backend, Maker, Reentry};
 use serde::Deserialize;
 
 use crate::error::CliError;
+
+/// How many seconds a cache may take for an answer, if it is not said.
+const CACHE_TIMEOUT: u64 = 30;
 
 /// Where the system's settings are.
 const SYSTEM_FILE: &str = "/etc/hb/config.toml";
@@ -38,6 +43,10 @@ pub(crate) struct Layer {
     pub(crate) mirrors: Option<BTreeMap<String, Vec<String>>>,
     /// Folders and servers that answer by hash: `<base>/<algorithm>/<hex>`.
     pub(crate) by_hash: Option<Vec<String>>,
+    /// Binary caches, the first of which is asked first.
+    pub(crate) caches: Option<Vec<String>>,
+    /// How many seconds a cache may take for an answer.
+    pub(crate) cache_timeout: Option<u64>,
     /// The keys of builders that are believed.
     pub(crate) trusted_keys: Option<Vec<String>>,
     /// How many of them must have signed a build.
@@ -77,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) sandbox: Backend,
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     pub(crate) by_hash: Vec<String>,
+    pub(crate) caches: Vec<Address>,
+    pub(crate) cache_timeout: Duration,
     pub(crate) trust: Trust,
 }
 
@@ -91,6 +102,8 @@ impl Layer {
             sandbox: self.sandbox.or(next.sandbox),
             mirrors: self.mirrors.or(next.mirrors),
             by_hash: self.by_hash.or(next.by_hash),
+            caches: self.caches.or(next.caches),
+            cache_timeout: self.cache_timeout.or(next.cache_timeout),
             trusted_keys: self.trusted_keys.or(next.trusted_keys),
             signatures_needed: self.signatures_needed.or(next.signatures_needed),
         }
@@ -192,12 +205,23 @@ impl Settings {
             },
             mirrors: layers.mirrors.unwrap_or_default(),
             by_hash: layers.by_hash.unwrap_or_default(),
+            caches: addresses(layers.caches.unwrap_or_default())?,
+            cache_timeout: Duration::from_secs(layers.cache_timeout.unwrap_or(CACHE_TIMEOUT)),
             trust: Trust {
                 keys: trusted_keys(layers.trusted_keys.unwrap_or_default())?,
                 needed: layers.signatures_needed.unwrap_or(1),
             },
         })
     }
+}
+
+fn addresses(texts: Vec<String>) -> Result<Vec<Address>, CliError> {
+    texts.iter().map(|text| cache_address(text)).collect()
+}
+
+/// A cache's address, as it stands in the settings or on the command line.
+pub(crate) fn cache_address(text: &str) -> Result<Address, CliError> {
+    text.parse().map_err(|error: AddressError| CliError::usage(error.to_string()))
 }
 
 fn trusted_keys(texts: Vec<String>) -> Result<Vec<PublicKey>, CliError> {

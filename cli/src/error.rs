@@ -9,6 +9,7 @@ use std::{
 };
 
 use hb_build::{BuildError, FailureCause, builders::BuiltinError};
+use hb_cache::{CacheError, Fault};
 use hb_model::DerivationId;
 use hb_store::{ArchiveError, StoreError};
 use miette::{Diagnostic, MietteDiagnostic};
@@ -159,6 +160,38 @@ impl From<CliError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         store_failure(&error)
+    }
+}
+
+impl From<hb_cache::Error> for Failure {
+    fn from(error: hb_cache::Error) -> Self {
+        match error {
+            hb_cache::Error::Store(error) => store_failure(&error),
+            hb_cache::Error::Cache(error) => error.into(),
+            error @ hb_cache::Error::Nowhere(_) => {
+                let help = "`hb cache ls` lists what a cache has";
+                Self::plain(Exit::Fetch, "cache.missing", &error, Some(help))
+            }
+        }
+    }
+}
+
+impl From<CacheError> for Failure {
+    fn from(error: CacheError) -> Self {
+        let help = match &error.fault {
+            Fault::Cancelled => {
+                return Self::plain(
+                    Exit::Interrupted,
+                    "cache.stopped",
+                    &error,
+                    Some("what was moved is kept; the same command goes on from there"),
+                );
+            }
+            Fault::ReadOnly => Some("push to a folder, an S3 server or a registry"),
+            Fault::NoList => Some("name the store paths to look for"),
+            _ => None,
+        };
+        Self::plain(Exit::Fetch, "cache.failed", &error, help)
     }
 }
 

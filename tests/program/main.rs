@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod caches;
 mod crash;
 mod derivations;
 mod documentation;

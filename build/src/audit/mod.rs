@@ -145,7 +145,7 @@ impl Auditor<'_> {
                 self.events.emit(Event::Failed(Arc::clone(&failure)));
                 BuildError::Failed { failures: vec![failure], blocked: Vec::new() }
             }
-            StepError::Stopped => BuildError::Cancelled,
+            StepError::Stopped | StepError::NotPulled => BuildError::Cancelled,
             StepError::Store(error) => error.into(),
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hb_model::{DerivationId, OutputName, StoreName, StorePath};
 
-use super::{Need, Phase, Plan, Records};
+use super::{Need, Offer, Phase, Plan, Records};
 use crate::graph::{Place, Target};
 
 /// What a build would find, fetch and build.
@@ -12,6 +12,10 @@ use crate::graph::{Place, Target};
 pub struct Forecast {
     /// The targets that are in the store.
     pub present: BTreeMap<Target, StorePath>,
+    /// What will be pulled from caches.
+    pub pull: Vec<Forecasted>,
+    /// What will be pulled unless a build turns out to be on record.
+    pub may_pull: Vec<Forecasted>,
     /// What will be fetched.
     pub fetch: Vec<Forecasted>,
     /// What will be fetched unless a build turns out to be on record.
@@ -63,6 +67,11 @@ impl Plan {
                 continue;
             }
             let certain = state.need == Need::Certain;
+            if state.offer == Offer::Yes {
+                let list = if certain { &mut forecast.pull } else { &mut forecast.may_pull };
+                list.push(self.forecasted(place));
+                continue;
+            }
             let list = match (self.is_fetch(place), certain) {
                 (true, true) => &mut forecast.fetch,
                 (true, false) => &mut forecast.may_fetch,

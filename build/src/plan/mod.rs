@@ -7,6 +7,11 @@
 //! comes with [`Need::Maybe`]. Each completion makes more known, and what turns out
 //! to be realised already is never built (early cutoff).
 //!
+//! Where caches may know of what this store does not, the plan has questions for them: what
+//! something that is needed gave, once it is known what it is, or whether they have what it
+//! gave. Until the answer comes, what it needs is needed perhaps; what a cache offers is
+//! pulled, and nothing below it is needed.
+//!
 //! Nothing here waits or runs; the scheduler drives it.
 
 mod forecast;
@@ -74,6 +79,18 @@ enum Phase {
     Failed,
 }
 
+/// Whether a cache has what a derivation gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    /// Nobody was asked.
+    Unasked,
+    /// The answer has not come.
+    Asked,
+    /// No, or it did not come although it was said to be there.
+    No,
+    Yes,
+}
+
 struct OutputState {
     path: Option<StorePath>,
     /// Looked up when first asked for.
@@ -87,6 +104,8 @@ struct State {
     phase: Phase,
     /// Known as soon as all paths of the inputs are.
     resolved: Option<ResolvedId>,
+    /// What caches say of that.
+    offer: Offer,
     /// To be built even though its outputs are present.
     forced: bool,
     /// The number of steps on the longest way up to a target: what has more waiting
@@ -100,6 +119,17 @@ pub(crate) struct Job {
     pub(crate) resolved: Resolved,
     /// Whether its outputs must be made although they are on record.
     pub(crate) forced: bool,
+    /// What a cache offers: to be pulled, and not to be made.
+    pub(crate) offered: Option<BTreeMap<OutputName, StorePath>>,
+}
+
+/// What a plan asks of caches; [`Plan::answer`] takes the answer.
+pub(crate) struct Question {
+    pub(crate) place: Place,
+    pub(crate) resolved: ResolvedId,
+    /// The outputs that are needed, and their paths where these are known: then it is only
+    /// asked whether a cache has them.
+    pub(crate) outputs: Vec<(OutputName, Option<StorePath>)>,
 }
 
 /// What a completion led to.
@@ -119,15 +149,21 @@ pub(crate) struct Plan {
     states: Vec<State>,
     ready: BTreeSet<(Reverse<usize>, Place)>,
     ready_fetches: BTreeSet<(Reverse<usize>, Place)>,
+    ready_pulls: BTreeSet<(Reverse<usize>, Place)>,
+    /// Whether there are caches to ask.
+    asks: bool,
+    /// What is to be asked.
+    questions: Vec<Place>,
     /// What is being built, and who else waits for the same.
     running: HashMap<ResolvedId, Vec<Place>>,
 }
 
 impl Plan {
-    /// Find out what is known and what is needed.
+    /// Find out what is known and what is needed; `asks` if there are caches to ask.
     pub(crate) fn new<R: Records>(
         graph: Arc<Graph>,
         goal: Goal,
+        asks: bool,
         records: &R,
     ) -> Result<Self, R::Error> {
         let order = graph.order().to_vec();
@@ -136,6 +172,9 @@ impl Plan {
             goal,
             ready: BTreeSet::new(),
             ready_fetches: BTreeSet::new(),
+            ready_pulls: BTreeSet::new(),
+            asks,
+            questions: Vec::new(),
             running: HashMap::new(),
             graph,
         };
@@ -204,7 +243,12 @@ impl Plan {
         let paths = if let Some(fixed) = node.derivation.fixed_path() {
             vec![Some(fixed)]
         } else if let Ok(resolved) = self.resolve(place) {
-            self.state_mut(place).resolved = Some(resolved.id());
+            let state = self.state_mut(place);
+            if state.resolved.replace(resolved.id()) != Some(resolved.id()) {
+                state.offer = Offer::Unasked;
+            } else if state.offer == Offer::Yes {
+                return Ok(false);
+            }
             let key = |output: &OutputName| RealisationKey {
                 resolved: resolved.id(),
                 output: output.clone(),
@@ -254,24 +298,152 @@ impl Plan {
                 continue;
             }
             let state = self.state_mut(place);
-            state.outputs[output].needed = true;
+            let is_news = !std::mem::replace(&mut state.outputs[output].needed, true);
+            if is_news && state.offer == Offer::Yes && state.phase != Phase::Running {
+                // This output was not asked for.
+                if state.outputs[output].path.is_none() {
+                    state.offer = Offer::Unasked;
+                }
+                if state.phase == Phase::Done {
+                    state.phase = Phase::Waiting;
+                }
+                raised.push(place);
+            }
             if need > state.need {
                 state.need = need;
                 if state.phase == Phase::Failed && need == Need::Certain {
                     progress.surfaced.push(place);
                 }
-                demands.extend(self.demands_of(place));
                 raised.push(place);
+            } else if !is_news {
+                continue;
             }
+            self.ask(place);
+            demands.extend(self.demands_of(place));
         }
         raised.into_iter().try_for_each(|place| self.check_ready(place, records))
+    }
+
+    /// Ask caches about `place`, if it is known what it is and they were not asked about that.
+    fn ask(&mut self, place: Place) {
+        let fixed = self.is_fixed(place);
+        let asks = self.asks;
+        let state = self.state_mut(place);
+        let is_asked = state.offer != Offer::Unasked || state.phase != Phase::Waiting;
+        // What has a declared hash is asked for when it is to be fetched.
+        if asks && !fixed && !state.forced && !is_asked && state.resolved.is_some() {
+            state.offer = Offer::Asked;
+            self.questions.push(place);
+        }
+    }
+
+    /// What is to be asked now.
+    pub(crate) fn take_questions(&mut self) -> Vec<Question> {
+        let places = std::mem::take(&mut self.questions);
+        let question = |place: Place| {
+            let state = self.state(place);
+            let names = &self.graph.node(place).outputs;
+            let outputs = names.iter().zip(&state.outputs);
+            let needed = outputs.filter(|(_, output)| output.needed);
+            Some(Question {
+                place,
+                resolved: state.resolved?,
+                outputs: needed.map(|(name, output)| (name.clone(), output.path.clone())).collect(),
+            })
+        };
+        places.into_iter().filter_map(question).collect()
+    }
+
+    /// Caches offer these outputs of what they were asked about, or nothing.
+    pub(crate) fn answer<R: Records>(
+        &mut self,
+        question: &Question,
+        offered: Option<&BTreeMap<OutputName, StorePath>>,
+        records: &R,
+    ) -> Result<Progress, R::Error> {
+        let mut progress = Progress::default();
+        let place = question.place;
+        let state = self.state_mut(place);
+        if state.offer != Offer::Asked || state.resolved != Some(question.resolved) {
+            return Ok(progress);
+        }
+        state.offer = if offered.is_some() { Offer::Yes } else { Offer::No };
+        let graph = Arc::clone(&self.graph);
+        let news = offered.is_some_and(|paths| self.take_paths(place, paths, None));
+        if self.state(place).phase == Phase::Waiting {
+            if self.is_satisfied(place, records)? {
+                self.state_mut(place).phase = Phase::Done;
+                progress.done.push(place);
+            }
+            self.demand(self.demands_of(place), records, &mut progress)?;
+            self.check_ready(place, records)?;
+        }
+        let consumers = graph.consumers(place).map(|consumer| (consumer, news));
+        self.spread(consumers.collect(), records, &mut progress)?;
+        Ok(progress)
+    }
+
+    /// Ask for the goal anew: what was only needed to know what it is need not be there, now
+    /// that caches have said it.
+    pub(crate) fn reassess<R: Records>(&mut self, records: &R) -> Result<Progress, R::Error> {
+        for state in &mut self.states {
+            if state.phase == Phase::Ready {
+                state.phase = Phase::Waiting;
+            }
+            state.need = Need::None;
+            state.outputs.iter_mut().for_each(|output| output.needed = false);
+        }
+        for ready in [&mut self.ready, &mut self.ready_fetches, &mut self.ready_pulls] {
+            ready.clear();
+        }
+        let mut progress = Progress::default();
+        self.demand(self.goals(), records, &mut progress)?;
+        Ok(progress)
+    }
+
+    /// Take the paths of outputs; whether one is news.
+    fn take_paths(
+        &mut self,
+        place: Place,
+        paths: &BTreeMap<OutputName, StorePath>,
+        present: Option<bool>,
+    ) -> bool {
+        let graph = Arc::clone(&self.graph);
+        let mut news = false;
+        for (position, name) in graph.node(place).outputs.iter().enumerate() {
+            let state = &mut self.state_mut(place).outputs[position];
+            let Some(path) = paths.get(name) else { continue };
+            news |= state.path.as_ref() != Some(path);
+            *state = OutputState { path: Some(path.clone()), present, ..*state };
+        }
+        news
+    }
+
+    /// A pull came to nothing: what was offered has to be made.
+    pub(crate) fn refuse<R: Records>(
+        &mut self,
+        resolved: &ResolvedId,
+        records: &R,
+    ) -> Result<Progress, R::Error> {
+        let mut progress = Progress::default();
+        for place in self.running.remove(resolved).unwrap_or_default() {
+            let state = self.state_mut(place);
+            (state.phase, state.offer) = (Phase::Waiting, Offer::No);
+            self.demand(self.demands_of(place), records, &mut progress)?;
+            self.check_ready(place, records)?;
+        }
+        Ok(progress)
     }
 
     /// What `place` needs in order to be built or, where it isn't known yet, in order
     /// to be known.
     fn demands_of(&self, place: Place) -> Vec<(Place, usize, Need)> {
         let state = self.state(place);
-        let known = state.resolved.is_some() || self.is_fixed(place);
+        if state.offer == Offer::Yes {
+            return Vec::new();
+        }
+        let known =
+            (state.resolved.is_some() || self.is_fixed(place)) && state.offer != Offer::Asked;
         let need_of = |input, output| match known || self.path(input, output).is_none() {
             true => state.need,
             false => state.need.min(Need::Maybe),
@@ -285,7 +457,13 @@ impl Plan {
         let state = self.state(place);
         // Fetches are begun as soon as they may be needed, so that none waits for builds.
         let least = if self.is_fixed(place) { Need::Maybe } else { Need::Certain };
-        if state.phase != Phase::Waiting || state.need < least {
+        if state.phase != Phase::Waiting || state.need < least || state.offer == Offer::Asked {
+            return Ok(());
+        }
+        let entry = (Reverse(state.height), place);
+        if state.offer == Offer::Yes {
+            self.state_mut(place).phase = Phase::Ready;
+            self.ready_pulls.insert(entry);
             return Ok(());
         }
         let graph = Arc::clone(&self.graph);
@@ -294,7 +472,6 @@ impl Plan {
                 return Ok(());
             }
         }
-        let entry = (Reverse(self.state(place).height), place);
         self.state_mut(place).phase = Phase::Ready;
         match self.is_fetch(place) {
             true => self.ready_fetches.insert(entry),
@@ -323,11 +500,22 @@ impl Plan {
         }
     }
 
+    /// The next thing to pull, if something can start.
+    pub(crate) fn next_pull(&mut self) -> Option<Job> {
+        loop {
+            let (_, place) = self.ready_pulls.pop_first()?;
+            if let Some(job) = self.start(place) {
+                return Some(job);
+            }
+        }
+    }
+
     /// Nothing if the same is being built already; then `place` completes with it.
     fn start(&mut self, place: Place) -> Option<Job> {
-        // Everything it needs is present, so every path is known.
+        // Everything it needs is known.
         let resolved = self.resolve(place).ok()?;
         let forced = self.state(place).forced;
+        let offered = (self.state(place).offer == Offer::Yes).then(|| self.missing(place));
         self.state_mut(place).phase = Phase::Running;
         self.state_mut(place).resolved = Some(resolved.id());
         match self.running.get_mut(&resolved.id()) {
@@ -337,9 +525,16 @@ impl Plan {
             }
             None => {
                 self.running.insert(resolved.id(), vec![place]);
-                Some(Job { place, resolved, forced })
+                Some(Job { place, resolved, forced, offered })
             }
         }
+    }
+
+    /// The needed outputs that are not there.
+    fn missing(&self, place: Place) -> BTreeMap<OutputName, StorePath> {
+        let outputs = self.graph.node(place).outputs.iter().zip(&self.state(place).outputs);
+        let missing = outputs.filter(|(_, output)| output.needed && output.present != Some(true));
+        missing.filter_map(|(name, output)| Some((name.clone(), output.path.clone()?))).collect()
     }
 
     /// A job ended well, with these outputs. Everybody who waited for the same is done.
@@ -353,21 +548,31 @@ impl Plan {
         let mut affected = Vec::new();
         for place in self.running.remove(resolved).unwrap_or_default() {
             let graph = Arc::clone(&self.graph);
-            let mut news = false;
-            for (position, name) in graph.node(place).outputs.iter().enumerate() {
-                let state = &mut self.state_mut(place).outputs[position];
-                let path = outputs.get(name).cloned();
-                news |= state.path != path;
-                *state = OutputState { path, present: Some(true), ..*state };
-            }
+            let news = self.take_paths(place, outputs, Some(true));
             self.state_mut(place).phase = Phase::Done;
             progress.done.push(place);
             affected.extend(graph.consumers(place).map(|consumer| (consumer, news)));
+            if self.state(place).offer == Offer::Yes && !self.is_satisfied(place, records)? {
+                // What was pulled for another was not all that this one needs.
+                self.state_mut(place).phase = Phase::Waiting;
+                self.check_ready(place, records)?;
+            }
         }
-        while let Some((place, news)) = affected.pop() {
-            self.reconsider(place, news, records, &mut affected, &mut progress)?;
-        }
+        self.spread(affected, records, &mut progress)?;
         Ok(progress)
+    }
+
+    /// Let what became known spread upwards.
+    fn spread<R: Records>(
+        &mut self,
+        mut affected: Vec<(Place, bool)>,
+        records: &R,
+        progress: &mut Progress,
+    ) -> Result<(), R::Error> {
+        while let Some((place, news)) = affected.pop() {
+            self.reconsider(place, news, records, &mut affected, progress)?;
+        }
+        Ok(())
     }
 
     /// An input of `place` completed, `news` saying whether under a path that was not
@@ -394,6 +599,7 @@ impl Plan {
             if changed {
                 affected.extend(graph.consumers(place).map(|consumer| (consumer, true)));
             }
+            self.ask(place);
             self.demand(self.demands_of(place), records, progress)?;
         }
         self.check_ready(place, records)
@@ -454,6 +660,7 @@ fn initial_states(graph: &Graph, goal: Goal) -> Vec<State> {
             need: Need::None,
             phase: Phase::Waiting,
             resolved: None,
+            offer: Offer::Unasked,
             forced: false,
             height: heights[place.index()],
         });

@@ -72,7 +72,7 @@ impl Memory {
     }
 
     fn plan(&self, graph: &Arc<Graph>, goal: Goal) -> Plan {
-        Plan::new(Arc::clone(graph), goal, self).unwrap()
+        Plan::new(Arc::clone(graph), goal, false, self).unwrap()
     }
 
     fn forecast(&self, graph: &Arc<Graph>) -> Forecast {
@@ -264,6 +264,69 @@ fn what_most_waits_for_starts_first() {
     let graph = Arc::new(graph_of(nodes, &["top"]));
     let mut plan = Memory::default().plan(&graph, Goal::Targets);
     assert_eq!(plan.next_build().unwrap().resolved.derivation().name.as_str(), "z-deep");
+}
+
+/// A plan over an empty store and a cache that says what the chain gave: everything that
+/// is asked is answered with that.
+fn offered(memory: &mut Memory, said: &Memory, graph: &Arc<Graph>) -> Plan {
+    let mut plan = Plan::new(Arc::clone(graph), Goal::Targets, true, memory).unwrap();
+    loop {
+        let questions = plan.take_questions();
+        if questions.is_empty() {
+            return plan;
+        }
+        for question in questions {
+            let key = |output: &OutputName| RealisationKey {
+                resolved: question.resolved,
+                output: output.clone(),
+            };
+            let path = |output: &OutputName| said.realised.get(&key(output)).cloned();
+            let outputs = question.outputs.iter();
+            let outputs = outputs.map(|(name, _)| Some((name.clone(), path(name)?))).collect();
+            let outputs: Option<BTreeMap<_, _>> = outputs;
+            for (output, path) in outputs.iter().flatten() {
+                memory.realised.insert(key(output), path.clone());
+            }
+            plan.answer(&question, outputs.as_ref(), memory).unwrap();
+        }
+        plan.reassess(memory).unwrap();
+    }
+}
+
+#[test]
+fn what_a_cache_offers_is_pulled_and_nothing_below_it_is_needed() {
+    let (mut memory, mut said) = (Memory::default(), Memory::default());
+    said.run(&chain());
+    let mut plan = offered(&mut memory, &said, &chain());
+    assert_eq!(names(&plan.forecast(&memory).unwrap()), ["", "", "", ""]);
+    let job = plan.next_pull().unwrap();
+    assert_eq!(job.resolved.derivation().name.as_str(), "second");
+    assert!(plan.next_pull().is_none() && plan.next_fetch().is_none());
+    memory.present.extend(job.offered.iter().flatten().map(|(_, path)| path.clone()));
+    plan.complete(&job.resolved.id(), &job.offered.unwrap(), &memory).unwrap();
+    assert!(plan.is_reached());
+}
+
+#[test]
+fn what_was_offered_and_does_not_come_is_built_from_what_is_offered_below_it() {
+    let (mut memory, mut said) = (Memory::default(), Memory::default());
+    said.run(&chain());
+    let mut plan = offered(&mut memory, &said, &chain());
+    let job = plan.next_pull().unwrap();
+    plan.refuse(&job.resolved.id(), &memory).unwrap();
+    let below = plan.next_pull().unwrap();
+    assert_eq!(below.resolved.derivation().name.as_str(), "first");
+    assert_eq!(plan.next_fetch().unwrap().resolved.derivation().name.as_str(), "fetch-b");
+    assert!(plan.next_fetch().is_none() && plan.next_build().is_none());
+}
+
+#[test]
+fn what_no_cache_knows_is_built() {
+    let mut memory = Memory::default();
+    let mut plan = offered(&mut memory, &Memory::default(), &chain());
+    let forecast = plan.forecast(&memory).unwrap();
+    assert_eq!(names(&forecast), ["fetch-a", "fetch-b", "first", "second"]);
+    assert!(plan.next_pull().is_none() && plan.next_fetch().is_some());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod attempt;
 mod interpreter;
 mod log;
 mod publish;
+mod pulled;
 mod spec;
 
 use std::{
@@ -29,6 +30,7 @@ use crate::{
     BuildOptions, Cancel, Event, Events, Failure, FailureCause,
     events::{Phase, Step, Work},
     fetch::FetchSettings,
+    pull::{Offered, Pulling},
 };
 
 /// How often a lock that another process holds is tried again.
@@ -43,19 +45,33 @@ pub(crate) struct Order {
     pub(crate) work: Work,
     /// To be built and compared with what is on record.
     pub(crate) forced: bool,
+    /// What a cache offers: to be pulled, and not to be made.
+    pub(crate) offered: Option<Offered>,
 }
 
 /// What came of an order.
 pub(crate) struct Realised {
     pub(crate) outputs: BTreeMap<OutputName, StorePath>,
-    /// Whether it had been built already.
-    pub(crate) reused: bool,
+    pub(crate) how: How,
+}
+
+/// How outputs came about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// They were made.
+    Made,
+    /// They had been made already.
+    Reused,
+    /// They came from a cache.
+    Pulled,
 }
 
 /// Why an order was not carried out.
 pub(crate) enum StepError {
     /// The step failed; others may do better.
     Failed(Box<Failure>),
+    /// What a cache had offered did not come: it has to be made.
+    NotPulled,
     /// It was asked to stop.
     Stopped,
     /// The store failed; nothing can go on.
@@ -112,6 +128,7 @@ pub(crate) struct Realiser {
     keep_failed: bool,
     fetch: Arc<FetchSettings>,
     runner: attempt::LazyRunner,
+    pulling: Option<Pulling>,
     /// The removal of scratch folders.
     removals: Mutex<JoinSet<()>>,
 }
@@ -121,11 +138,13 @@ impl Realiser {
         store: Store,
         derivations: BTreeMap<DerivationId, StorePath>,
         options: &BuildOptions,
+        pulling: Option<Pulling>,
         events: Events,
     ) -> Self {
         Self {
             store,
             derivations,
+            pulling,
             events,
             keep_failed: options.keep_failed,
             fetch: Arc::new(options.fetch.clone()),
@@ -158,12 +177,19 @@ impl Realiser {
         &self.events
     }
 
+    pub(crate) fn pulling(&self) -> Option<&Pulling> {
+        self.pulling.as_ref()
+    }
+
     /// Bring the outputs into the store.
     pub(crate) async fn realise(
         &self,
         order: Order,
         cancel: &Cancel,
     ) -> Result<Realised, StepError> {
+        if let Some(offered) = &order.offered {
+            return self.pull(&order, offered, cancel).await;
+        }
         let mut traces = Traces::begin();
         let result = self.under_lock(&order, cancel, &mut traces).await;
         let duration = traces.begun.elapsed();
@@ -176,14 +202,19 @@ impl Realiser {
         };
         let derivation = order.step.derivation;
         match &result {
-            Ok(Realised { outputs, reused }) => self.events.emit(Event::Finished {
+            Ok(Realised { outputs, how: How::Pulled }) => self.events.emit(Event::Pulled {
                 step: order.step,
                 outputs: outputs.clone(),
                 duration,
-                reused: *reused,
+            }),
+            Ok(Realised { outputs, how }) => self.events.emit(Event::Finished {
+                step: order.step,
+                outputs: outputs.clone(),
+                duration,
+                reused: *how == How::Reused,
             }),
             // The scheduler tells of failures, as not all of them matter.
-            Err(StepError::Failed(_)) => {}
+            Err(StepError::Failed(_) | StepError::NotPulled) => {}
             Err(StepError::Stopped | StepError::Store(_)) => {
                 self.events.emit(Event::Stopped { derivation });
             }
@@ -219,8 +250,11 @@ impl Realiser {
         let _lock = self.lock(order, cancel).await?;
         let recorded = self.recorded(order)?;
         match recorded {
-            Some(outputs) if !order.forced => return Ok(Realised { outputs, reused: true }),
+            Some(outputs) if !order.forced => return Ok(Realised { outputs, how: How::Reused }),
             _ => {}
+        }
+        if let Some(outputs) = self.pull_fixed(order, cancel).await? {
+            return Ok(Realised { outputs, how: How::Pulled });
         }
         self.events.emit(Event::Started {
             step: order.step.clone(),

@@ -6,7 +6,7 @@ use hb_model::{NodeDigest, OutputName, Outputs, RealisationKey, ResolvedId, Stor
 use hb_store::{Built, BuiltOutput, Prepared, Store, StoreError};
 
 use super::{
-    Attempt, Halt, Order, Realised, Realiser, blocking,
+    Attempt, Halt, How, Order, Realised, Realiser, blocking,
     interpreter::{DynamicProgram, first_dynamic_program},
 };
 use crate::{BUILDER, Difference, FailureCause, events::Work};
@@ -22,7 +22,7 @@ impl Realiser {
             refuse_difference(&store, &built.resolved, &prepared)?;
             commit(&store, prepared)
         });
-        Ok(Realised { outputs: outputs.await?, reused: false })
+        Ok(Realised { outputs: outputs.await?, how: How::Made })
     }
 
     /// What the outputs' digests would be in the store.

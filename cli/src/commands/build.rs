@@ -116,13 +116,15 @@ fn print_outputs(global: &Global, work: &Work, outcome: &BuildOutcome) -> Result
 }
 
 fn dry_run(global: &Global, work: &Work) -> Result<Exit, Failure> {
-    let forecast = work.forecast()?;
+    let forecast = work.forecast(global)?;
     let names = |steps: &[hb_build::Forecasted]| {
         steps.iter().map(|step| step.name.to_string()).collect::<Vec<_>>()
     };
     let parts = [
+        ("pull", "will be pulled from a cache", names(&forecast.pull)),
         ("fetch", "will be fetched", names(&forecast.fetch)),
         ("build", "will be built", names(&forecast.build)),
+        ("may_pull", "may be pulled from a cache", names(&forecast.may_pull)),
         ("may_fetch", "may be fetched", names(&forecast.may_fetch)),
         ("may_build", "may be built, unless inputs come out as before", names(&forecast.may_build)),
     ];

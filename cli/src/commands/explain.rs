@@ -115,8 +115,10 @@ mod tests {
     ];
 
     /// What codes begin with.
-    const AREAS: &[&str] =
-        &["parse", "lint", "eval", "recipe", "usage", "settings", "project", "build", "store"];
+    const AREAS: &[&str] = &[
+        "parse", "lint", "eval", "recipe", "usage", "settings", "project", "build", "store",
+        "cache",
+    ];
 
     /// An explanation's example and its dialect, if it is one that can be run.
     fn example(explanation: Explanation) -> Option<(&'static str, Dialect)> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod build;
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod doc;
 pub(crate) mod doctor;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Update(args) => update::run(global, args),
         Command::Log(args) => log::run(global, args),
         Command::Store(args) => store::run(global, args),
+        Command::Cache(args) => cache::run(global, args),
         Command::Key(args) => key::run(global, args),
         Command::Doc(args) => doc::run(global, args),
         Command::Explain(args) => explain::run(global, args),

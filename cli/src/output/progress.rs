@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use hb_build::{Event, Phase, Step, Work};
+use hb_cache::CacheError;
 use hb_model::DerivationId;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -16,6 +17,7 @@ pub(crate) struct Progress {
     quiet: bool,
     show_log: bool,
     running: HashMap<DerivationId, Running>,
+    transfer: Option<ProgressBar>,
 }
 
 struct Running {
@@ -35,7 +37,7 @@ impl Progress {
             false => ProgressDrawTarget::hidden(),
         };
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, live, quiet, show_log, running: HashMap::new() }
+        Self { bars, live, quiet, show_log, running: HashMap::new(), transfer: None }
     }
 
     /// Show one event.
@@ -44,10 +46,15 @@ impl Progress {
             Event::Planned(forecast) => {
                 let (fetches, builds) = (forecast.fetch.len(), forecast.build.len());
                 let maybe = forecast.may_fetch.len() + forecast.may_build.len();
-                if fetches + builds + maybe > 0 {
+                let maybe = maybe + forecast.may_pull.len();
+                let pulls = match forecast.pull.len() {
+                    0 => String::new(),
+                    count => format!("{count} to pull, "),
+                };
+                if !pulls.is_empty() || fetches + builds + maybe > 0 {
                     let perhaps =
                         if maybe > 0 { format!(", {maybe} more perhaps") } else { String::new() };
-                    self.line(format!("{fetches} to fetch, {builds} to build{perhaps}"));
+                    self.line(format!("{pulls}{fetches} to fetch, {builds} to build{perhaps}"));
                 }
             }
             Event::Started { step, work, .. } => self.start(step, work),
@@ -67,6 +74,17 @@ impl Progress {
                     running.bar.set_position(received);
                 }
             }
+            Event::Pulling { done, total } => self.transfer("pulling", done, total),
+            Event::Pulled { step, duration, .. } => {
+                self.end(&step.derivation);
+                self.line(format!("pulled {} in {}", step.name, seconds(duration)));
+            }
+            Event::NotPulled { step, reason } => {
+                if let Some(reason) = reason {
+                    self.line(format!("{} does not come from a cache: {reason}", step.name));
+                }
+            }
+            Event::CacheLeftOut(error) => self.warn(&error),
             Event::Finished { step, duration, reused, .. } => {
                 let work = self.end(&step.derivation);
                 let verb = match work {
@@ -83,6 +101,28 @@ impl Progress {
             Event::Stopped { derivation } => {
                 self.end(&derivation);
             }
+        }
+    }
+
+    /// A cache is not asked any more.
+    pub(crate) fn warn(&self, error: &CacheError) {
+        self.line(format!("warning: {error}; it is not asked again"));
+    }
+
+    /// Bytes on their way to or from a cache.
+    pub(crate) fn transfer(&mut self, verb: &'static str, done: u64, total: u64) {
+        let bars = &self.bars;
+        let bar = self.transfer.get_or_insert_with(|| {
+            let bar = bars.add(ProgressBar::new(total));
+            bar.set_style(fetch_style());
+            bar.set_prefix(verb);
+            bar
+        });
+        bar.set_length(total);
+        bar.set_position(done);
+        if done >= total {
+            bar.finish_and_clear();
+            self.transfer = None;
         }
     }
 

@@ -1,0 +1,30 @@
+//! Binary caches: objects in chunks, and who says what builds gave.
+//!
+//! `docs/cache-format.md` says what lies in a cache and what is believed of it: nothing but
+//! what hashes and signatures prove. Nothing here reads the environment, prints, or builds.
+//! All functions may block; threads are their own.
+
+mod address;
+mod builds;
+mod cache;
+mod caches;
+mod chunks;
+mod entry;
+mod fault;
+mod frame;
+mod history;
+mod manifest;
+mod parallel;
+mod pull;
+mod push;
+mod spool;
+mod storage;
+mod watch;
+
+pub use address::{Address, AddressError};
+pub use cache::{Cache, Contents};
+pub use caches::Caches;
+pub use fault::{CacheError, Error, Fault};
+pub use parallel::Cancelled;
+pub use push::{PushOptions, PushReport};
+pub use watch::{Report, Watch};

@@ -1,0 +1,360 @@
+//! Putting objects into a cache, with what is known of their builds.
+//!
+//! Chunks go first, then the manifests that speak of them, then the builds that speak of the
+//! objects: whatever interrupts it, what is in the cache speaks of nothing that is not, and
+//! a later push goes on from there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    io,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, Receiver},
+    },
+    thread,
+};
+
+use hb_model::{ContentDigest, KeyName, ResolvedId, SecretKey, Signed, StorePath};
+use hb_store::Store;
+
+use crate::{
+    Cache, Watch,
+    builds::to_text,
+    chunks::Cutter,
+    entry::Entry,
+    fault::{Error, Fault},
+    history::History,
+    manifest::{Manifest, Piece},
+    watch::Report,
+};
+
+/// How many chunks are compressed and sent at once.
+const THREADS: usize = 8;
+
+/// How many chunks wait for that: what bounds the memory.
+const WAITING: usize = 2 * THREADS;
+
+/// Manifests are put when so many bytes were cut, or so many objects.
+const BATCH_BYTES: u64 = 256 << 20;
+const BATCH_OBJECTS: usize = 256;
+
+/// What to put there beside the objects and what they refer to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PushOptions<'a> {
+    /// Also everything in the store that they were built from, and what that refers to.
+    pub inputs: bool,
+    /// Sign what was built in this store.
+    pub sign_with: Option<&'a SecretKey>,
+}
+
+/// What was put there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PushReport {
+    /// How many objects are there now that were asked for, or that those need.
+    pub objects: usize,
+    /// How many of them are new there.
+    pub new: usize,
+    /// The bytes of the new ones.
+    pub bytes: u64,
+    /// How many chunks were sent.
+    pub chunks: usize,
+    /// How many bytes were sent, compressed.
+    pub sent: u64,
+    /// How many builds are there, signed.
+    pub builds: usize,
+    /// How many are not, since nobody has signed them.
+    pub unsigned: usize,
+}
+
+/// What many threads count.
+#[derive(Default)]
+struct Counts {
+    chunks: AtomicUsize,
+    sent: AtomicU64,
+    /// Sending failed: what is cut need not be cut any more.
+    failed: AtomicBool,
+}
+
+impl Cache {
+    /// Put objects there, with all that they refer to and what is known of their builds.
+    /// They are held.
+    pub fn push(
+        &self,
+        store: &Store,
+        roots: &[StorePath],
+        options: PushOptions<'_>,
+        watch: Watch,
+    ) -> Result<PushReport, Error> {
+        if !self.is_writable() {
+            return Err(self.error(Fault::ReadOnly).into());
+        }
+        if let Some(path) = store.hold(roots)?.into_iter().next() {
+            return Err(hb_store::StoreError::NotInStore { path }.into());
+        }
+        let mut histories = Vec::new();
+        for root in roots {
+            for derivation in store.derivations_of(root)? {
+                histories.push(History::of(store, &derivation, options.sign_with)?);
+            }
+        }
+        let mut wanted: BTreeSet<_> = roots.iter().cloned().collect();
+        if options.inputs {
+            wanted.extend(histories.iter().flat_map(|(_, history)| history.objects.clone()));
+        }
+        let wanted = Vec::from_iter(wanted);
+        store.hold(&wanted)?;
+        let pushing = Pushing {
+            cache: self,
+            store,
+            watch,
+            counts: Counts::default(),
+            seen: HashSet::new(),
+            report: PushReport::default(),
+        };
+        pushing.run(&store.closure(&wanted)?, &histories)
+    }
+
+    fn failed(&self) -> impl Fn(Fault) -> Error {
+        |fault| self.error(fault).into()
+    }
+}
+
+struct Pushing<'a> {
+    cache: &'a Cache,
+    store: &'a Store,
+    watch: Watch<'a>,
+    counts: Counts,
+    /// Chunks that were looked at in this run.
+    seen: HashSet<ContentDigest>,
+    report: PushReport,
+}
+
+impl Pushing<'_> {
+    fn run(
+        mut self,
+        closure: &[StorePath],
+        histories: &[(hb_model::DerivationId, History)],
+    ) -> Result<PushReport, Error> {
+        let failed = self.cache.failed();
+        self.report.objects = closure.len();
+        let mut new = Vec::new();
+        let mut total = 0;
+        for (path, is_there) in closure.iter().zip(self.are_there(closure)?) {
+            if !is_there {
+                let info = self.store.info(path)?;
+                total += info.map_or(0, |info| info.size);
+                new.push(path.clone());
+            }
+        }
+        self.report.new = new.len();
+        let mut new = new.into_iter().peekable();
+        while new.peek().is_some() {
+            let manifests = self.send_chunks(&mut new, total)?;
+            self.cache.flush().map_err(&failed)?;
+            let put = |manifest: &Manifest| {
+                let needs: Vec<_> = manifest.distinct().map(Entry::Chunk).collect();
+                let entry = Entry::Object(manifest.path.clone());
+                self.put(&entry, manifest.to_text().as_bytes(), &needs)
+            };
+            self.at_once(&manifests, put).map_err(&failed)?;
+        }
+        self.put_builds(histories)?;
+        self.cache.flush().map_err(&failed)?;
+        self.report.chunks = self.counts.chunks.into_inner();
+        self.report.sent = self.counts.sent.into_inner();
+        Ok(self.report)
+    }
+
+    /// Which of some objects the cache has.
+    fn are_there(&self, paths: &[StorePath]) -> Result<Vec<bool>, Error> {
+        let found = Mutex::new(BTreeMap::new());
+        let look = |path: &StorePath| {
+            let there = self.cache.has(&Entry::Object(path.clone()))?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), there);
+            Ok(())
+        };
+        self.at_once(paths, look).map_err(self.cache.failed())?;
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(paths.iter().map(|path| found.get(path).copied().unwrap_or_default()).collect())
+    }
+
+    /// Do something for each item, many at once, until one fails.
+    fn at_once<T: Sync>(
+        &self,
+        items: &[T],
+        work: impl Fn(&T) -> Result<(), Fault> + Sync,
+    ) -> Result<(), Fault> {
+        let next = AtomicUsize::new(0);
+        let run = || {
+            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let done = match (self.watch.cancelled)() {
+                    true => Err(Fault::Cancelled),
+                    false => work(item),
+                };
+                if done.is_err() {
+                    next.store(items.len(), Ordering::Relaxed);
+                    return done;
+                }
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..THREADS.min(items.len())).map(|_| scope.spawn(run)).collect();
+            others.into_iter().fold(run(), |outcome, other| match other.join() {
+                Ok(theirs) => outcome.and(theirs),
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
+    }
+
+    /// Cut the next objects and send what the cache lacks of them; their manifests.
+    fn send_chunks(
+        &mut self,
+        objects: &mut impl Iterator<Item = StorePath>,
+        total: u64,
+    ) -> Result<Vec<Manifest>, Error> {
+        let (sender, receiver) = mpsc::sync_channel::<(ContentDigest, Vec<u8>)>(WAITING);
+        let receiver = Mutex::new(receiver);
+        let (cache, counts, watch) = (self.cache, &self.counts, self.watch);
+        let work = || send_all(cache, counts, watch, &receiver);
+        let (cut, sent) = thread::scope(|scope| {
+            let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            let cut = (|| {
+                let mut manifests = Vec::new();
+                let mut bytes = 0;
+                for path in objects {
+                    let facts = self.store.facts(&path)?;
+                    let mut pieces = Vec::new();
+                    let mut cutter = Cutter::new(|piece: &[u8]| {
+                        let digest = ContentDigest::of(piece);
+                        pieces.push(Piece { digest, length: piece.len() as u32 });
+                        if counts.failed.load(Ordering::Relaxed) {
+                            return Err(io::Error::other("sending failed"));
+                        }
+                        if self.seen.insert(digest) {
+                            // The workers take all that comes.
+                            let _ = sender.send((digest, piece.to_vec()));
+                        }
+                        Ok(())
+                    });
+                    let place = Path::new("the cache");
+                    let holes = self.store.write_stream(&path, &facts, &mut cutter, place)?;
+                    cutter.finish().map_err(|_| self.cache.error(Fault::Cancelled))?;
+                    let manifest = Manifest { path, facts, holes, pieces };
+                    bytes += manifest.length();
+                    self.report.bytes += manifest.length();
+                    (watch.report)(Report::Progress { done: self.report.bytes, total });
+                    manifests.push(manifest);
+                    if bytes >= BATCH_BYTES || manifests.len() >= BATCH_OBJECTS {
+                        break;
+                    }
+                }
+                Ok::<_, Error>(manifests)
+            })();
+            drop(sender);
+            // Those that are not joined after a failure are joined at the scope's end.
+            let sent = workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(theirs) => theirs,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            (cut, sent)
+        });
+        // Where sending failed, cutting did because of it.
+        sent.map_err(self.cache.failed())?;
+        cut
+    }
+
+    /// Put an entry, and count.
+    fn put(&self, entry: &Entry, bytes: &[u8], needs: &[Entry]) -> Result<(), Fault> {
+        let sent = self.cache.put(entry, bytes, needs)?;
+        self.counts.sent.fetch_add(sent, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Put what is known of builds there, an entry for each key that signed it.
+    fn put_builds(&mut self, histories: &[(hb_model::DerivationId, History)]) -> Result<(), Error> {
+        let mut entries: BTreeMap<String, (Entry, String)> = BTreeMap::new();
+        let (mut signed, mut unsigned) = (HashSet::new(), HashSet::new());
+        for (derivation, history) in histories {
+            for build in &history.builds {
+                let set = if build.signatures.is_empty() { &mut unsigned } else { &mut signed };
+                set.insert(build.realisation.key.clone());
+            }
+            for (key, builds) in by_key(&history.builds) {
+                let mut add = |entry: Entry, builds: &[&Signed]| {
+                    entries.insert(entry.name(), (entry, to_text(builds.iter().copied())));
+                };
+                for (resolved, builds) in by_resolved(&builds) {
+                    add(Entry::Builds(resolved, key.clone()), &builds);
+                }
+                add(Entry::Graph(*derivation, key), &builds);
+            }
+        }
+        (self.report.builds, self.report.unsigned) = (signed.len(), unsigned.len());
+        let entries: Vec<_> = entries.into_values().collect();
+        let put = |(entry, text): &(Entry, String)| {
+            // One that is damaged, or of other builds, is replaced.
+            match self.cache.text(entry) {
+                Ok(Some(there)) if there == *text => Ok(()),
+                Ok(_) | Err(Fault::Entry { .. }) => self.put(entry, text.as_bytes(), &[]),
+                Err(fault) => Err(fault),
+            }
+        };
+        self.at_once(&entries, put).map_err(self.cache.failed())
+    }
+}
+
+/// Send chunks that the cache lacks until no more come. After a failure they are taken all
+/// the same, so that whoever cuts them is not kept waiting.
+fn send_all(
+    cache: &Cache,
+    counts: &Counts,
+    watch: Watch,
+    chunks: &Mutex<Receiver<(ContentDigest, Vec<u8>)>>,
+) -> Result<(), Fault> {
+    let mut outcome = Ok(());
+    loop {
+        let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((digest, bytes)) = next else { return outcome };
+        if outcome.is_ok() {
+            outcome = match (watch.cancelled)() {
+                true => Err(Fault::Cancelled),
+                false => send(cache, counts, digest, &bytes),
+            };
+        }
+        if outcome.is_err() {
+            counts.failed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn send(cache: &Cache, counts: &Counts, digest: ContentDigest, bytes: &[u8]) -> Result<(), Fault> {
+    let entry = Entry::Chunk(digest);
+    if !cache.has(&entry)? {
+        let sent = cache.put(&entry, bytes, &[])?;
+        counts.chunks.fetch_add(usize::from(sent > 0), Ordering::Relaxed);
+        counts.sent.fetch_add(sent, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Builds by the names of the keys that signed them.
+fn by_key(builds: &[Signed]) -> BTreeMap<KeyName, Vec<&Signed>> {
+    let mut keys = BTreeMap::<_, Vec<_>>::new();
+    for build in builds {
+        for signature in &build.signatures {
+            keys.entry(signature.key().clone()).or_default().push(build);
+        }
+    }
+    keys
+}
+
+fn by_resolved<'a>(builds: &[&'a Signed]) -> BTreeMap<ResolvedId, Vec<&'a Signed>> {
+    let mut all = BTreeMap::<_, Vec<_>>::new();
+    for build in builds {
+        all.entry(build.realisation.key.resolved).or_default().push(*build);
+    }
+    all
+}

@@ -1,0 +1,86 @@
+//! Requests to servers: patience, limits, and another try.
+//!
+//! Certificates are the system's; proxies come from the environment. Addresses may hold
+//! signatures, so no message has one.
+
+use std::{io::Read as _, thread, time::Duration};
+
+use ureq::{
+    Agent, Body,
+    http::{Response, StatusCode},
+    tls::{RootCerts, TlsConfig},
+};
+
+use crate::{entry::Entry, fault::Fault};
+
+/// How often a request that failed in a way that may pass is made again.
+const RETRIES: u32 = 2;
+
+/// How long to wait before the first of them; the next wait is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// How much longer than for a first answer the whole of one may take: no entry is large.
+const WHOLE: u32 = 4;
+
+/// A client with these manners.
+pub(super) fn agent(patience: Duration) -> Agent {
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .user_agent(concat!("hb/", env!("CARGO_PKG_VERSION")))
+        .max_idle_connections_per_host(16)
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience))
+        .timeout_per_read(Some(patience))
+        .timeout_global(Some(patience * WHOLE))
+        .build()
+        .new_agent()
+}
+
+/// Make a request, and once more where that may help.
+pub(super) fn request(
+    make: impl Fn() -> Result<Response<Body>, ureq::Error>,
+) -> Result<Response<Body>, Fault> {
+    let mut tried = 0;
+    loop {
+        let outcome = make();
+        let may_pass = match &outcome {
+            Ok(response) => is_busy(response.status()),
+            // A server that is silent was waited for long enough.
+            Err(error) => !matches!(error, ureq::Error::Timeout(_)),
+        };
+        if !may_pass || tried == RETRIES {
+            return outcome.map_err(network);
+        }
+        thread::sleep(FIRST_WAIT * 2_u32.pow(tried));
+        tried += 1;
+    }
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+}
+
+fn network(error: ureq::Error) -> Fault {
+    Fault::Network(error.to_string())
+}
+
+/// What a status other than success means.
+pub(super) fn refused(entry: &Entry, status: StatusCode) -> Fault {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Fault::Denied(status.as_u16()),
+        _ => Fault::Status { entry: entry.name(), status: status.as_u16() },
+    }
+}
+
+/// The body, if it is at most `limit` bytes.
+pub(super) fn body(response: Response<Body>, limit: usize) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let reader = response.into_body().into_reader();
+    let read = reader.take(limit as u64 + 1).read_to_end(&mut bytes);
+    match read.map_err(|error| network(error.into()))? {
+        length if length > limit => Err(Fault::TooLarge { limit }),
+        _ => Ok(bytes),
+    }
+}

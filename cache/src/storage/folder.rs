@@ -1,0 +1,102 @@
+//! A folder: an entry is a file by its name.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::Storage;
+use crate::{
+    entry::{Entry, OBJECTS},
+    fault::Fault,
+};
+
+/// Others may read what is put there.
+const MODE: u32 = 0o644;
+
+pub(crate) struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    fn path(&self, entry: &Entry) -> PathBuf {
+        self.root.join(entry.name())
+    }
+
+    /// A folder that is not there at all holds nothing only if it is to be made.
+    fn require(&self) -> Result<(), Fault> {
+        self.root.metadata().map(|_| ()).map_err(failed(&self.root))
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Fault {
+    let path = path.to_owned();
+    move |error| Fault::Io { path, error }
+}
+
+impl Storage for Folder {
+    fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let path = self.path(entry);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.require().map(|()| None);
+            }
+            file => file.map_err(failed(&path))?,
+        };
+        let mut bytes = Vec::new();
+        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed(&path))?;
+        match bytes.len() > limit {
+            true => Err(Fault::TooLarge { limit }),
+            false => Ok(Some(bytes)),
+        }
+    }
+
+    fn has(&self, entry: &Entry) -> Result<bool, Fault> {
+        match self.path(entry).metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.require().map(|()| false),
+            found => found.map(|_| true).map_err(failed(&self.path(entry))),
+        }
+    }
+
+    fn put(&self, entry: &Entry, bytes: &[u8], _: &[Entry]) -> Result<u64, Fault> {
+        let path = self.path(entry);
+        let folder = path.parent().unwrap_or(&self.root);
+        let write = || {
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(bytes)?;
+            file.as_file().set_permissions(Permissions::from_mode(MODE))?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(failed(&path)).map(|()| bytes.len() as u64)
+    }
+
+    fn flush(&self) -> Result<(), Fault> {
+        let flush = || rustix::fs::syncfs(File::open(&self.root)?).map_err(io::Error::from);
+        flush().map_err(failed(&self.root))
+    }
+
+    fn objects(&self) -> Result<Vec<String>, Fault> {
+        let folder = self.root.join(OBJECTS);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.require().map(|()| Vec::new());
+            }
+            entries => entries.map_err(failed(&folder))?,
+        };
+        let name = |entry: io::Result<fs::DirEntry>| {
+            entry.map(|entry| entry.file_name().to_string_lossy().into_owned())
+        };
+        let mut names: Vec<String> =
+            entries.map(name).collect::<Result<_, _>>().map_err(failed(&folder))?;
+        names.sort();
+        Ok(names)
+    }
+}

@@ -1,0 +1,47 @@
+//! Where a cache keeps its entries. One contract for every kind.
+
+mod client;
+mod folder;
+mod web;
+
+use std::time::Duration;
+
+use crate::{Address, entry::Entry, fault::Fault};
+
+use folder::Folder;
+use web::Web;
+
+/// A place for entries. Whatever it gives is believed by nobody.
+pub(crate) trait Storage: Send + Sync {
+    /// An entry's bytes, if it is there; not more than `limit` are read.
+    fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Whether an entry is there.
+    fn has(&self, entry: &Entry) -> Result<bool, Fault>;
+
+    /// Put an entry there, whole or not at all, in the place of what was there. `needs` are
+    /// the chunks, all of them there, that it speaks of: some storages keep only those that
+    /// something needs. Gives how many bytes had to be sent.
+    fn put(&self, entry: &Entry, bytes: &[u8], needs: &[Entry]) -> Result<u64, Fault>;
+
+    /// Whether anything can be put there.
+    fn is_writable(&self) -> bool {
+        true
+    }
+
+    /// Make sure that what was put there survives a power failure.
+    fn flush(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// The names of all objects that are there: `<h>-<name>`.
+    fn objects(&self) -> Result<Vec<String>, Fault>;
+}
+
+/// The storage at an address.
+pub(crate) fn open(address: &Address, patience: Duration) -> Box<dyn Storage> {
+    match address {
+        Address::Folder(path) => Box::new(Folder::new(path)),
+        Address::Web(url) => Box::new(Web::new(url, patience)),
+    }
+}

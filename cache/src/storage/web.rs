@@ -1,0 +1,64 @@
+//! A plain server: whatever serves the files of a folder. It can only be read.
+
+use std::time::Duration;
+
+use ureq::{Agent, http::StatusCode};
+use url::Url;
+
+use super::{
+    Storage,
+    client::{agent, body, refused, request},
+};
+use crate::{entry::Entry, fault::Fault};
+
+pub(crate) struct Web {
+    agent: Agent,
+    base: Url,
+}
+
+impl Web {
+    pub(crate) fn new(base: &Url, patience: Duration) -> Self {
+        Self { agent: agent(patience), base: base.clone() }
+    }
+
+    fn url(&self, entry: &Entry) -> String {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(entry.name().split('/'));
+        }
+        url.into()
+    }
+}
+
+impl Storage for Web {
+    fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let url = self.url(entry);
+        let response = request(|| self.agent.get(&url).call())?;
+        match response.status() {
+            StatusCode::OK => body(response, limit).map(Some),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+            status => Err(refused(entry, status)),
+        }
+    }
+
+    fn has(&self, entry: &Entry) -> Result<bool, Fault> {
+        let url = self.url(entry);
+        match request(|| self.agent.head(&url).call())?.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(false),
+            status => Err(refused(entry, status)),
+        }
+    }
+
+    fn put(&self, _: &Entry, _: &[u8], _: &[Entry]) -> Result<u64, Fault> {
+        Err(Fault::ReadOnly)
+    }
+
+    fn is_writable(&self) -> bool {
+        false
+    }
+
+    fn objects(&self) -> Result<Vec<String>, Fault> {
+        Err(Fault::NoList)
+    }
+}

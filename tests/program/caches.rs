@@ -1,0 +1,341 @@
+//! What one machine builds and another one gets from a binary cache.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use hb_model::{Algorithm, Hasher};
+
+use crate::support::{Project, explain};
+
+/// A machine that has built something, and a cache that has it, signed.
+struct Builder {
+    project: Project,
+    recipe: String,
+    key: String,
+    built: String,
+}
+
+impl Builder {
+    fn new() -> Self {
+        let project = Project::new();
+        let source = "from afar\n";
+        project.write("origin", source);
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        hasher.update(source.as_bytes());
+        let recipe = format!(
+            r#"rec {{
+                 source = hb.fetch {{
+                   name = "source";
+                   sha256 = "{}";
+                   origins = [ {{ url = "file://{}/origin"; }} ];
+                 }};
+                 lower = run "lower" "cat ${{source}} > $out";
+                 tool = run "tool" "echo tool > $out";
+                 default = run "upper" "cat ${{tool}} > /dev/null; echo ${{lower}} > $out";
+               }}"#,
+            hasher.finish().to_hex(),
+            project.path().display()
+        );
+        project.recipe(&recipe);
+        let key = project.succeeds(["key", "new", "builder"]);
+        let built = project.succeeds(["build", "recipe.hb", "--no-link"]);
+        fs::create_dir(project.path().join("cache")).unwrap();
+        Self { project, recipe, key, built }
+    }
+
+    fn pushed() -> Self {
+        let builder = Self::new();
+        builder.push(&["--sign", "builder"]);
+        builder
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.project.path().join("cache")
+    }
+
+    fn push(&self, options: &[&str]) -> String {
+        let cache = self.cache();
+        let arguments = ["cache", "push", &self.built, "--to", cache.to_str().unwrap()];
+        let output = self.project.hb(arguments).args(options).output().unwrap();
+        assert!(output.status.success(), "{}", explain(&output));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Another machine, which asks these caches and trusts the builder. Nothing can be
+    /// fetched there.
+    fn other(&self, caches: &[&str]) -> Project {
+        let other = Project::with_recipe(&self.recipe.replace("/origin", "/gone"));
+        other.succeeds(["key", "trust", &self.key]);
+        settings(&other, &format!("caches = {caches:?}\ncache-timeout = 1\n"));
+        other
+    }
+}
+
+/// Add to the user's settings.
+fn settings(project: &Project, text: &str) {
+    let file = project.path().join("../home/.config/hb/config.toml");
+    let before = fs::read_to_string(&file).unwrap_or_default();
+    fs::write(file, format!("{text}{before}")).unwrap();
+}
+
+/// Builds, and gives what was said.
+fn build(project: &Project, options: &[&str]) -> (PathBuf, String) {
+    let output = project.hb(["build", "recipe.hb", "--no-link"]).args(options).output().unwrap();
+    assert!(output.status.success(), "{}", explain(&output));
+    let path = String::from_utf8(output.stdout).unwrap();
+    (path.trim_end().into(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The other machine gets the same as the builder, and builds nothing.
+fn check_pulled(builder: &Builder, other: &Project, options: &[&str]) {
+    let (path, said) = build(other, options);
+    assert!(said.contains("pulled upper"), "{said}");
+    assert!(!said.contains("building") && !said.contains("fetching"), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    assert_eq!(path.file_name(), Path::new(&builder.built).file_name());
+    other.succeeds(["store", "verify", "--contents"]);
+    // Only what the output refers to has come.
+    let names = other.succeeds(["store", "ls"]);
+    assert!(names.contains("-lower\n"), "{names}");
+    assert!(!names.contains("-tool\n") && !names.contains(&stored_source()), "{names}");
+}
+
+/// The object of what was fetched; the recipe's own sources are called alike.
+fn stored_source() -> String {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    hasher.update(b"from afar\n");
+    let name = hb_model::StoreName::new("source").unwrap();
+    let method = hb_model::FixedMethod::Flat;
+    hb_model::StorePath::of_fixed(name, method, &hasher.finish()).base_name()
+}
+
+/// Something is wrong with the cache: that is said, and everything is built.
+fn check_built(builder: &Builder, other: &Project, warning: &str) {
+    // What cannot be pulled has to be fetched.
+    other.recipe(&builder.recipe);
+    let (path, said) = build(other, &[]);
+    assert!(said.contains(warning), "{warning}: {said}");
+    assert!(said.contains("built upper"), "{said}");
+    assert_eq!(path.file_name(), Path::new(&builder.built).file_name());
+    assert_eq!(fs::read(path).unwrap(), fs::read(&builder.built).unwrap());
+    other.succeeds(["store", "verify", "--contents"]);
+}
+
+#[test]
+fn what_was_pushed_is_not_built_again_and_only_what_is_needed_comes() {
+    let builder = Builder::pushed();
+    let cache = builder.cache();
+    let other = builder.other(&[cache.to_str().unwrap()]);
+    let plan = other.succeeds(["build", "recipe.hb", "--dry-run", "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["pull"].as_array().unwrap().len(), 1, "{plan}");
+    check_pulled(&builder, &other, &[]);
+    // It is known from now on, without asking.
+    fs::remove_dir_all(&cache).unwrap();
+    let (_, said) = build(&other, &[]);
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[test]
+fn folders_are_asked_offline_and_servers_are_not() {
+    let builder = Builder::pushed();
+    let cache = builder.cache();
+    let other = builder.other(&["http://127.0.0.1:9/", cache.to_str().unwrap()]);
+    check_pulled(&builder, &other, &["--offline"]);
+}
+
+#[test]
+fn a_changed_recipe_takes_what_it_was_built_from_out_of_the_cache() {
+    let builder = Builder::new();
+    builder.push(&["--sign", "builder", "--inputs"]);
+    let cache = builder.cache();
+    let other = builder.other(&[cache.to_str().unwrap()]);
+    let changed =
+        builder.recipe.replace("/origin", "/gone").replace("echo ${lower}", "cat ${lower}");
+    other.recipe(&changed);
+    let (path, said) = build(&other, &[]);
+    for pulled in ["pulled lower", "pulled tool"] {
+        assert!(said.contains(pulled), "{said}");
+    }
+    assert!(said.contains("built upper") && !said.contains("fetching"), "{said}");
+    assert_eq!(fs::read_to_string(path).unwrap(), "from afar\n");
+}
+
+#[test]
+fn what_is_to_be_fetched_comes_from_a_cache_that_nobody_need_trust() {
+    let builder = Builder::new();
+    builder.push(&["--inputs"]);
+    let cache = builder.cache();
+    let other = Project::with_recipe(&builder.recipe.replace("/origin", "/gone"));
+    fs::create_dir_all(other.path().join("../home/.config/hb")).unwrap();
+    settings(&other, &format!("caches = [{cache:?}]\n"));
+    let (_, said) = build(&other, &["--offline"]);
+    assert!(said.contains("pulled source") && said.contains("built upper"), "{said}");
+}
+
+#[test]
+fn an_unsigned_build_is_built_again() {
+    let builder = Builder::new();
+    assert!(builder.push(&[]).contains("`--sign KEY` signs"));
+    let cache = builder.cache();
+    check_built(&builder, &builder.other(&[cache.to_str().unwrap()]), "");
+}
+
+/// What happens to an entry.
+type Change<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
+
+/// The entries below one folder of a cache, decompressed and changed.
+fn tamper(folder: &Path, change: Change<'_>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tamper(&path, change);
+        } else {
+            let bytes = zstd::decode_all(&fs::read(&path).unwrap()[..]).unwrap();
+            fs::write(&path, zstd::encode_all(&change(bytes)[..], 0).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_cache_that_lies_costs_a_warning_and_a_build() {
+    let flip = |mut bytes: Vec<u8>| {
+        bytes[0] ^= 1;
+        bytes
+    };
+    let forge = |bytes: Vec<u8>| {
+        // Another result, under the old signature.
+        let text = String::from_utf8(bytes).unwrap();
+        text.replace("isolation filtered", "isolation builtin").into_bytes()
+    };
+    let unsign = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with("signature"));
+        lines.map(|line| format!("{line}\n")).collect::<String>().into_bytes()
+    };
+    let cases: [(&str, &[&str], Change<'_>); 5] = [
+        ("not what its name says", &["chunks"], &flip),
+        ("is not what hb writes", &["objects"], &flip),
+        ("did not sign", &["builds", "graphs"], &forge),
+        ("did not sign", &["builds", "graphs"], &unsign),
+        ("more than", &["chunks"], &|_| vec![0; 9 << 20]),
+    ];
+    let builder = Builder::pushed();
+    for (warning, areas, change) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp").arg("-a").arg(builder.cache()).arg(folder.path()).status();
+        assert!(copied.unwrap().success());
+        let cache = folder.path().join("cache");
+        areas.iter().for_each(|area| tamper(&cache.join(area), change));
+        check_built(&builder, &builder.other(&[cache.to_str().unwrap()]), warning);
+    }
+}
+
+/// A server of a real kind, ended with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nothing listens on.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Start a program that listens on a port, and wait until it does.
+fn serve(command: &mut Command, port: u16) -> Server {
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let server = Server(child);
+    for _ in 0..600 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return server;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{command:?} does not listen on {port}");
+}
+
+#[test]
+fn a_plain_server_serves_what_was_pushed_to_its_folder() {
+    let builder = Builder::pushed();
+    let port = free_port();
+    let mut python = Command::new("python3");
+    python.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);
+    let _server = serve(python.current_dir(builder.project.path()), port);
+    let address = format!("http://127.0.0.1:{port}/cache/");
+    let other = builder.other(&[&address]);
+    check_pulled(&builder, &other, &[]);
+    let listed = other.succeeds(["cache", "ls", "--from", &address, &builder.built]);
+    assert!(listed.contains("-upper "), "{listed}");
+    let said = other.fails(4, ["cache", "ls", "--from", &address]);
+    assert!(said.contains("no list"), "{said}");
+    let said = builder.project.fails(4, ["cache", "push", "--to", &address, &builder.built]);
+    assert!(said.contains("can only be read"), "{said}");
+}
+
+#[test]
+fn a_cache_that_is_gone_costs_a_warning_and_a_build() {
+    let builder = Builder::pushed();
+    let address = format!("http://127.0.0.1:{}/", free_port());
+    check_built(&builder, &builder.other(&[&address]), "warning: the cache http");
+}
+
+#[test]
+fn a_cache_that_hangs_or_never_ends_costs_a_warning_and_a_build() {
+    let builder = Builder::pushed();
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b"endless"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let mut request = [0; 4096];
+                    let _ = stream.read(&mut request);
+                    if answer != b"endless" {
+                        let _ = stream.write_all(answer);
+                        thread::sleep(Duration::from_secs(60));
+                        return;
+                    }
+                    let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+                    let _ = stream.write_all(head);
+                    // A frame begins, and is fed for ever.
+                    while stream.write_all(&[0x28; 1 << 16]).is_ok() {}
+                });
+            }
+        });
+        check_built(&builder, &builder.other(&[&address]), "warning: the cache http");
+    }
+}
+
+#[test]
+fn objects_are_pulled_by_name() {
+    let builder = Builder::pushed();
+    let cache = builder.cache();
+    let cache = cache.to_str().unwrap();
+    let other = Project::new();
+    let listed = other.succeeds(["cache", "ls", "--from", cache]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let path = listed.lines().find(|line| line.contains("-upper")).unwrap();
+    let path = path.split(' ').next().unwrap();
+    let physical = other.succeeds(["cache", "pull", "--from", cache, path]);
+    assert_eq!(fs::read(physical).unwrap(), fs::read(&builder.built).unwrap());
+    let gone = format!("/hb/store/{}-gone", "0".repeat(32));
+    let said = other.fails(4, ["cache", "pull", "--from", cache, &gone]);
+    assert!(said.contains("no cache has") && said.contains("hb cache ls"), "{said}");
+    let said = other.fails(2, ["cache", "ls"]);
+    assert!(said.contains("no cache is named"), "{said}");
+    let said = other.fails(2, ["cache", "ls", "--from", "http://user:secret@host/"]);
+    assert!(!said.contains("secret@") && said.contains("credentials"), "{said}");
+}
