@@ -37,6 +37,8 @@ pub(crate) struct Layer {
     pub(crate) offline: Option<bool>,
     /// Keep the build folder of a failed build.
     pub(crate) keep_failed: Option<bool>,
+    /// Keep the compiled form of files from one run to the next.
+    pub(crate) keep_compiled: Option<bool>,
     /// Who makes sandboxes.
     pub(crate) sandbox: Option<SandboxMaker>,
     /// URL prefixes and what to try in their place, in order.
@@ -83,6 +85,8 @@ pub(crate) struct Settings {
     pub(crate) jobs: usize,
     pub(crate) offline: bool,
     pub(crate) keep_failed: bool,
+    /// The folder that compiled files are kept in, if they are.
+    pub(crate) compiled: Option<PathBuf>,
     pub(crate) sandbox: Backend,
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     pub(crate) by_hash: Vec<String>,
@@ -99,6 +103,7 @@ impl Layer {
             jobs: self.jobs.or(next.jobs),
             offline: self.offline.or(next.offline),
             keep_failed: self.keep_failed.or(next.keep_failed),
+            keep_compiled: self.keep_compiled.or(next.keep_compiled),
             sandbox: self.sandbox.or(next.sandbox),
             mirrors: self.mirrors.or(next.mirrors),
             by_hash: self.by_hash.or(next.by_hash),
@@ -109,7 +114,8 @@ impl Layer {
         }
     }
 
-    /// What `HB_STORE`, `HB_JOBS`, `HB_OFFLINE`, `HB_KEEP_FAILED` and `HB_SANDBOX` say.
+    /// What `HB_STORE`, `HB_JOBS`, `HB_OFFLINE`, `HB_KEEP_FAILED`, `HB_KEEP_COMPILED` and
+    /// `HB_SANDBOX` say.
     fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CliError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let flag = |name: &str| {
@@ -144,6 +150,7 @@ impl Layer {
             jobs,
             offline: flag("HB_OFFLINE")?,
             keep_failed: flag("HB_KEEP_FAILED")?,
+            keep_compiled: flag("HB_KEEP_COMPILED")?,
             sandbox,
             ..Self::default()
         })
@@ -187,6 +194,9 @@ impl Settings {
             .or(project)
             .or(user)
             .or(Layer::from_file(Path::new(SYSTEM_FILE))?);
+        let keep_compiled = layers.keep_compiled.unwrap_or(true);
+        let cache = directories.as_ref().filter(|_| keep_compiled);
+        let compiled = cache.map(|base| base.cache_dir().join("hb/compiled"));
         let store = match (layers.store, directories) {
             (Some(store), _) => std::path::absolute(&store)
                 .map_err(|source| CliError::Io { path: store.clone(), source })?,
@@ -199,6 +209,7 @@ impl Settings {
             jobs: layers.jobs.unwrap_or_else(processors),
             offline: layers.offline.unwrap_or(false),
             keep_failed: layers.keep_failed.unwrap_or(false),
+            compiled,
             sandbox: Backend {
                 reentry: Reentry::point(),
                 maker: layers.sandbox.unwrap_or_default().into(),

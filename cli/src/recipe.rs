@@ -116,6 +116,7 @@ impl Recipe {
             &self.name.folder(),
             &args.arguments,
             args.evaluation,
+            &self.settings,
             store.clone().into(),
         )?;
         let value = session.eval_recipe(&self.name)?;
@@ -144,6 +145,8 @@ pub(crate) struct Evaluation {
     pub(crate) search_path: SearchPath,
     /// Show nothing of what `trace` and `warn` say: it was shown before.
     pub(crate) silent: bool,
+    /// The folder that compiled texts are kept in, if they are.
+    pub(crate) compiled: Option<PathBuf>,
 }
 
 /// An evaluation in progress.
@@ -162,9 +165,10 @@ impl Session {
         folder: &Path,
         arguments: &ArgumentArgs,
         evaluation: EvaluationArgs,
+        settings: &Settings,
         store: StoreSource,
     ) -> Result<Self, Failure> {
-        let how = Evaluation::default();
+        let how = Evaluation { compiled: settings.compiled.clone(), ..Evaluation::default() };
         Self::with(project, folder, arguments, evaluation, store, how)
     }
 
@@ -195,6 +199,7 @@ impl Session {
             system: system.clone(),
             search_path: how.search_path,
             silent: how.silent,
+            compiled: how.compiled,
         };
         let shown = Shown::Own(view.project.clone());
         let world = HostWorld::new(view, store);
@@ -208,8 +213,9 @@ impl Session {
     /// An evaluation that reads nothing: for looking at texts.
     pub(crate) fn bare() -> Result<Self, Failure> {
         let nowhere = Path::new("/");
-        let arguments = ArgumentArgs::default();
-        Self::new(None, nowhere, &arguments, EvaluationArgs::default(), nowhere.to_owned().into())
+        let (arguments, evaluation) = (ArgumentArgs::default(), EvaluationArgs::default());
+        let store = nowhere.to_owned().into();
+        Self::with(None, nowhere, &arguments, evaluation, store, Evaluation::default())
     }
 
     fn set_arguments(

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hb_model::nix::{Algorithm, Hash, Method, StoreDir};
 use hb_model::{StoreName, StorePath};
@@ -12,7 +13,7 @@ use hb_model::{StoreName, StorePath};
 use crate::archive;
 use crate::context::ContextElement;
 use crate::machine::bytes_to_path;
-use crate::world::{FileType, Filter, ImportError, World, WorldError};
+use crate::world::{CodeKey, FileType, Filter, ImportError, World, WorldError};
 
 /// What `<nix/fetchurl.nix>` means: a file that is part of Nix, at a path that leads nowhere
 /// else.
@@ -269,6 +270,14 @@ impl World for NixWorld {
         self.references.insert(stored.clone(), references);
         self.objects.insert(stored.clone(), Object::Text(text.to_vec()));
         Ok(stored)
+    }
+
+    fn code(&mut self, key: &CodeKey) -> Option<Arc<[u8]>> {
+        self.world.code(key)
+    }
+
+    fn keep_code(&mut self, key: &CodeKey, code: &Arc<[u8]>) {
+        self.world.keep_code(key, code);
     }
 
     fn store_dir(&self) -> &str {

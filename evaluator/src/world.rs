@@ -5,6 +5,7 @@
 //! [`WorldError::Impure`] for what a pure evaluation must not see.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hb_model::{Derivation, DerivationId, StoreName, StorePath};
 
@@ -106,6 +107,18 @@ impl From<FilterStop> for ImportError {
     }
 }
 
+/// What a compiled text is kept under: a hash of all that it follows from, the program that
+/// compiled it included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodeKey(pub(crate) [u8; 32]);
+
+impl CodeKey {
+    /// The key as bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 /// Files, the store and the environment, as one evaluation may see them.
 pub trait World {
     /// A file's bytes.
@@ -167,6 +180,15 @@ pub trait World {
     ) -> Result<(), WorldError> {
         Ok(())
     }
+
+    /// The compiled form of a text, as it was once given to [`World::keep_code`]. What is
+    /// damaged is noticed.
+    fn code(&mut self, _key: &CodeKey) -> Option<Arc<[u8]>> {
+        None
+    }
+
+    /// Keep a text's compiled form for later evaluations, if that is wanted.
+    fn keep_code(&mut self, _key: &CodeKey, _code: &Arc<[u8]>) {}
 
     /// The folder that store paths are below, as text.
     fn store_dir(&self) -> &str {

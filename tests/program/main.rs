@@ -12,6 +12,7 @@ mod hello;
 mod hostile;
 mod interrupt;
 mod isolation;
+mod kept_code;
 mod messages;
 mod moving;
 mod pins;

@@ -63,6 +63,11 @@ impl Project {
         fs::write(path, text).unwrap();
     }
 
+    /// The user's home folder.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
     /// Write `recipe.hb`.
     pub(crate) fn recipe(&self, text: &str) {
         self.write("recipe.hb", format!("{PRELUDE}{text}\n"));
@@ -76,7 +81,7 @@ impl Project {
             .current_dir(self.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.folder.path().join("home"))
+            .env("HOME", self.home())
             .env("HB_STORE", &self.store);
         command
     }

@@ -88,6 +88,7 @@ fn of_file(global: &Global, name: &str, args: &DocArgs) -> Result<Vec<Documentat
         &recipe.name.folder(),
         &args.arguments,
         args.evaluation,
+        &recipe.settings,
         recipe.settings.store.clone().into(),
     )?;
     let whole = RecipeName { attribute: Vec::new(), ..recipe.name.clone() };

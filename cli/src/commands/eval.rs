@@ -1,6 +1,6 @@
 //! `hb eval`: print a value, to the byte as Nix prints it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use hb_evaluator::{Held, Options, Printing, Type};
@@ -9,6 +9,7 @@ use hb_model::nix::StoreDir;
 
 use crate::{
     args::{ArgumentArgs, EvaluationArgs, Global},
+    config::Settings,
     error::{CliError, Failure},
     exit::Exit,
     output,
@@ -154,8 +155,8 @@ fn eval_text(
 ) -> Result<(Session, Held), Failure> {
     let folder = super::current_folder()?;
     let project = Project::find(&folder)?;
-    let store = settings_here(global)?.store;
-    let mut session = begin(project.as_ref(), &folder, args, store, again)?;
+    let settings = settings_here(global)?;
+    let mut session = begin(project.as_ref(), &folder, args, &settings, again)?;
     let value = session.eval_text(text, &folder)?;
     Ok((session, value))
 }
@@ -168,8 +169,7 @@ fn eval_recipe(
 ) -> Result<(Session, Held), Failure> {
     let recipe = Recipe::find(name, global.layer())?;
     let folder = recipe.name.folder();
-    let store = recipe.settings.store.clone();
-    let mut session = begin(recipe.project.as_ref(), &folder, args, store, again)?;
+    let mut session = begin(recipe.project.as_ref(), &folder, args, &recipe.settings, again)?;
     let mut value = session.eval_file(&recipe.name.file)?;
     if dialect_of(&recipe.name.file) == Dialect::Hb {
         value = session.apply(value)?;
@@ -182,7 +182,7 @@ fn begin(
     project: Option<&Project>,
     folder: &Path,
     args: &EvalArgs,
-    store: PathBuf,
+    settings: &Settings,
     again: bool,
 ) -> Result<Session, Failure> {
     let here = super::current_folder()?;
@@ -210,6 +210,8 @@ fn begin(
     if let Some(depth) = args.max_call_depth {
         options.max_call_depth = depth;
     }
-    let how = Evaluation { options, search_path, silent: again };
-    Session::with(project, folder, &args.arguments, args.evaluation, store.into(), how)
+    let compiled = settings.compiled.clone();
+    let how = Evaluation { options, search_path, silent: again, compiled };
+    let store = settings.store.clone().into();
+    Session::with(project, folder, &args.arguments, args.evaluation, store, how)
 }

@@ -98,6 +98,7 @@ fn tools(
         &project.folder,
         &ArgumentArgs::default(),
         evaluation,
+        settings,
         store.clone().into(),
     )?;
     let evaluated = session.tools()?;

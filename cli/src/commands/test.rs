@@ -59,6 +59,7 @@ pub(crate) fn run(global: &Global, args: TestArgs) -> Result<Exit, Failure> {
         &recipe.name.folder(),
         &args.recipe.arguments,
         args.recipe.evaluation,
+        &recipe.settings,
         recipe.settings.store.clone().into(),
     )?;
     let value = session.eval_recipe(&recipe.name)?;

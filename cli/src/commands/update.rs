@@ -136,6 +136,7 @@ pub(crate) fn resolve(
         &project.folder,
         &ArgumentArgs::default(),
         EvaluationArgs::default(),
+        &settings,
         settings.store.clone().into(),
     )?;
     let value = session.eval_text(&text, &project.folder)?;

@@ -228,7 +228,8 @@ fn begin(
 ) -> Result<(Session, Held, Held), Failure> {
     let store = settings.store.clone().into();
     let (arguments, evaluation) = (&setting.arguments, setting.evaluation);
-    let mut session = Session::new(project, &setting.folder, arguments, evaluation, store)?;
+    let mut session =
+        Session::new(project, &setting.folder, arguments, evaluation, settings, store)?;
     let scope = session.arguments_set();
     let mark = session.evaluator().mark();
     Ok((session, scope, mark))

@@ -5,19 +5,23 @@
 //! put into the store itself.
 
 mod ignored;
+mod kept_code;
 
 use std::{
     collections::{BTreeSet, HashMap},
     fs, io,
     os::unix::{ffi::OsStringExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use hb_evaluator::{ContextElement, FileType, Filter, FilterStop, ImportError, World, WorldError};
+use hb_evaluator::{
+    CodeKey, ContextElement, FileType, Filter, FilterStop, ImportError, World, WorldError,
+};
 use hb_model::{Derivation, DerivationId, STORE_DIR, StoreName, StorePath};
 use hb_store::{EntryKind, OpenMode, Store, StoreError};
 
-use self::ignored::Ignored;
+use self::{ignored::Ignored, kept_code::KeptCode};
 use crate::{output, search_path::SearchPath};
 
 /// What an evaluation may see.
@@ -35,6 +39,8 @@ pub(crate) struct View {
     pub(crate) search_path: SearchPath,
     /// Whether what `trace` and `warn` say is dropped.
     pub(crate) silent: bool,
+    /// The folder that compiled texts are kept in, if they are.
+    pub(crate) compiled: Option<PathBuf>,
 }
 
 /// The store that sources go to; opened when there is a first one, since most
@@ -64,6 +70,7 @@ pub(crate) struct HostWorld {
     view: View,
     store: StoreSource,
     ignored: Ignored,
+    kept_code: Option<KeptCode>,
     /// Paths imported without a filter, so that each is read once.
     imported: HashMap<(PathBuf, StoreName), StorePath>,
     /// What this evaluation put into the store, and may read back.
@@ -74,7 +81,9 @@ impl HostWorld {
     /// A world that sees `view`, and puts sources into a store.
     pub(crate) fn new(view: View, store: StoreSource) -> Self {
         let ignored = Ignored::new(view.project.clone());
-        Self { view, store, ignored, imported: HashMap::new(), added: BTreeSet::new() }
+        let compiled = view.compiled.clone();
+        let kept_code = compiled.map(|folder| KeptCode::new(folder, &view.project));
+        Self { view, store, ignored, kept_code, imported: HashMap::new(), added: BTreeSet::new() }
     }
 
     /// Where a path really lies, if it may be seen.
@@ -299,6 +308,16 @@ impl World for HostWorld {
             .add_derivations(derivations.iter().copied())
             .map(drop)
             .map_err(|error| store_error(&last.name, &error))
+    }
+
+    fn code(&mut self, key: &CodeKey) -> Option<Arc<[u8]>> {
+        self.kept_code.as_mut()?.get(key.as_bytes())
+    }
+
+    fn keep_code(&mut self, key: &CodeKey, code: &Arc<[u8]>) {
+        if let Some(kept) = &mut self.kept_code {
+            kept.keep(key.as_bytes(), code);
+        }
     }
 
     fn env(&mut self, name: &str) -> Result<Vec<u8>, WorldError> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hb_lang::ast::Ast;
 use hb_lang::{Diagnostic, Dialect, Severity, parse_program};
 
 use super::Machine;
@@ -10,10 +11,10 @@ use super::text::{bytes_to_path, canonical, text_of};
 use crate::builtins::HB_PREFIX;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Attrs, Marker};
-use crate::program::{Names, Op, Surroundings, compile};
+use crate::program::{Code, Names, Op, Surroundings, compile, key};
 use crate::source::{Pos, SourceId};
 use crate::value::Value;
-use crate::world::{FileType, WorldError};
+use crate::world::{CodeKey, FileType, WorldError};
 
 /// Links that may lead to one file, as Linux has it: more are a circle.
 const MAX_LINKS: usize = 40;
@@ -111,25 +112,58 @@ impl Machine {
         let Some(source) = self.sources.add(name, is_file, text.clone(), dialect) else {
             return Err(Fault::TextsTooLarge.into());
         };
-        let parsed = parse_program(&text, dialect);
-        let mut problems = parsed.problems;
+        let key = key(&text, dialect, self.options.delay_as_nix);
+        // What depends on nothing but the text, and is likely to be wanted again.
+        let may_be_kept = is_file && scope.is_none();
+        let kept = match may_be_kept {
+            true => self.world.code(&key).and_then(|bytes| Code::kept(bytes, &key)),
+            false => None,
+        };
+        let (ast, mut problems) = match kept {
+            // Only texts without any problem are kept.
+            Some(_) => (Ast::default(), Vec::new()),
+            None => {
+                let parsed = parse_program(&text, dialect);
+                (parsed.ast, parsed.problems)
+            }
+        };
+        let may_be_kept = may_be_kept && problems.is_empty();
         problems.extend(self.options.literals.problems(&text));
         for problem in problems.iter().filter(|problem| problem.severity < Severity::Error) {
             self.warn_of(problem, source);
         }
         if problems.iter().all(|problem| problem.severity < Severity::Error) {
-            let around = Surroundings {
-                dialect,
-                delay_as_nix: self.options.delay_as_nix,
-                names: self.globals.names(),
-                scope: scope.map(|scope| (&self.symbols, scope)),
+            let code = match kept {
+                Some(code) => Ok(code),
+                None => self.compile(&ast, dialect, scope, &key, may_be_kept),
             };
-            match compile(&parsed.ast, around) {
+            match code {
                 Ok(code) => return Ok(self.add_code(code, source, folder, scope)),
                 Err(more) => problems = more,
             }
         }
         Err(Error::from(Fault::Syntax { source_id: source, problems }))
+    }
+
+    fn compile(
+        &mut self,
+        ast: &Ast,
+        dialect: Dialect,
+        scope: Option<Attrs>,
+        key: &CodeKey,
+        keep: bool,
+    ) -> Result<Code, Vec<Diagnostic>> {
+        let around = Surroundings {
+            dialect,
+            delay_as_nix: self.options.delay_as_nix,
+            names: self.globals.names(),
+            scope: scope.map(|scope| (&self.symbols, scope)),
+        };
+        let code = compile(ast, around, key)?;
+        if keep {
+            self.world.keep_code(key, code.bytes());
+        }
+        Ok(code)
     }
 
     /// A line about what is no error.

@@ -9,19 +9,20 @@
 //! | pieces | for each prototype its tables and instructions; constants among them |
 //! | names | the text of each |
 //! | places | where each name is, then where each constant is: four bytes each |
-//! | end | where the places begin, how many names there are, where the whole text's prototype is: four bytes each |
+//! | end | where the places begin, how many names there are, where the whole text's prototype is, a checksum of the key and all before: four bytes each |
 //!
 //! Which number a name has in a machine is different each time, so nothing here depends on
 //! their order: sets and patterns are written in the order of the text.
 
 use std::sync::Arc;
 
-use hb_lang::Span;
+use hb_lang::{Dialect, Span};
 
 use super::encoding::{Encode, Reader, put_text};
 use super::function::Function;
 use super::{Keeper, Pattern, PatternField};
 use crate::symbol::Symbol;
+use crate::world::CodeKey;
 
 /// The bytes of a number that is found without reading what is before it.
 const NUMBER: usize = 4;
@@ -30,7 +31,35 @@ const NUMBER: usize = 4;
 #[derive(Clone)]
 pub(crate) struct Code(Arc<[u8]>);
 
+/// The key of a text's code.
+pub(crate) fn key(text: &str, dialect: Dialect, delay_as_nix: bool) -> CodeKey {
+    // What is compiled otherwise by another program has another key.
+    let mut how = [0; blake3::KEY_LEN];
+    let format = env!("HB_CODE_FORMAT").as_bytes();
+    how[..format.len()].copy_from_slice(format);
+    how[format.len()..][..2].copy_from_slice(&[dialect as u8, delay_as_nix.into()]);
+    CodeKey(blake3::keyed_hash(&how, text.as_bytes()).into())
+}
+
+fn checksum(key: &CodeKey, bytes: &[u8]) -> [u8; NUMBER] {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key.as_bytes());
+    hasher.update(bytes);
+    hasher.finalize().to_le_bytes()
+}
+
 impl Code {
+    /// Code that was kept under a key, unless it is damaged.
+    pub(crate) fn kept(bytes: Arc<[u8]>, key: &CodeKey) -> Option<Self> {
+        let (code, found) = bytes.split_last_chunk()?;
+        (checksum(key, code) == *found).then_some(Self(bytes))
+    }
+
+    /// The code, to be kept.
+    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
+        &self.0
+    }
+
     fn number(&self, at: usize) -> usize {
         let bytes = self.0[at..at + NUMBER].try_into().unwrap_or_default();
         u32::from_le_bytes(bytes) as usize
@@ -38,12 +67,12 @@ impl Code {
 
     /// A number of the end.
     fn end(&self, index: usize) -> usize {
-        self.number(self.0.len() - (3 - index) * NUMBER)
+        self.number(self.0.len() - (4 - index) * NUMBER)
     }
 
     /// How many names and how many constants there are.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let entries = (self.0.len() - 3 * NUMBER - self.end(0)) / NUMBER;
+        let entries = (self.0.len() - 4 * NUMBER - self.end(0)) / NUMBER;
         (self.end(1), entries - self.end(1))
     }
 
@@ -119,8 +148,13 @@ impl Draft {
         at
     }
 
-    /// The whole, of a text with these names whose value has this prototype.
-    pub(super) fn finish<'n>(mut self, names: impl Iterator<Item = &'n str>, root: Header) -> Code {
+    /// The whole, of a text with this key and these names whose value has this prototype.
+    pub(super) fn finish<'n>(
+        mut self,
+        key: &CodeKey,
+        names: impl Iterator<Item = &'n str>,
+        root: Header,
+    ) -> Code {
         let root_at = self.here();
         root.put(&mut self.bytes);
         let mut places = Vec::new();
@@ -132,6 +166,7 @@ impl Draft {
         for number in places.into_iter().chain(self.constants).chain([start, names, root_at]) {
             self.bytes.extend_from_slice(&number.to_le_bytes());
         }
+        self.bytes.extend_from_slice(&checksum(key, &self.bytes));
         Code(self.bytes.into())
     }
 }

@@ -19,6 +19,7 @@ use super::variables::Known;
 use super::{Eager, EagerSelect, Keeper, Operand, Pattern};
 use crate::heap::Attrs;
 use crate::symbol::{Symbol, Symbols};
+use crate::world::CodeKey;
 
 /// Native stack to leave, and to add, when expressions nest deeply.
 const RED_ZONE: usize = 128 * 1024;
@@ -41,8 +42,12 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) scope: Option<(&'a Symbols, Attrs)>,
 }
 
-/// Compile a text.
-pub(crate) fn compile(ast: &Ast, around: Surroundings<'_>) -> Result<Code, Vec<Diagnostic>> {
+/// Compile a text, of which the code has this key.
+pub(crate) fn compile(
+    ast: &Ast,
+    around: Surroundings<'_>,
+    key: &CodeKey,
+) -> Result<Code, Vec<Diagnostic>> {
     let Some(root) = ast.root else {
         return Err(vec![Diagnostic::error(
             "parse.expected-expression",
@@ -67,7 +72,9 @@ pub(crate) fn compile(ast: &Ast, around: Surroundings<'_>) -> Result<Code, Vec<D
     let header = compiler.delayed_header(root, None);
     let Compiler { problems, draft, more_names, .. } = compiler;
     match problems.is_empty() {
-        true => Ok(draft.finish(ast.names.iter().map(|name| &**name).chain(more_names), header)),
+        true => {
+            Ok(draft.finish(key, ast.names.iter().map(|name| &**name).chain(more_names), header))
+        }
         false => Err(problems),
     }
 }

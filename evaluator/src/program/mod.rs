@@ -20,7 +20,7 @@ mod selection;
 mod strings;
 mod variables;
 
-pub(crate) use code::{Code, Entry, Header};
+pub(crate) use code::{Code, Entry, Header, key};
 pub(crate) use compile::{Surroundings, compile};
 pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};

@@ -43,6 +43,14 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Whether it recurses as deep as is allowed, where collecting always takes the square of
+    /// the depth.
+    pub(crate) fn is_deep(&self) -> bool {
+        matches!(&self.expected, Expected::Code(code) if code == "eval.too-deep")
+    }
+}
+
 /// The cases of a file.
 fn cases(file: &Path, all: &mut Vec<Case>) {
     let text = std::fs::read_to_string(file).expect("a file of cases");
@@ -84,9 +92,8 @@ pub(crate) fn all_cases() -> Vec<Case> {
 /// What is wrong with a case, if anything is.
 fn problem(case: &Case) -> Option<String> {
     let Case { dialect, nix_paths, expression, expected, .. } = case;
-    let is_deep = matches!(expected, Expected::Code(code) if code == "eval.too-deep");
     for collect_always in [false, true] {
-        if collect_always && is_deep {
+        if collect_always && case.is_deep() {
             continue;
         }
         let mut evaluator = match nix_paths {

@@ -6,6 +6,7 @@ mod core;
 mod derivations;
 mod generated;
 mod grammar;
+mod kept;
 mod oracle;
 mod primitives;
 mod reference;

@@ -1,18 +1,32 @@
 //! Helpers of the evaluator's tests: one per kind of test.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use hb_evaluator::{
-    ContextElement, Evaluator, FileType, Filter, ImportError, Options, Printing, Report, Shown,
-    World, WorldError,
+    CodeKey, ContextElement, Eval, Evaluator, FileType, Filter, Held, ImportError, Options,
+    Printing, Report, Shown, World, WorldError,
 };
 use hb_lang::Dialect;
 use hb_model::nix::StoreDir;
 use hb_model::{ContentDigest, NodeDigest, StoreName, StorePath};
 
+/// Compiled texts, kept from one evaluation to the next.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) code: BTreeMap<CodeKey, Arc<[u8]>>,
+    /// How many texts were compiled, and might be kept.
+    pub(crate) compiled: usize,
+}
+
 /// A world of real files, an empty store and no environment.
-pub(crate) struct Files;
+#[derive(Default)]
+pub(crate) struct Files {
+    /// Where compiled texts are kept.
+    pub(crate) kept: Option<Arc<Mutex<Kept>>>,
+}
 
 fn system(action: &'static str, path: &Path, error: std::io::Error) -> WorldError {
     match error.kind() {
@@ -118,6 +132,18 @@ impl World for Files {
         Ok(stored(name, text))
     }
 
+    fn code(&mut self, key: &CodeKey) -> Option<Arc<[u8]>> {
+        self.kept.as_ref()?.lock().expect("no other thread").code.get(key).cloned()
+    }
+
+    fn keep_code(&mut self, key: &CodeKey, code: &Arc<[u8]>) {
+        if let Some(kept) = &self.kept {
+            let mut kept = kept.lock().expect("no other thread");
+            kept.compiled += 1;
+            kept.code.insert(*key, Arc::clone(code));
+        }
+    }
+
     fn env(&mut self, _name: &str) -> Result<Vec<u8>, WorldError> {
         Ok(Vec::new())
     }
@@ -141,19 +167,25 @@ fn stored(name: &StoreName, content: &[u8]) -> StorePath {
 /// An evaluator; `collect_always` also when `HB_TEST_COLLECT_ALWAYS` is set.
 pub(crate) fn evaluator(collect_always: bool) -> Evaluator {
     let collect_always = collect_always || std::env::var_os("HB_TEST_COLLECT_ALWAYS").is_some();
-    Evaluator::new(Box::new(Files), Options { collect_always, ..Options::default() })
+    Evaluator::new(Box::new(Files::default()), Options { collect_always, ..Options::default() })
 }
 
 /// The same, with Nix's paths.
 pub(crate) fn nix_evaluator(collect_always: bool) -> Evaluator {
     let nix_paths = Some(StoreDir::default());
-    Evaluator::new(Box::new(Files), Options { collect_always, nix_paths, ..Options::default() })
+    Evaluator::new(
+        Box::new(Files::default()),
+        Options { collect_always, nix_paths, ..Options::default() },
+    )
 }
 
 /// The same, which delays all that Nix does.
 pub(crate) fn nix_evaluator_that_delays() -> Evaluator {
     let nix_paths = Some(StoreDir::default());
-    Evaluator::new(Box::new(Files), Options { delay_as_nix: true, nix_paths, ..Options::default() })
+    Evaluator::new(
+        Box::new(Files::default()),
+        Options { delay_as_nix: true, nix_paths, ..Options::default() },
+    )
 }
 
 /// Evaluate an expression and print its whole value, or its error.
@@ -163,10 +195,17 @@ pub(crate) fn eval_in(
     folder: &Path,
     dialect: Dialect,
 ) -> Result<String, String> {
-    let result = evaluator
-        .eval_text(text, folder, dialect)
-        .and_then(|value| evaluator.print(value, Printing::Strict));
-    match result {
+    let value = evaluator.eval_text(text, folder, dialect);
+    printed(evaluator, value, folder)
+}
+
+/// Print a whole value, or its error.
+pub(crate) fn printed(
+    evaluator: &mut Evaluator,
+    value: Eval<Held>,
+    folder: &Path,
+) -> Result<String, String> {
+    match value.and_then(|value| evaluator.print(value, Printing::Strict)) {
         Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
         Err(error) => {
             let report = Report::new(&error, evaluator.sources(), &Shown::Own(folder.to_owned()));
