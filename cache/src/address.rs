@@ -11,13 +11,16 @@ pub enum Address {
     Folder(PathBuf),
     /// A plain server: `http://…` or `https://…`. It can only be read.
     Web(Url),
+    /// A repository of an OCI registry, as the address of its API: `oci://host/repository`, or
+    /// `oci+http://…` for one without certificates.
+    Registry(Url),
 }
 
 /// A text is no address of a cache.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// None of the kinds.
-    #[error("‘{0}’ is no address of a cache: /path, file:, http: or https: is expected")]
+    #[error("‘{0}’ is no address of a cache: /path, file:, http:, https: or oci: is expected")]
     Kind(String),
     /// It holds a user's name or password.
     #[error(
@@ -47,10 +50,20 @@ impl FromStr for Address {
         }
         match url.scheme() {
             "http" | "https" => Ok(Self::Web(url)),
+            "oci" => registry("https", &url).ok_or_else(unknown),
+            "oci+http" => registry("http", &url).ok_or_else(unknown),
             "file" => url.to_file_path().map(Self::Folder).map_err(|()| unknown()),
             _ => Err(unknown()),
         }
     }
+}
+
+fn registry(scheme: &str, url: &Url) -> Option<Address> {
+    let repository = url.path().trim_matches('/');
+    let authority = url.as_str().split_once("://")?.1.split('/').next()?;
+    let base = format!("{scheme}://{authority}/v2/{repository}/");
+    let is_plain = !repository.is_empty() && url.query().is_none();
+    Url::parse(&base).ok().filter(|_| is_plain).map(Address::Registry)
 }
 
 impl fmt::Display for Address {
@@ -58,6 +71,33 @@ impl fmt::Display for Address {
         match self {
             Self::Folder(path) => write!(f, "{}", path.display()),
             Self::Web(url) => url.fmt(f),
+            Self::Registry(url) => {
+                let text = url.as_str().replacen("/v2/", "/", 1).replacen("https:", "oci:", 1);
+                f.write_str(text.replacen("http:", "oci+http:", 1).trim_end_matches('/'))
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_as_they_are_written() {
+        for text in [
+            "/srv/cache",
+            "https://host/a%20b/",
+            "oci://host:5000/team/cache",
+            "oci+http://127.0.0.1:5000/cache",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        assert_eq!("file:///a%20b".parse(), Ok(Address::Folder("/a b".into())));
+        for text in ["", "relative", "ftp://host/", "oci://host", "oci://host/x?y"] {
+            assert!(matches!(text.parse::<Address>(), Err(AddressError::Kind(_))), "{text}");
+        }
+        let secret = "https://user:password@host/".parse::<Address>();
+        assert_eq!(secret, Err(AddressError::Credentials));
     }
 }

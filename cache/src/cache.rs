@@ -6,13 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use hb_model::{ContentDigest, StorePath};
 
 use crate::{
-    Address,
+    Address, Manner,
     entry::Entry,
     fault::{CacheError, Fault, wrong},
     frame,
@@ -28,10 +27,9 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache at an address, which may take so long for an answer. Nothing is asked of it
-    /// yet.
-    pub fn open(address: Address, patience: Duration) -> Arc<Self> {
-        let storage = storage::open(&address, patience);
+    /// The cache at an address. Nothing is asked of it yet.
+    pub fn open(address: Address, manner: &Manner) -> Arc<Self> {
+        let storage = storage::open(&address, manner);
         Arc::new(Self { address, storage, left_out: AtomicBool::new(false) })
     }
 

@@ -17,7 +17,7 @@ use hb_build::{
     fetch::{FetchSettings, Fetcher, Mirror, Origin, Query},
     look_inside,
 };
-use hb_cache::{Address, Cache, Caches};
+use hb_cache::{Address, Cache, Caches, Manner};
 use hb_model::{Derivation, DerivationId, Input, Outputs, StorePath};
 use hb_sandbox::ClientHost;
 use hb_store::Store;
@@ -27,6 +27,7 @@ use crate::{
     args::{Global, RecipeArgs},
     commands::build::HowArgs,
     config::{Layer, Settings},
+    credentials,
     error::{CliError, DOCTOR, Failure},
     exit::Exit,
     output::{self, Progress},
@@ -97,7 +98,7 @@ impl Work {
 
     /// What would be done.
     pub(crate) fn forecast(&self, global: &Global) -> Result<Forecast, Failure> {
-        let options = self.options(&HowArgs::default());
+        let options = self.options(&HowArgs::default())?;
         self.attended(global, false, async |events, cancel| {
             hb_build::forecast(&self.store, &self.graph, &options, events, cancel).await
         })
@@ -110,7 +111,7 @@ impl Work {
         how: &HowArgs,
         rebuild: bool,
     ) -> Result<BuildOutcome, Failure> {
-        let options = BuildOptions { rebuild, ..self.options(how) };
+        let options = BuildOptions { rebuild, ..self.options(how)? };
         let report = self.attended(global, how.log, async |events, cancel| {
             hb_build::build(&self.store, &self.graph, &options, events, cancel).await
         })?;
@@ -127,7 +128,7 @@ impl Work {
         global: &Global,
         how: &HowArgs,
     ) -> Result<Vec<Option<Failure>>, Failure> {
-        let options = BuildOptions { keep_going: true, ..self.options(how) };
+        let options = BuildOptions { keep_going: true, ..self.options(how)? };
         let result = self.watched(global, how.log, async |events, cancel| {
             hb_build::build(&self.store, &self.graph, &options, events, cancel).await
         })?;
@@ -166,7 +167,7 @@ impl Work {
 
     /// Bring everything that is fetched into the store; gives the paths.
     pub(crate) fn fetch_all(&self, global: &Global) -> Result<Vec<StorePath>, Failure> {
-        let options = self.options(&HowArgs::default());
+        let options = self.options(&HowArgs::default())?;
         self.attended(global, false, async |events, cancel| {
             hb_build::fetch_all(&self.store, &self.graph, &options, events, cancel).await
         })?;
@@ -182,7 +183,7 @@ impl Work {
         rounds: NonZeroUsize,
         against: &[Against],
     ) -> Result<Vec<AuditReport>, Failure> {
-        let options = AuditOptions { rounds, against: against.to_vec(), build: self.options(how) };
+        let options = AuditOptions { rounds, against: against.to_vec(), build: self.options(how)? };
         self.targets
             .iter()
             .map(|target| {
@@ -200,22 +201,22 @@ impl Work {
         kept: Option<&Path>,
     ) -> Result<Option<Inside>, Failure> {
         let Some(target) = self.targets.first() else { return Ok(None) };
-        let options = self.options(&HowArgs::default());
+        let options = self.options(&HowArgs::default())?;
         self.attended(global, false, async |events, cancel| {
             look_inside(&self.store, &self.graph, target, kept, &options, events, cancel).await
         })
     }
 
-    fn options(&self, how: &HowArgs) -> BuildOptions {
+    fn options(&self, how: &HowArgs) -> Result<BuildOptions, CliError> {
         let defaults = BuildOptions::new(self.settings.sandbox);
-        BuildOptions {
+        Ok(BuildOptions {
             jobs: NonZeroUsize::new(self.settings.jobs).unwrap_or(defaults.jobs),
             keep_going: how.keep_going,
             keep_failed: self.settings.keep_failed,
             fetch: fetch_settings(&self.settings),
-            caches: Some(Arc::new(caches(&self.settings, &self.settings.caches))),
+            caches: Some(Arc::new(caches(&self.settings, &self.settings.caches)?)),
             ..defaults
-        }
+        })
     }
 
     /// Do something that takes a while: show its events, and stop it on Ctrl-C.
@@ -297,15 +298,17 @@ pub(crate) fn fetch_settings(settings: &Settings) -> FetchSettings {
 }
 
 /// The caches at some addresses; offline, those that need no network.
-pub(crate) fn caches(settings: &Settings, addresses: &[Address]) -> Caches {
+pub(crate) fn caches(settings: &Settings, addresses: &[Address]) -> Result<Caches, CliError> {
     let usable = addresses.iter().filter(|address| !settings.offline || address.is_local());
-    let list = usable.map(|address| open_cache(settings, address)).collect();
-    Caches::new(list, settings.trust.clone(), settings.store.join("cache/chunks"))
+    let list = usable.map(|address| open_cache(settings, address)).collect::<Result<_, _>>()?;
+    Ok(Caches::new(list, settings.trust.clone(), settings.store.join("cache/chunks")))
 }
 
 /// The cache at an address.
-pub(crate) fn open_cache(settings: &Settings, address: &Address) -> Arc<Cache> {
-    Cache::open(address.clone(), settings.cache_timeout)
+pub(crate) fn open_cache(settings: &Settings, address: &Address) -> Result<Arc<Cache>, CliError> {
+    let credential = credentials::of(address)?;
+    let manner = Manner { patience: settings.cache_timeout, credential };
+    Ok(Cache::open(address.clone(), &manner))
 }
 
 /// Fetch a source that a tool's recipe names, to learn its size and SHA-256. The file is

@@ -4,6 +4,7 @@ mod args;
 mod building;
 mod commands;
 mod config;
+mod credentials;
 mod error;
 mod exit;
 mod output;

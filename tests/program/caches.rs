@@ -284,6 +284,74 @@ fn a_plain_server_serves_what_was_pushed_to_its_folder() {
     assert!(said.contains("can only be read"), "{said}");
 }
 
+/// A line for users and passwords: `hb` and `secret`.
+const HTPASSWD: &str = "hb:$2b$04$7L2psznm8imEKoMn1FR7yO7slIR.VehJBC8VxstMmeaDMCXVFKKzO\n";
+
+/// Debian's registry, which lets in who has that password.
+fn registry(folder: &Path, port: u16) -> Server {
+    fs::create_dir_all(folder).unwrap();
+    let path = |name: &str| folder.join(name);
+    fs::write(path("users"), HTPASSWD).unwrap();
+    let config = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+         http: {{addr: '127.0.0.1:{port}'}}\nauth: {{htpasswd: {{realm: hb, path: {}}}}}\n",
+        path("data").display(),
+        path("users").display()
+    );
+    fs::write(path("config.yml"), config).unwrap();
+    serve(Command::new("docker-registry").arg("serve").arg(path("config.yml")), port)
+}
+
+fn credentials(project: &Project, address: &str, password: &str) {
+    let file = project.path().join("../home/.config/hb/credentials.toml");
+    let text = format!("[\"{address}\"]\nuser = \"hb\"\npassword = \"{password}\"\n");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_registry_takes_and_gives_who_has_its_password() {
+    let builder = Builder::new();
+    let port = free_port();
+    let _server = registry(&builder.project.path().join("registry"), port);
+    let address = format!("oci+http://127.0.0.1:{port}/team/cache");
+    let push = || {
+        let arguments = ["cache", "push", &builder.built, "--to", &address, "--sign", "builder"];
+        builder.project.hb(arguments).output().unwrap()
+    };
+    let refused = push();
+    assert_eq!(refused.status.code(), Some(4), "{}", explain(&refused));
+    credentials(&builder.project, &address, "another");
+    let said = explain(&push());
+    assert!(said.contains("refuses the credentials") && !said.contains("another"), "{said}");
+    credentials(&builder.project, "oci+http://127.0.0.1:1/", "secret");
+    assert_eq!(push().status.code(), Some(4));
+    credentials(&builder.project, &address, "secret");
+    let pushed = push();
+    assert!(pushed.status.success(), "{}", explain(&pushed));
+    let again = explain(&push());
+    assert!(again.contains("0 chunks were sent, 0 B"), "{again}");
+
+    let other = builder.other(&[&address]);
+    credentials(&other, &address, "secret");
+    check_pulled(&builder, &other, &[]);
+    let listed = other.succeeds(["cache", "ls", "--from", &address]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    check_built(&builder, &builder.other(&[&address]), "refuses the credentials");
+}
+
+#[test]
+fn credentials_that_others_can_read_are_refused() {
+    let builder = Builder::pushed();
+    let address = "https://127.0.0.1:9/";
+    let other = builder.other(&[address]);
+    credentials(&other, address, "secret");
+    let file = other.path().join("../home/.config/hb/credentials.toml");
+    fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let said = other.fails(2, ["build", "recipe.hb"]);
+    assert!(said.contains("can be read by others") && said.contains("chmod 600"), "{said}");
+}
+
 #[test]
 fn a_cache_that_is_gone_costs_a_warning_and_a_build() {
     let builder = Builder::pushed();

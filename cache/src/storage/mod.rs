@@ -2,14 +2,26 @@
 
 mod client;
 mod folder;
+mod oci;
+mod registry;
 mod web;
 
 use std::time::Duration;
 
-use crate::{Address, entry::Entry, fault::Fault};
+use crate::{Address, Credential, entry::Entry, fault::Fault};
 
 use folder::Folder;
+use oci::Oci;
 use web::Web;
+
+/// How a server is asked.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// How long it may take for an answer.
+    pub patience: Duration,
+    /// What it may be shown.
+    pub credential: Option<Credential>,
+}
 
 /// A place for entries. Whatever it gives is believed by nobody.
 pub(crate) trait Storage: Send + Sync {
@@ -39,9 +51,10 @@ pub(crate) trait Storage: Send + Sync {
 }
 
 /// The storage at an address.
-pub(crate) fn open(address: &Address, patience: Duration) -> Box<dyn Storage> {
+pub(crate) fn open(address: &Address, manner: &Manner) -> Box<dyn Storage> {
     match address {
         Address::Folder(path) => Box::new(Folder::new(path)),
-        Address::Web(url) => Box::new(Web::new(url, patience)),
+        Address::Web(url) => Box::new(Web::new(url, manner)),
+        Address::Registry(url) => Box::new(Oci::new(url, manner)),
     }
 }

@@ -1,24 +1,42 @@
 //! A plain server: whatever serves the files of a folder. It can only be read.
 
-use std::time::Duration;
-
-use ureq::{Agent, http::StatusCode};
+use data_encoding::BASE64;
+use ureq::{
+    Agent, RequestBuilder,
+    http::{StatusCode, header},
+    typestate::WithoutBody,
+};
 use url::Url;
 
 use super::{
-    Storage,
+    Manner, Storage,
     client::{agent, body, refused, request},
 };
-use crate::{entry::Entry, fault::Fault};
+use crate::{Credential, entry::Entry, fault::Fault};
 
 pub(crate) struct Web {
     agent: Agent,
     base: Url,
+    /// Shown with every request.
+    authorization: Option<String>,
 }
 
 impl Web {
-    pub(crate) fn new(base: &Url, patience: Duration) -> Self {
-        Self { agent: agent(patience), base: base.clone() }
+    pub(crate) fn new(base: &Url, manner: &Manner) -> Self {
+        let authorization = manner.credential.as_ref().map(|credential| match credential {
+            Credential::Password { user, password } => {
+                let both = format!("{user}:{}", password.reveal());
+                format!("Basic {}", BASE64.encode(both.as_bytes()))
+            }
+        });
+        Self { agent: agent(manner.patience), base: base.clone(), authorization }
+    }
+
+    fn shown(&self, request: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
+        match &self.authorization {
+            Some(authorization) => request.header(header::AUTHORIZATION, authorization),
+            None => request,
+        }
     }
 
     fn url(&self, entry: &Entry) -> String {
@@ -33,7 +51,7 @@ impl Web {
 impl Storage for Web {
     fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
         let url = self.url(entry);
-        let response = request(|| self.agent.get(&url).call())?;
+        let response = request(|| self.shown(self.agent.get(&url)).call())?;
         match response.status() {
             StatusCode::OK => body(response, limit).map(Some),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
@@ -43,7 +61,7 @@ impl Storage for Web {
 
     fn has(&self, entry: &Entry) -> Result<bool, Fault> {
         let url = self.url(entry);
-        match request(|| self.agent.head(&url).call())?.status() {
+        match request(|| self.shown(self.agent.head(&url)).call())?.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(false),
             status => Err(refused(entry, status)),

@@ -72,7 +72,7 @@ pub(crate) fn run(global: &Global, args: CacheArgs) -> Result<Exit, Failure> {
             let store = recipe::open_store(&settings)?;
             let key = sign.as_deref().map(super::key::secret_key).transpose()?;
             let options = PushOptions { inputs, sign_with: key.as_ref() };
-            let cache = open_cache(&settings, &one(&settings, to)?);
+            let cache = open_cache(&settings, &one(&settings, to)?)?;
             push(global, &store, &cache, &paths, options)
         }
         CacheCommand::Pull { paths, from } => {
@@ -84,7 +84,7 @@ pub(crate) fn run(global: &Global, args: CacheArgs) -> Result<Exit, Failure> {
             pull(global, &settings, &store, &addresses, &paths)
         }
         CacheCommand::Ls { paths, from } => {
-            let cache = open_cache(&settings, &one(&settings, from)?);
+            let cache = open_cache(&settings, &one(&settings, from)?)?;
             list(global, &cache, &paths)
         }
     }
@@ -175,7 +175,7 @@ fn pull(
     paths: &[String],
 ) -> Result<Exit, Failure> {
     let roots: Vec<StorePath> = paths.iter().map(|path| named(path)).collect::<Result<_, _>>()?;
-    let caches = caches(settings, addresses);
+    let caches = caches(settings, addresses)?;
     let failed =
         watched(global, "pulling", |watch| caches.pull(store, &roots, watch, &mut |_| {}))??;
     let here: Vec<_> = roots.iter().filter(|root| !failed.contains_key(root)).collect();
