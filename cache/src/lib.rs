@@ -29,5 +29,5 @@ pub use credential::{Credential, Secret};
 pub use fault::{CacheError, Error, Fault};
 pub use parallel::Cancelled;
 pub use push::{PushOptions, PushReport};
-pub use storage::Manner;
+pub use storage::{Manner, S3Address};
 pub use watch::{Report, Watch};

@@ -52,7 +52,7 @@ fn select(path: &Path, text: &str, address: &str) -> Result<Option<Credential>, 
     })?;
     let begins = |start: &str| {
         let rest = address.strip_prefix(start.trim_end_matches('/'));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     };
     let fitting = logins.into_iter().filter(|(start, _)| begins(start));
     let longest = fitting.max_by_key(|(start, _)| start.len());

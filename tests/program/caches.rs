@@ -341,6 +341,27 @@ fn a_registry_takes_and_gives_who_has_its_password() {
 }
 
 #[test]
+fn an_s3_server_takes_and_gives_who_signs() {
+    let builder = Builder::new();
+    let port = free_port();
+    let mut moto = Command::new("moto_server");
+    moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+    let _server = serve(&mut moto, port);
+    let made = ureq::put(format!("http://127.0.0.1:{port}/bucket")).send_empty();
+    assert!(made.is_ok(), "{made:?}");
+    let address = format!("s3://bucket/team?endpoint=http://127.0.0.1:{port}/&region=us-east-1");
+    credentials(&builder.project, "s3://bucket", "secret");
+    let arguments = ["cache", "push", &builder.built, "--to", &address, "--sign", "builder"];
+    let pushed = builder.project.hb(arguments).output().unwrap();
+    assert!(pushed.status.success(), "{}", explain(&pushed));
+    let other = builder.other(&[&address]);
+    credentials(&other, "s3://bucket", "secret");
+    check_pulled(&builder, &other, &[]);
+    let listed = other.succeeds(["cache", "ls", "--from", &address]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+}
+
+#[test]
 fn credentials_that_others_can_read_are_refused() {
     let builder = Builder::pushed();
     let address = "https://127.0.0.1:9/";

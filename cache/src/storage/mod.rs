@@ -4,6 +4,7 @@ mod client;
 mod folder;
 mod oci;
 mod registry;
+mod s3;
 mod web;
 
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::{Address, Credential, entry::Entry, fault::Fault};
 
 use folder::Folder;
 use oci::Oci;
+use s3::S3;
+pub use s3::S3Address;
 use web::Web;
 
 /// How a server is asked.
@@ -55,6 +58,7 @@ pub(crate) fn open(address: &Address, manner: &Manner) -> Box<dyn Storage> {
     match address {
         Address::Folder(path) => Box::new(Folder::new(path)),
         Address::Web(url) => Box::new(Web::new(url, manner)),
+        Address::S3(address) => Box::new(S3::new(address, manner)),
         Address::Registry(url) => Box::new(Oci::new(url, manner)),
     }
 }

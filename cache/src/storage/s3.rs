@@ -1,0 +1,133 @@
+//! An S3-compatible server: an entry is an object of a bucket, by its name below a prefix.
+//!
+//! Requests are signed in their address (SigV4), which no message shows.
+
+use std::{sync::Arc, time::Duration};
+
+use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle, actions::ListObjectsV2};
+use ureq::{Agent, http::StatusCode};
+use url::Url;
+
+use super::{
+    Manner, Storage,
+    client::{agent, body, refused, request},
+};
+use crate::{
+    Credential,
+    entry::{Entry, OBJECTS},
+    fault::Fault,
+};
+
+/// How long a signature is good for: longer than any request takes.
+const VALID: Duration = Duration::from_secs(3600);
+
+/// The longest page of names, and the most pages.
+const MAX_PAGE: usize = 16 << 20;
+const MAX_PAGES: usize = 100_000;
+
+/// Where a bucket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Address {
+    /// The server.
+    pub endpoint: Url,
+    /// The bucket.
+    pub bucket: String,
+    /// What the names of entries begin with; empty, or it ends with `/`.
+    pub prefix: String,
+    /// What the server calls its place.
+    pub region: String,
+}
+
+pub(crate) struct S3 {
+    agent: Agent,
+    /// `None` if the address cannot be one of a bucket.
+    bucket: Option<Arc<Bucket>>,
+    prefix: String,
+    credentials: Option<Credentials>,
+}
+
+impl S3 {
+    pub(crate) fn new(address: &S3Address, manner: &Manner) -> Self {
+        let S3Address { endpoint, bucket, prefix, region } = address.clone();
+        let credentials = manner.credential.as_ref().map(|credential| match credential {
+            Credential::Password { user, password } => Credentials::new(user, password.reveal()),
+        });
+        let bucket = Bucket::new(endpoint, UrlStyle::Path, bucket, region).ok().map(Arc::new);
+        Self { agent: agent(manner.patience), bucket, prefix, credentials }
+    }
+
+    fn bucket(&self) -> Result<&Bucket, Fault> {
+        let none = || Fault::Protocol("the address is none of a bucket".to_owned());
+        self.bucket.as_deref().ok_or_else(none)
+    }
+
+    fn key(&self, entry: &Entry) -> String {
+        format!("{}{}", self.prefix, entry.name())
+    }
+}
+
+impl Storage for S3 {
+    fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let (bucket, key) = (self.bucket()?, self.key(entry));
+        let url = || bucket.get_object(self.credentials.as_ref(), &key).sign(VALID);
+        let response = request(|| self.agent.get(url().as_str()).call())?;
+        match response.status() {
+            StatusCode::OK => body(response, limit).map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(refused(entry, status)),
+        }
+    }
+
+    fn has(&self, entry: &Entry) -> Result<bool, Fault> {
+        let (bucket, key) = (self.bucket()?, self.key(entry));
+        let url = || bucket.head_object(self.credentials.as_ref(), &key).sign(VALID);
+        match request(|| self.agent.head(url().as_str()).call())?.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            status => Err(refused(entry, status)),
+        }
+    }
+
+    fn put(&self, entry: &Entry, bytes: &[u8], _: &[Entry]) -> Result<u64, Fault> {
+        let (bucket, key) = (self.bucket()?, self.key(entry));
+        let url = || bucket.put_object(self.credentials.as_ref(), &key).sign(VALID);
+        match request(|| self.agent.put(url().as_str()).send(bytes))?.status() {
+            StatusCode::OK | StatusCode::CREATED => Ok(bytes.len() as u64),
+            status => Err(refused(entry, status)),
+        }
+    }
+
+    fn objects(&self) -> Result<Vec<String>, Fault> {
+        let bucket = self.bucket()?;
+        let start = format!("{}{OBJECTS}", self.prefix);
+        let (mut names, mut next) = (Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let url = || {
+                let mut list = bucket.list_objects_v2(self.credentials.as_ref());
+                list.with_prefix(start.as_str());
+                if let Some(token) = &next {
+                    list.with_continuation_token(String::clone(token));
+                }
+                list.sign(VALID)
+            };
+            let response = request(|| self.agent.get(url().as_str()).call())?;
+            match response.status() {
+                StatusCode::OK => {}
+                status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                    return Err(Fault::Denied(status.as_u16()));
+                }
+                status => return Err(Fault::Protocol(format!("status {status} for a list"))),
+            }
+            let nonsense = |error: &dyn std::fmt::Display| Fault::Protocol(error.to_string());
+            let text = String::from_utf8(body(response, MAX_PAGE)?).map_err(|it| nonsense(&it))?;
+            let page = ListObjectsV2::parse_response(&text).map_err(|it| nonsense(&it))?;
+            let keys = page.contents.iter().map(|content| content.key.as_str());
+            names.extend(keys.filter_map(|key| key.strip_prefix(&start)).map(ToOwned::to_owned));
+            match page.next_continuation_token {
+                Some(token) => next = Some(token),
+                None => return Ok(names),
+            }
+        }
+        Err(Fault::TooLarge { limit: MAX_PAGES })
+    }
+}
