@@ -25,9 +25,8 @@ use crate::{
     clock::now_seconds,
     disk::remove_tree,
     error::{Context as _, Result},
-    lock::lock_exclusive,
     objects::parse,
-    reserve,
+    protocol, reserve,
     roots::{RootKind, entries},
     session::held_by_sessions,
     store::Store,
@@ -85,36 +84,26 @@ impl Store {
     /// Remove what no root and no living process needs. `progress` is told how many of how
     /// many objects have been removed from the disk.
     pub fn gc(&self, options: &GcOptions, progress: &dyn Fn(usize, usize)) -> Result<GcReport> {
-        let writer = self.writer()?;
+        let parts = self.parts()?;
         let layout = &self.inner.layout;
-        let database = &self.inner.database;
-        let deciding = lock_exclusive(&layout.gc_lock())?;
-        let graph = self.graph()?;
-        let dead = graph.dead(&self.live(&graph, options)?, graph.enough(options));
-        let strays = self.strays()?;
-        let report = GcReport {
-            freed: dead
-                .iter()
-                .map(|&index| parse(database, &graph.objects[index].name))
-                .collect::<Result<_>>()?,
-            strays: strays.clone(),
-            bytes: dead.iter().map(|&index| graph.objects[index].size).sum(),
-        };
+        let mut report = GcReport::default();
+        protocol::forget(&parts, || {
+            report = self.decide(options)?;
+            if options.dry_run {
+                return Ok(Vec::new());
+            }
+            reserve::release(layout)?;
+            self.drop_stale_result_roots()?;
+            Ok(report.freed.clone())
+        })?;
         if options.dry_run {
             return Ok(report);
         }
-        reserve::release(layout)?;
-        self.drop_stale_result_roots()?;
-        database.write(|transaction| {
-            let mut delete = transaction.prepare_cached("DELETE FROM objects WHERE id = ?1")?;
-            dead.iter().try_for_each(|&index| delete.execute([graph.objects[index].id]).map(|_| ()))
-        })?;
-        drop(deciding);
         let scratch = self.scratch_dir()?;
         let freed = report.freed.iter().map(|path| OsString::from(path.base_name()));
-        let names: Vec<_> = freed.chain(strays).collect();
+        let names: Vec<_> = freed.chain(report.strays.iter().cloned()).collect();
         for (number, batch) in names.chunks(BATCH).enumerate() {
-            self.move_unregistered(&writer.objects, &scratch.folder, batch)?;
+            protocol::sweep(&parts, batch, &scratch.folder)?;
             for (within, name) in batch.iter().enumerate() {
                 remove_tree(&scratch.folder, name.as_bytes())?;
                 progress(number * BATCH + within + 1, names.len());
@@ -122,6 +111,18 @@ impl Store {
         }
         reserve::keep(layout);
         Ok(report)
+    }
+
+    /// What is to go. Must be called while nobody names anything.
+    fn decide(&self, options: &GcOptions) -> Result<GcReport> {
+        let graph = self.graph()?;
+        let dead = graph.dead(&self.live(&graph, options)?, graph.enough(options));
+        let names = dead.iter().map(|&index| &graph.objects[index].name);
+        Ok(GcReport {
+            freed: names.map(|name| parse(&self.inner.database, name)).collect::<Result<_>>()?,
+            strays: self.strays()?,
+            bytes: dead.iter().map(|&index| graph.objects[index].size).sum(),
+        })
     }
 
     fn graph(&self) -> Result<Graph> {

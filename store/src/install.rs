@@ -1,4 +1,5 @@
-//! Publication: the steps that make staged trees objects of the store.
+//! Publication: the steps that make staged trees objects of the store, and what each does.
+//! Their order is that of `protocol`:
 //!
 //! 1. The paths are held, so that gc leaves them when they appear.
 //! 2. Everything staged is flushed at once. Power fails: staging is cleared.
@@ -8,7 +9,7 @@
 //! 4. The rows of all objects and realisations are committed together. Power fails:
 //!    all of them are there or none.
 
-use std::{collections::BTreeSet, ffi::OsString, os::unix::ffi::OsStrExt as _};
+use std::{collections::BTreeSet, ffi::OsString, fs::File, os::unix::ffi::OsStrExt as _};
 
 use hb_model::{FixedOutput, NodeDigest, StorePath};
 use rusqlite::Transaction;
@@ -19,10 +20,15 @@ use rustix::{
 
 use crate::{
     copy::FOLDER_MODE,
+    database::Database,
     disk::{Folder, make_accessible},
     error::{Context as _, Result, StoreError},
+    lock::lock_exclusive,
     objects::{NewObject, is_registered, register, registered},
-    store::{Durability, Store},
+    protocol::{self, Parts},
+    scratch::ScratchDir,
+    session::Naming,
+    store::{Durability, Store, Writer},
     tree::Place,
 };
 
@@ -48,80 +54,117 @@ impl Store {
         objects: &[Finished],
         and: impl FnOnce(&Transaction) -> Result<()>,
     ) -> Result<()> {
-        let writer = self.writer()?;
-        let paths: Vec<_> = objects.iter().map(|object| object.path.clone()).collect();
-        let wanted = self.hold_and_want(&paths)?;
-        if !wanted.is_empty() && self.inner.durability == Durability::Full {
-            let folder = &writer.objects;
-            rustix::fs::syncfs(&folder.fd).at("flush the file system of", &folder.path)?;
-        }
-        let outcome = self.put_and_register(&writer.objects, objects, and);
+        let parts = self.parts()?;
+        let outcome = protocol::publish(&parts, objects, and);
         if outcome.is_err() {
             // Best effort: what stays is a stray, and gc removes it.
-            let names: Vec<_> = paths.iter().map(|path| path.base_name().into()).collect();
-            let _ = self
-                .scratch_dir()
-                .and_then(|away| self.move_unregistered(&writer.objects, &away.folder, &names));
+            let names: Vec<_> = objects.iter().map(|it| it.path.base_name().into()).collect();
+            let sweep = |away: ScratchDir| protocol::sweep(&parts, &names, &away.folder);
+            let _ = self.scratch_dir().and_then(sweep);
         }
         outcome
     }
 
-    fn put_and_register(
-        &self,
-        folder: &Folder,
-        objects: &[Finished],
-        and: impl FnOnce(&Transaction) -> Result<()>,
-    ) -> Result<()> {
-        let database = &self.inner.database;
-        database.transact(|transaction| {
-            let mut moved = Vec::new();
-            let mut put_back = false;
-            for object in objects {
-                let known = registered(transaction, &object.path);
-                match known.map_err(|error| database.error(error))? {
-                    None => {
-                        self.put_in_place(folder, object)?;
-                        moved.push(object);
-                    }
-                    Some((_, digest)) if digest == object.digest => {
-                        // It was damaged, and put aside.
-                        if !self.is_on_disk(&object.path) {
-                            self.put_in_place(folder, object)?;
-                            put_back = true;
-                        }
-                    }
-                    Some((_, registered)) => {
-                        let (path, got) = (object.path.clone(), object.digest);
-                        return Err(StoreError::TwoDigests { path, registered, got });
-                    }
-                }
+    /// Holds objects, and gives those whose content is wanted: they are not registered, or
+    /// were damaged and put aside.
+    pub(crate) fn hold_and_want(&self, paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
+        protocol::hold_and_want(&self.parts()?, paths)
+    }
+
+    pub(crate) fn parts(&self) -> Result<StoreParts<'_>> {
+        Ok(StoreParts { store: self, writer: self.writer()? })
+    }
+}
+
+/// What the steps of the protocol do in a store on the disk.
+pub(crate) struct StoreParts<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) writer: &'a Writer,
+}
+
+impl StoreParts<'_> {
+    fn database(&self) -> &Database {
+        &self.store.inner.database
+    }
+
+    fn flushes(&self) -> bool {
+        self.store.inner.durability == Durability::Full
+    }
+}
+
+impl Parts for StoreParts<'_> {
+    type Name = StorePath;
+    type New = Finished;
+    type Entry = OsString;
+    type Away = Folder;
+    type Naming<'a>
+        = Naming<'a>
+    where
+        Self: 'a;
+    type Deciding<'a>
+        = File
+    where
+        Self: 'a;
+    type Writing<'a> = Transaction<'a>;
+
+    fn begin_naming(&self) -> Result<Naming<'_>> {
+        self.writer.session.begin_naming()
+    }
+
+    fn name(&self, naming: &mut Naming<'_>, names: &[StorePath]) -> Result<()> {
+        naming.name(names)
+    }
+
+    fn begin_deciding(&self) -> Result<File> {
+        lock_exclusive(&self.store.inner.layout.gc_lock())
+    }
+
+    fn is_registered(&self, name: &StorePath) -> Result<bool> {
+        self.store.contains(name)
+    }
+
+    fn is_on_disk(&self, name: &StorePath) -> bool {
+        self.store.is_on_disk(name)
+    }
+
+    fn name_of(&self, new: &Finished) -> StorePath {
+        new.path.clone()
+    }
+
+    fn flush_staged(&self) -> Result<()> {
+        let folder = &self.writer.objects;
+        match self.flushes() {
+            true => rustix::fs::syncfs(&folder.fd).at("flush the file system of", &folder.path),
+            false => Ok(()),
+        }
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&Transaction) -> Result<T>) -> Result<T> {
+        self.database().transact(change)
+    }
+
+    fn is_known(&self, transaction: &Transaction, new: &Finished) -> Result<bool> {
+        let known = registered(transaction, &new.path);
+        match known.map_err(|error| self.database().error(error))? {
+            None => Ok(false),
+            Some((_, digest)) if digest == new.digest => Ok(true),
+            Some((_, registered)) => {
+                let (path, got) = (new.path.clone(), new.digest);
+                Err(StoreError::TwoDigests { path, registered, got })
             }
-            if (put_back || !moved.is_empty()) && self.inner.durability == Durability::Full {
-                folder.sync()?;
-            }
-            for object in moved {
-                register(
-                    database,
-                    transaction,
-                    &NewObject {
-                        path: &object.path,
-                        digest: object.digest,
-                        size: object.size,
-                        references: &object.references,
-                        self_reference: object.self_reference,
-                        fixed: object.fixed.as_ref(),
-                    },
-                )?;
-            }
-            and(transaction)
-        })
+        }
+    }
+
+    fn is_entry_known(&self, transaction: &Transaction, entry: &OsString) -> Result<bool> {
+        is_registered(transaction, entry).map_err(|error| self.database().error(error))
     }
 
     /// Rename a staged tree to its place. An unregistered object that lies there, left by
     /// a process that died between renaming and registering, goes the other way.
-    fn put_in_place(&self, objects: &Folder, object: &Finished) -> Result<()> {
-        let name = object.path.base_name();
-        let staged = &object.staged;
+    fn move_in(&self, new: &Finished) -> Result<()> {
+        let objects = &self.writer.objects;
+        let name = new.path.base_name();
+        let staged = &new.staged;
         let rename = |flags| {
             let from = &staged.around.fd;
             rustix::fs::renameat_with(from, &staged.name[..], &objects.fd, &name, flags)
@@ -134,42 +177,52 @@ impl Store {
                 }
                 outcome => outcome?,
             }
-            if object.is_folder {
+            if new.is_folder {
                 rustix::fs::chmodat(&objects.fd, &name, FOLDER_MODE, AtFlags::empty())?;
             }
             Ok::<_, Errno>(())
         };
         finish().at("move into the store", objects.path.join(&name))?;
-        if object.is_folder && self.inner.durability == Durability::Full {
+        if new.is_folder && self.flushes() {
             objects.open_below(name.as_ref())?.sync()?;
         }
         Ok(())
     }
 
-    /// Move entries of the object folder away, unless they are registered by now.
-    pub(crate) fn move_unregistered(
-        &self,
-        objects: &Folder,
-        to: &Folder,
-        names: &[OsString],
-    ) -> Result<()> {
-        let database = &self.inner.database;
-        database.transact(|transaction| {
-            for name in names {
-                if is_registered(transaction, name).map_err(|error| database.error(error))? {
-                    continue;
-                }
-                let take = || {
-                    make_accessible(&objects.fd, name.as_bytes())?;
-                    rustix::fs::renameat(&objects.fd, name, &to.fd, name)
-                };
-                match take() {
-                    // It never got there, or somebody else's gc was faster.
-                    Err(Errno::NOENT) => {}
-                    outcome => outcome.at("move out of the store", objects.path.join(name))?,
-                }
-            }
-            Ok(())
-        })
+    fn flush_moved(&self) -> Result<()> {
+        if self.flushes() { self.writer.objects.sync() } else { Ok(()) }
+    }
+
+    fn register(&self, transaction: &Transaction, new: &Finished) -> Result<()> {
+        let object = NewObject {
+            path: &new.path,
+            digest: new.digest,
+            size: new.size,
+            references: &new.references,
+            self_reference: new.self_reference,
+            fixed: new.fixed.as_ref(),
+        };
+        register(self.database(), transaction, &object).map(|_| ())
+    }
+
+    fn forget(&self, transaction: &Transaction, name: &StorePath) -> Result<()> {
+        let delete = || {
+            let sql = "DELETE FROM objects WHERE name = ?1";
+            transaction.prepare_cached(sql)?.execute([name.base_name()])
+        };
+        delete().map(|_| ()).map_err(|error| self.database().error(error))
+    }
+
+    fn move_out(&self, entry: &OsString, to: &Folder) -> Result<()> {
+        let objects = &self.writer.objects;
+        let take = || {
+            make_accessible(&objects.fd, entry.as_bytes())?;
+            rustix::fs::renameat(&objects.fd, entry, &to.fd, entry)
+        };
+        match take() {
+            // It never got there, or somebody else's gc was faster.
+            Err(Errno::NOENT) => Ok(()),
+            outcome => outcome.at("move out of the store", objects.path.join(entry)),
+        }
     }
 }

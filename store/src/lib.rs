@@ -25,6 +25,7 @@ mod layout;
 mod lock;
 mod logs;
 mod objects;
+mod protocol;
 mod publish;
 mod realisations;
 mod repair;

@@ -13,6 +13,7 @@ use hb_model::ResolvedId;
 
 use crate::{
     error::{Context as _, Result},
+    protocol::{Attempt, LockFile, attempt, release},
     store::Store,
 };
 
@@ -43,7 +44,8 @@ pub(crate) fn try_exclusive(file: &File, path: &Path) -> Result<bool> {
 #[derive(Debug)]
 pub struct BuildLock {
     path: PathBuf,
-    _file: File,
+    /// There until it is dropped.
+    file: Option<File>,
 }
 
 /// What came of trying for a build lock.
@@ -58,34 +60,46 @@ pub enum LockAttempt {
     },
 }
 
-impl BuildLock {
-    fn attempt(path: PathBuf) -> Result<LockAttempt> {
-        loop {
-            let mut file = open_lock(&path)?;
-            if !try_exclusive(&file, &path)? {
-                let mut text = String::new();
-                file.read_to_string(&mut text).at("read the lock", &path)?;
-                return Ok(LockAttempt::Held { by: text.trim().parse().ok() });
-            }
-            // The last holder removed the file: the lock that counts is on a new one.
-            if is_still_at(&file, &path).at("look at the lock", &path)? {
-                let mut record = || {
-                    file.set_len(0)?;
-                    file.rewind()?;
-                    writeln!(file, "{}", process::id())
-                };
-                record().at("write the lock", &path)?;
-                return Ok(LockAttempt::Acquired(Self { path, _file: file }));
-            }
+impl Drop for BuildLock {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            release(file, &self.path);
         }
     }
 }
 
-impl Drop for BuildLock {
-    fn drop(&mut self) {
-        // Removed while held: whoever waits on this file finds that it is gone and
-        // begins anew. A file that stays is only an empty lock.
-        let _ = fs::remove_file(&self.path);
+impl LockFile for File {
+    type Place = Path;
+
+    fn open(place: &Path) -> Result<Self> {
+        open_lock(place)
+    }
+
+    fn try_lock(&self, place: &Path) -> Result<bool> {
+        try_exclusive(self, place)
+    }
+
+    fn is_at(&self, place: &Path) -> Result<bool> {
+        is_still_at(self, place).at("look at the lock", place)
+    }
+
+    fn holder(&mut self, place: &Path) -> Result<Option<u32>> {
+        let mut text = String::new();
+        self.read_to_string(&mut text).at("read the lock", place)?;
+        Ok(text.trim().parse().ok())
+    }
+
+    fn write_holder(&mut self, place: &Path) -> Result<()> {
+        let mut record = || {
+            self.set_len(0)?;
+            self.rewind()?;
+            writeln!(self, "{}", process::id())
+        };
+        record().at("write the lock", place)
+    }
+
+    fn remove(place: &Path) {
+        let _ = fs::remove_file(place);
     }
 }
 
@@ -94,7 +108,11 @@ impl Store {
     /// for the realisation once more: the last holder may have just made it.
     pub fn try_lock_build(&self, resolved: &ResolvedId) -> Result<LockAttempt> {
         self.writer()?;
-        BuildLock::attempt(self.inner.layout.build_lock(resolved))
+        let path = self.inner.layout.build_lock(resolved);
+        Ok(match attempt(&*path)? {
+            Attempt::Acquired(file) => LockAttempt::Acquired(BuildLock { path, file: Some(file) }),
+            Attempt::Held { by } => LockAttempt::Held { by },
+        })
     }
 }
 

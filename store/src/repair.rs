@@ -5,7 +5,7 @@
 //! Whoever publishes or imports it gives it back its content, if that has the digest that
 //! is registered.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use hb_model::StorePath;
 use rustix::fs::AtFlags;
@@ -71,14 +71,6 @@ impl Store {
                 .at("mend", place.path())?;
         }
         Ok(())
-    }
-
-    /// Holds objects, and gives those whose content is wanted: they are not registered, or
-    /// were damaged and put aside.
-    pub(crate) fn hold_and_want(&self, paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
-        let mut wanted = BTreeSet::from_iter(self.hold(paths)?);
-        wanted.extend(paths.iter().filter(|path| !self.is_on_disk(path)).cloned());
-        Ok(wanted)
     }
 
     /// Whether anything lies at an object's place.

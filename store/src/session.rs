@@ -83,36 +83,40 @@ impl Session {
         format!("{what}-{}", self.counter.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Name objects that gc must leave, with all that they refer to, and run `check`
-    /// while gc cannot begin. What `check` sees stays true until the session ends.
-    pub(crate) fn hold<'a, T>(
-        &self,
-        paths: impl IntoIterator<Item = &'a StorePath>,
-        check: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        let mut held = self.held();
-        let new: Vec<_> =
-            paths.into_iter().filter(|path| !held.known.contains(*path)).cloned().collect();
+    /// The right to add to the list, while no gc decides.
+    pub(crate) fn begin_naming(&self) -> Result<Naming<'_>> {
+        // Threads share one handle, and so one lock.
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.gc_lock.lock_shared().at("lock", &held.gc_lock_place)?;
-        let outcome = held.append(&new).and_then(|()| check());
-        held.gc_lock.unlock().at("unlock", &held.gc_lock_place)?;
-        outcome
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Naming { held })
     }
 }
 
-impl Held {
-    fn append(&mut self, new: &[StorePath]) -> Result<()> {
+/// A session's list, to be added to; gc waits until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Naming<'a> {
+    held: MutexGuard<'a, Held>,
+}
+
+impl Naming<'_> {
+    /// Name objects that gc must leave, with all that they refer to.
+    pub(crate) fn name(&mut self, paths: &[StorePath]) -> Result<()> {
+        let held = &mut *self.held;
+        let new: Vec<_> = paths.iter().filter(|path| !held.known.contains(*path)).collect();
         if new.is_empty() {
             return Ok(());
         }
         let lines: String = new.iter().map(|path| path.base_name() + "\n").collect();
-        self.file.write_all(lines.as_bytes()).at("write", &self.place)?;
-        self.known.extend(new.iter().cloned());
+        held.file.write_all(lines.as_bytes()).at("write", &held.place)?;
+        held.known.extend(new.into_iter().cloned());
         Ok(())
+    }
+}
+
+impl Drop for Naming<'_> {
+    fn drop(&mut self) {
+        // Giving back a lock that is held does not fail.
+        let _ = self.held.gc_lock.unlock();
     }
 }
 

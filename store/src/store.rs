@@ -11,9 +11,10 @@ use crate::{
     database::Database,
     disk::Folder,
     error::{Result, StoreError},
+    install::StoreParts,
     layout::Layout,
     lock::lock_exclusive,
-    reserve,
+    protocol, reserve,
     session::Session,
 };
 
@@ -117,19 +118,9 @@ impl Store {
     ///
     /// What a process has asked the store about can vanish under it until it is held.
     pub fn hold(&self, paths: &[StorePath]) -> Result<Vec<StorePath>> {
-        let missing = || {
-            paths
-                .iter()
-                .filter_map(|path| match self.contains(path) {
-                    Ok(true) => None,
-                    Ok(false) => Some(Ok(path.clone())),
-                    Err(error) => Some(Err(error)),
-                })
-                .collect()
-        };
         match &self.inner.writer {
-            Some(writer) => writer.session.hold(paths, missing),
-            None => missing(),
+            Some(writer) => protocol::hold(&StoreParts { store: self, writer }, paths),
+            None => protocol::missing(paths, |path| self.contains(path)),
         }
     }
 
