@@ -43,9 +43,19 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
+/// Up to this size there is a class for each number of words.
+const SMALL_CELL_WORDS: usize = 8;
+const _: () = {
+    let mut class = 0;
+    while CELL_WORDS[class] as usize != SMALL_CELL_WORDS {
+        assert!(CELL_WORDS[class] + 1 == CELL_WORDS[class + 1]);
+        class += 1;
+    }
+};
+
 /// A collection is due after this many bytes, or as many as were alive after the last
 /// one if that is more: collecting then costs a bounded share of allocating.
-const MIN_BYTES_BETWEEN_COLLECTIONS: usize = 8 * 1024 * 1024;
+const MIN_BYTES_BETWEEN_COLLECTIONS: usize = 12 * 1024 * 1024;
 
 /// Cells of one size, in a block.
 struct Block {
@@ -143,7 +153,14 @@ impl Heap {
         if words > MAX_CELL_WORDS {
             return self.allocate_large(header, words);
         }
-        let class = self.class_of_words[words] as usize;
+        // The smallest sizes are found without the tables.
+        let (class, cell_words) = match words <= SMALL_CELL_WORDS {
+            true => (words - CELL_WORDS[0] as usize, words),
+            false => {
+                let class = self.class_of_words[words] as usize;
+                (class, CELL_WORDS[class] as usize)
+            }
+        };
         let run = &mut self.runs[class];
         if run.next == run.end {
             self.next_run(class);
@@ -151,7 +168,7 @@ impl Heap {
         let run = &mut self.runs[class];
         let cell = run.next;
         // SAFETY: the run is not empty, and runs are whole cells of one block.
-        run.next = unsafe { cell.add(CELL_WORDS[class] as usize) };
+        run.next = unsafe { cell.add(cell_words) };
         let object = Obj::at(cell.expose_provenance() as u64);
         object.set_header(header);
         object

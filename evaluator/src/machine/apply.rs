@@ -130,6 +130,24 @@ impl Machine {
         }
     }
 
+    /// The same where those that it takes evaluated are.
+    #[inline]
+    pub(super) fn run_evaluated(&mut self, number: u32, count: usize) -> Eval<Value> {
+        let builtin = self.builtins[number as usize];
+        let start = self.stack.len() - count;
+        let mut arguments = [Value::NULL; MAX_PARAMS];
+        for (argument, &value) in arguments.iter_mut().zip(&self.stack[start..]) {
+            *argument = value;
+        }
+        debug_assert!(
+            builtin.params.iter().zip(arguments).all(|(p, a)| !p.forced || !a.is_thunk())
+        );
+        match (builtin.run)(self, &arguments[..count]) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.in_builtin(error, builtin.name)),
+        }
+    }
+
     /// Take a set from the stack and push the fields of a pattern.
     pub(super) fn match_pattern(&mut self, index: u32) -> Eval<()> {
         let Some(argument) = self.stack.pop() else {
@@ -139,7 +157,7 @@ impl Machine {
             return Err(type_fault("a set", argument));
         };
         let attrs = self.heap.flat(attrs);
-        let pattern = &self.program.patterns[index as usize];
+        let pattern = self.program.patterns.at(index);
         let (names, values) = (attrs.names(), attrs.values());
         let start = self.stack.len();
         self.stack.resize(start + pattern.fields.len(), Value::UNSET);

@@ -40,18 +40,12 @@ impl Machine {
             Infix::Equal => Ok(Value::bool(self.equal(left, right)?)),
             Infix::NotEqual => Ok(Value::bool(!self.equal(left, right)?)),
             Infix::Concat => {
-                let Some(a) = left.as_list() else { return Err(type_fault("a list", left)) };
-                let Some(b) = right.as_list() else { return Err(type_fault("a list", right)) };
-                Ok(match (a.is_empty(), b.is_empty()) {
-                    (true, _) => right,
-                    (_, true) => left,
-                    _ => self.heap.concat(a, b),
-                })
+                let wrong = if left.as_list().is_none() { left } else { right };
+                Err(type_fault("a list", wrong))
             }
             Infix::Update => {
-                let Some(a) = left.as_attrs() else { return Err(type_fault("a set", left)) };
-                let Some(b) = right.as_attrs() else { return Err(type_fault("a set", right)) };
-                Ok(self.heap.update(a, b))
+                let wrong = if left.as_attrs().is_none() { left } else { right };
+                Err(type_fault("a set", wrong))
             }
         }
     }

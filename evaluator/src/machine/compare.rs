@@ -1,10 +1,10 @@
 //! Deep equality and deep forcing.
 
-use super::Machine;
+use super::{Machine, quick};
 use crate::error::Eval;
 use crate::heap::Attrs;
 use crate::symbol::well_known;
-use crate::value::{Type, Value};
+use crate::value::Value;
 
 impl Machine {
     /// Whether two values are equal. Both are evaluated, or reachable from a root.
@@ -13,32 +13,17 @@ impl Machine {
     /// function inside two equal structures does not make them differ.
     pub fn equal(&mut self, left: Value, right: Value) -> Eval<bool> {
         let (left, right) = (self.force(left)?, self.force(right)?);
-        if let (Some(a), Some(b)) = (left.as_small_int(), right.as_small_int()) {
-            return Ok(a == b);
+        if let Some(known) = quick::equal(left, right) {
+            return Ok(known);
         }
-        if let (Some(a), Some(b)) = (left.as_bytes(), right.as_bytes()) {
-            return Ok(a == b);
+        match (left.as_attrs(), right.as_attrs()) {
+            (Some(a), Some(b)) => self.deeper(|m| m.equal_attrs(a, b)),
+            _ => {
+                let items = (left.as_list(), right.as_list());
+                let (Some(a), Some(b)) = items else { unreachable!("all else is known") };
+                self.deeper(|m| m.equal_items(a, b))
+            }
         }
-        if let (Some(a), Some(b)) = (left.as_list(), right.as_list()) {
-            return match a.len() == b.len() {
-                true => self.deeper(|m| m.equal_items(a, b)),
-                false => Ok(false),
-            };
-        }
-        if let (Some(a), Some(b)) = (left.as_attrs(), right.as_attrs()) {
-            return self.deeper(|m| m.equal_attrs(a, b));
-        }
-        if let (Some(a), Some(b)) = (left.as_path(), right.as_path()) {
-            return Ok(a == b);
-        }
-        if let (Some(a), Some(b)) = (left.as_int(), right.as_int()) {
-            return Ok(a == b);
-        }
-        let float = |value: Value| value.as_float().or_else(|| value.as_int().map(|i| i as f64));
-        if let (Some(a), Some(b)) = (float(left), float(right)) {
-            return Ok(a == b);
-        }
-        Ok(left == right && left.type_of() != Some(Type::Lambda))
     }
 
     fn equal_items(&mut self, left: &[Value], right: &[Value]) -> Eval<bool> {

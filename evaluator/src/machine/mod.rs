@@ -18,6 +18,7 @@ mod inspect;
 mod link;
 mod load;
 mod position;
+mod quick;
 mod run;
 mod select;
 mod stack;
@@ -188,9 +189,11 @@ impl Machine {
 
     #[inline(never)]
     fn force_thunk(&mut self, thunk: Obj) -> Eval<Value> {
+        let floor = self.stack.len();
         self.natives += 1;
         let result = self.nested(|machine| machine.enter_thunk(thunk));
         self.natives -= 1;
+        self.stack.truncate(floor);
         result
     }
 
@@ -228,24 +231,22 @@ impl Machine {
 
     /// Re-enter the run loop from native code: `start` sets up what to run.
     ///
-    /// Afterwards the stack and frames are as before, whether it worked or not.
+    /// Afterwards the frames are as before, whether it worked or not; the stack is as high as
+    /// before, without what `start` took, if it worked.
     fn nested(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
         self.deeper(|machine| {
-            let depth = machine.depth;
-            let frames = machine.frames.len();
-            let stack = machine.stack.len();
+            let (depth, frames) = (machine.depth, machine.frames.len());
             let here = Frame { ip: machine.ip, base: machine.base, env: machine.env };
             machine.frames.push(here);
             machine.ip = EXIT;
-            let result = start(machine).and_then(|()| machine.run());
-            let result = match result {
-                Ok(value) => Ok(value),
-                Err(error) => Err(machine.unwind(error, frames)),
-            };
-            machine.frames.truncate(frames);
-            machine.stack.truncate(stack);
+            let mut result = start(machine).and_then(|()| machine.run());
+            if let Err(error) = result {
+                result = Err(machine.unwind(error, frames));
+                machine.depth = depth;
+            }
+            debug_assert!(machine.depth == depth && machine.frames.len() == frames + 1);
+            machine.frames.pop();
             (machine.ip, machine.base, machine.env) = (here.ip, here.base, here.env);
-            machine.depth = depth;
             result
         })
     }
@@ -302,7 +303,7 @@ impl Machine {
                 marker.object(frame.env);
             }
             marker.values(&mut program.constants);
-            for shape in &program.shapes {
+            for shape in program.shapes.iter() {
                 marker.object(shape.object);
             }
             for text in &program.texts {

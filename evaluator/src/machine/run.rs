@@ -3,31 +3,40 @@
 use super::{Frame, MAX_FRAMES, Machine};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Kind, Obj};
-use crate::program::{Eager, Infix, Op, Operand, Source};
+use crate::program::{Eager, Op, Operand, Program, Source};
 use crate::symbol::Symbol;
 use crate::value::Value;
 
 use super::access::type_fault;
+use super::quick;
+use super::stack::StackPointer;
 
 impl Machine {
     /// Run from the machine's state until [`Op::Exit`].
     ///
     /// On a fault the state is that of the instruction that raised it.
     pub(super) fn run(&mut self) -> Eval<Value> {
-        let (mut ip, mut base, mut env) = (self.ip as usize, self.base as usize, self.env);
-        // How many values are on the stack: kept out of memory, like the others.
-        let mut height = self.stack.len();
+        let mut env = self.env;
+        // What runs next, where the frame's values begin, and the first free place: kept out of
+        // memory. Whatever may move what they point into is followed by finding them again.
+        let mut pc = self.program.at(self.ip);
+        let mut base = self.stack_at(self.base as usize);
+        let mut top = self.stack_at(self.stack.len());
 
         macro_rules! save {
             () => {{
-                (self.ip, self.base, self.env) = (ip as u32, base as u32, env);
-                self.set_height(height);
+                self.ip = self.program.index_of(pc);
+                self.base = self.stack_index(base) as u32;
+                self.env = env;
+                self.set_top(top);
             }};
         }
         macro_rules! load {
             () => {{
-                (ip, base, env) = (self.ip as usize, self.base as usize, self.env);
-                height = self.stack.len();
+                env = self.env;
+                pc = self.program.at(self.ip);
+                base = self.stack_at(self.base as usize);
+                top = self.stack_at(self.stack.len());
             }};
         }
         macro_rules! fail {
@@ -36,58 +45,102 @@ impl Machine {
                 return Err(Error::from($error));
             }};
         }
+        // An operation that changes the machine's state: what runs next, what is on the stack.
+        macro_rules! change {
+            ($operation:expr) => {{
+                save!();
+                $operation?;
+                load!();
+            }};
+        }
         // An operation that may look at the machine's state or re-enter it. What it keeps on
-        // the stack goes, but for operations that are followed by `load`.
+        // the stack goes.
         macro_rules! run {
             ($operation:expr) => {{
                 save!();
+                let height = self.stack.len();
                 match $operation {
-                    Ok(value) => value,
+                    Ok(value) => {
+                        pc = self.program.at(self.ip);
+                        base = self.stack_at(self.base as usize);
+                        top = self.stack_at(height);
+                        value
+                    }
                     Err(error) => return Err(error),
                 }
             }};
         }
         macro_rules! pop {
             () => {{
-                height -= 1;
-                self.at(height)
+                top = top.down(1);
+                top.get()
             }};
         }
         macro_rules! top {
             () => {
-                self.at(height - 1)
+                top.down(1).get()
             };
         }
         macro_rules! set_top {
             ($value:expr) => {{
                 let value = $value;
-                self.put(height - 1, value)
+                top.down(1).put(value)
             }};
         }
         macro_rules! push {
             ($value:expr) => {{
                 let value = $value;
-                self.put(height, value);
-                height += 1;
+                top.put(value);
+                top = top.up(1);
             }};
+        }
+        // Wait for what runs next.
+        macro_rules! push_frame {
+            () => {{
+                let ip = self.program.index_of(pc);
+                let base = self.stack_index(base) as u32;
+                self.frames.push(Frame { ip, base, env });
+            }};
+        }
+        // Go on where the last frame waits.
+        macro_rules! pop_frame {
+            () => {{
+                let Some(frame) = self.frames.pop() else { unreachable!("all code has a frame") };
+                pc = self.program.at(frame.ip);
+                base = self.stack_at(frame.base as usize);
+                env = frame.env;
+            }};
+        }
+        macro_rules! collect_if_due {
+            () => {
+                if self.heap.collection_is_due() {
+                    save!();
+                    self.collect();
+                    load!();
+                }
+            };
         }
         // Push a thunk, and then fill it: it may capture itself.
         macro_rules! push_thunk {
             ($prototype:expr) => {{
                 let thunk = self.bare(Kind::Thunk, $prototype);
                 push!(Value::thunk(thunk));
-                self.fill(thunk, base, env);
+                fill(&self.program, $prototype, thunk, base, env);
             }};
         }
         // Evaluate an unforced thunk that is no longer on the stack.
         macro_rules! enter {
             ($thunk:expr) => {{
-                save!();
-                self.enter_thunk($thunk)?;
-                load!();
-                if self.heap.collection_is_due() {
-                    self.collect();
+                let thunk: Obj = $thunk;
+                let prototype = self.program.prototype(thunk.extra());
+                let (entry, room) = (prototype.entry, prototype.height);
+                if self.frames.len() < MAX_FRAMES && self.has_room(top, room) && thunk.enter() {
+                    push_frame!();
+                    (pc, base, env) = (self.program.at(entry), top, thunk);
+                } else {
+                    change!(self.enter_thunk(thunk));
                 }
+                collect_if_due!();
             }};
         }
         // Push a value, evaluated.
@@ -105,67 +158,60 @@ impl Machine {
         }
 
         loop {
-            let op = self.program.op(ip);
-            ip += 1;
-            match op {
+            match *pc.take() {
                 Op::Exit => {
                     let result = pop!();
                     save!();
                     return Ok(result);
                 }
-                Op::Load => ip = self.load_code(env.extra()) as usize,
+                Op::Load => {
+                    pc = {
+                        let entry = self.load_code(env.extra());
+                        self.program.at(entry)
+                    }
+                }
                 Op::Return => {
                     let result = pop!();
-                    height = base;
+                    top = base;
                     set_top!(result);
                     self.depth -= 1;
-                    let Some(frame) = self.frames.pop() else {
-                        unreachable!("every call has a frame")
-                    };
-                    (ip, base, env) = (frame.ip as usize, frame.base as usize, frame.env);
+                    pop_frame!();
                 }
                 Op::Update => {
                     let result = pop!();
                     env.resolve(result);
-                    height = base;
+                    top = base;
                     push!(result);
-                    let Some(frame) = self.frames.pop() else {
-                        unreachable!("every thunk has a frame")
-                    };
-                    (ip, base, env) = (frame.ip as usize, frame.base as usize, frame.env);
+                    pop_frame!();
                 }
                 Op::CallRest => {
                     let function = pop!();
                     save!();
-                    self.stack.insert(base, function);
-                    height = self.stack.len();
-                    let count = height - base - 1;
-                    run!(self.apply(count));
+                    self.stack.insert(self.base as usize, function);
+                    let count = self.stack.len() - self.base as usize - 1;
+                    self.apply(count)?;
                     load!();
                 }
                 Op::ReturnRest => {
-                    let Some(frame) = self.frames.pop() else {
-                        unreachable!("such a call has a frame of its own")
-                    };
-                    (ip, base, env) = (frame.ip as usize, frame.base as usize, frame.env);
+                    pop_frame!();
                 }
 
-                Op::Constant(index) => push!(self.program.constants[index as usize]),
+                Op::Constant(index) => push!(*self.program.constants.at(index)),
                 Op::Int(number) => match Value::small_int(number.into()) {
                     Some(value) => push!(value),
                     None => unreachable!("32 bits fit"),
                 },
                 Op::Bool(truth) => push!(Value::bool(truth)),
-                Op::Local(slot) => push!(self.at(base + slot as usize)),
+                Op::Local(slot) => push!(base.up(slot as usize).get()),
                 Op::Upvalue(index) => push!(env.value(index as usize)),
                 Op::ForceLocal(slot) => {
-                    let at = base + slot as usize;
-                    let value = self.at(at);
+                    let at = base.up(slot as usize);
+                    let value = at.get();
                     match value.as_thunk() {
                         None => push!(value),
                         Some(thunk) => match thunk.result() {
                             Some(result) => {
-                                self.put(at, result);
+                                at.put(result);
                                 push!(result);
                             }
                             None => enter!(thunk),
@@ -178,7 +224,7 @@ impl Machine {
                         match thunk.result() {
                             Some(result) => set_top!(result),
                             None => {
-                                height -= 1;
+                                top = top.down(1);
                                 enter!(thunk);
                             }
                         }
@@ -186,14 +232,14 @@ impl Machine {
                 }
                 Op::Slide(count) => {
                     let result = pop!();
-                    height -= count as usize;
+                    top = top.down(count as usize);
                     push!(result);
                 }
 
                 Op::Closure(index) => {
                     let closure = self.bare(Kind::Closure, index);
                     push!(Value::object(closure));
-                    self.fill(closure, base, env);
+                    fill(&self.program, index, closure, base, env);
                 }
                 Op::Thunk(index) => push_thunk!(index),
                 Op::AllocateClosure(index) => {
@@ -205,22 +251,21 @@ impl Machine {
                     push!(Value::thunk(self.heap.thunk(index, count)));
                 }
                 Op::Fill(slot) => {
-                    let Some(object) = self.at(base + slot as usize).as_any_object() else {
+                    let Some(object) = base.up(slot as usize).get().as_any_object() else {
                         unreachable!("allocated before")
                     };
-                    self.fill(object, base, env);
+                    fill(&self.program, object.extra(), object, base, env);
                 }
                 Op::Eager(index) => {
-                    let eager = self.program.eager[index as usize];
-                    match self.try_eager(&eager, base, env) {
+                    let eager = *self.program.eager.at(index);
+                    match try_eager(&eager, base, env) {
                         Some(value) => push!(value),
                         None => push_thunk!(eager.thunk),
                     }
                 }
                 Op::EagerSelect(index) => {
-                    let select = self.program.eager_selects[index as usize];
-                    let found = self
-                        .variable(select.base, base, env)
+                    let select = *self.program.eager_selects.at(index);
+                    let found = variable(select.base, base, env)
                         .evaluated()
                         .and_then(Value::as_attrs)
                         .and_then(|attrs| attrs.get(select.name));
@@ -232,24 +277,23 @@ impl Machine {
 
                 Op::Call(count) => {
                     let count = count as usize;
-                    let at = height - count - 1;
-                    let function = self.at(at);
+                    let function = top.down(count + 1).get();
                     if let Some(closure) = function.of_kind(Kind::Closure) {
                         let prototype = self.program.prototype(closure.extra());
                         if prototype.arity as usize == count {
-                            let (entry, room) = (prototype.entry as usize, prototype.height);
+                            let (entry, room) = (prototype.entry, prototype.height);
                             if self.depth >= self.options.max_call_depth {
                                 fail!(Fault::TooDeep { limit: self.options.max_call_depth });
                             }
-                            self.set_height(height);
-                            self.reserve(room);
-                            self.depth += 1;
-                            self.frames.push(Frame { ip: ip as u32, base: base as u32, env });
-                            (ip, base, env) = (entry, at + 1, closure);
-                            if self.heap.collection_is_due() {
+                            if !self.has_room(top, room) {
                                 save!();
-                                self.collect();
+                                self.reserve(room);
+                                load!();
                             }
+                            self.depth += 1;
+                            push_frame!();
+                            (pc, base, env) = (self.program.at(entry), top.down(count), closure);
+                            collect_if_due!();
                             continue;
                         }
                     } else if let Some(number) = function.as_builtin()
@@ -257,62 +301,67 @@ impl Machine {
                         && self.depth < self.options.max_call_depth
                     {
                         let result = run!(self.run_builtin(number, count));
-                        height = at;
+                        top = top.down(count + 1);
                         push_forced!(result);
                         continue;
                     }
-                    run!(self.apply(count));
-                    load!();
+                    change!(self.apply(count));
                 }
                 Op::CallBuiltin { count, builtin } => {
-                    let floor = height - count as usize;
-                    let result = run!(self.run_builtin(builtin, count as usize));
-                    height = floor;
+                    let result = run!(self.run_evaluated(builtin, count as usize));
+                    top = top.down(count as usize);
+                    push_forced!(result);
+                }
+                Op::CallQuick { quick, builtin } => {
+                    let count = quick.arity();
+                    let result = match quick::builtin(&mut self.heap, quick, top) {
+                        Some(result) => result,
+                        None => run!(self.run_evaluated(builtin, count)),
+                    };
+                    top = top.down(count);
                     push_forced!(result);
                 }
                 Op::Match(pattern) => {
-                    run!(self.match_pattern(pattern));
-                    load!();
+                    change!(self.match_pattern(pattern));
                 }
                 Op::AllocateDefault { slot, prototype } => {
-                    let at = base + slot as usize;
-                    if self.at(at) == Value::UNSET {
+                    let at = base.up(slot as usize);
+                    if at.get() == Value::UNSET {
                         let count = self.program.prototype(prototype).capture_count as usize;
                         let thunk = self.heap.unfilled_thunk(prototype, count);
-                        self.put(at, Value::thunk(thunk));
+                        at.put(Value::thunk(thunk));
                     }
                 }
                 Op::FillDefault(slot) => {
-                    if let Some(thunk) = self.at(base + slot as usize).as_thunk()
+                    if let Some(thunk) = base.up(slot as usize).get().as_thunk()
                         && thunk.is_unfilled()
                     {
                         thunk.set_filled();
-                        self.fill(thunk, base, env);
+                        fill(&self.program, thunk.extra(), thunk, base, env);
                     }
                 }
 
                 Op::Check => {
-                    let floor = height - 3;
-                    let (value, contract) = (self.at(floor), self.at(floor + 1));
-                    let blame = self.at(floor + 2);
+                    let (value, contract) = (top.down(3).get(), top.down(2).get());
+                    let blame = top!();
                     let kept = run!(self.check(contract, blame, value));
-                    height = floor;
-                    push!(kept);
+                    top = top.down(2);
+                    set_top!(kept);
                 }
                 Op::CheckArgument(slot) => {
                     let (blame, contract) = (pop!(), pop!());
                     save!();
-                    self.check_argument(base + slot as usize, contract, blame);
+                    self.check_argument((self.base + slot) as usize, contract, blame);
                 }
 
-                Op::Jump(distance) => ip += distance as usize,
+                Op::Jump(distance) => pc = pc.skip(distance),
                 Op::JumpIfFalse(distance) => match pop!() {
-                    Value::FALSE => ip += distance as usize,
+                    Value::FALSE => pc = pc.skip(distance),
                     Value::TRUE => {}
                     other => fail!(type_fault("a Boolean", other)),
                 },
                 Op::JumpIfTrue(distance) => match pop!() {
-                    Value::TRUE => ip += distance as usize,
+                    Value::TRUE => pc = pc.skip(distance),
                     Value::FALSE => {}
                     other => fail!(type_fault("a Boolean", other)),
                 },
@@ -332,12 +381,16 @@ impl Machine {
                     set_top!(run!(self.negate(operand)));
                 }
                 Op::Infix(infix) => {
-                    let (left, right) = (self.at(height - 2), self.at(height - 1));
-                    let result = match quick_infix(infix, left, right) {
+                    let (left, right) = (top.down(2).get(), top!());
+                    let quickly = match quick::infix(infix, left, right) {
+                        None => quick::other_infix(&mut self.heap, infix, left, right),
+                        known => known,
+                    };
+                    let result = match quickly {
                         Some(result) => result,
                         None => run!(self.infix(infix, left, right)),
                     };
-                    height -= 1;
+                    top = top.down(1);
                     set_top!(result);
                 }
                 Op::Assert => match pop!() {
@@ -356,8 +409,8 @@ impl Machine {
                 Op::SelectOrNext(name) => {
                     let set = pop!();
                     if let Some(value) = set.as_attrs().and_then(|attrs| attrs.get(name)) {
-                        push!(value);
-                        ip += 1;
+                        pc = pc.skip(1);
+                        push_forced!(value);
                     }
                 }
                 Op::SelectDynamic => {
@@ -374,8 +427,8 @@ impl Machine {
                     let set = pop!();
                     let name = run!(self.attribute_name(name));
                     if let Some(value) = set.as_attrs().and_then(|attrs| attrs.get(name)) {
-                        push!(value);
-                        ip += 1;
+                        pc = pc.skip(1);
+                        push_forced!(value);
                     }
                 }
                 Op::Has(name) => {
@@ -393,7 +446,7 @@ impl Machine {
                     let Some(attrs) = scope.as_attrs() else { fail!(type_fault("a set", scope)) };
                     match attrs.get(name) {
                         Some(value) => push!(value),
-                        None => ip += 1,
+                        None => pc = pc.skip(1),
                     }
                 }
                 Op::Undefined(name) => {
@@ -402,34 +455,30 @@ impl Machine {
                 }
 
                 Op::List(count) => {
-                    height -= count as usize;
-                    push!(self.heap.list(self.several(height, count as usize)));
+                    top = top.down(count as usize);
+                    push!(self.heap.list(top.several(count as usize)));
                 }
                 Op::Attrs(index) => {
-                    let shape = self.program.shapes[index as usize];
+                    let shape = *self.program.shapes.at(index);
                     let count = shape.object.extra() as usize;
-                    height -= count;
-                    let values = self.several(height, count);
+                    top = top.down(count);
                     let order = self.program.order_of(shape);
-                    push!(self.heap.attrs_of_shape(shape.object, order, values));
+                    push!(self.heap.attrs_of_shape(shape.object, order, top.several(count)));
                 }
                 Op::AddAttr => {
-                    run!(self.add_attribute());
-                    load!();
+                    change!(self.add_attribute());
                 }
                 Op::Override(list) => {
                     let set = pop!();
                     let Some(overrides) = set.as_attrs() else { fail!(type_fault("a set", set)) };
                     save!();
-                    self.override_variables(list, overrides, base);
+                    self.override_variables(list, overrides, self.base as usize);
                 }
                 Op::Interpolate(count) => {
-                    run!(self.interpolate(count as usize));
-                    load!();
+                    change!(self.interpolate(count as usize));
                 }
                 Op::InterpolatePath(count) => {
-                    run!(self.interpolate_path(count as usize));
-                    load!();
+                    change!(self.interpolate_path(count as usize));
                 }
                 Op::CurrentPosition => {
                     save!();
@@ -441,7 +490,7 @@ impl Machine {
                     push!(home);
                 }
                 Op::FindInSearchPath(constant) => {
-                    let name = self.program.constants[constant as usize];
+                    let name = *self.program.constants.at(constant);
                     let path = run!(self.find_in_search_path(name));
                     push!(path);
                 }
@@ -473,59 +522,40 @@ impl Machine {
         Ok(())
     }
 
-    #[inline(always)]
-    fn variable(&self, source: Source, base: usize, env: Obj) -> Value {
-        match source {
-            Source::Local(slot) => self.at(base + slot as usize),
-            Source::Upvalue(index) => env.value(index as usize),
-        }
-    }
-
-    /// Put the captures of a new closure or thunk in.
-    #[inline(always)]
-    fn fill(&mut self, object: Obj, base: usize, env: Obj) {
-        let prototype = self.program.prototype(object.extra());
-        for (i, &source) in self.program.captures_of(prototype).iter().enumerate() {
-            object.capture(i, self.variable(source, base, env));
-        }
-    }
-
     /// A closure or thunk, to be filled at once.
     #[inline(always)]
     fn bare(&mut self, kind: Kind, index: u32) -> Obj {
         self.heap.bare(kind, index, self.program.prototype(index).capture_count as usize)
     }
+}
 
-    /// An operation whose operands are known numbers, if it cannot fail.
-    #[inline(always)]
-    fn try_eager(&self, eager: &Eager, base: usize, env: Obj) -> Option<Value> {
-        let operand = |operand| match operand {
-            Operand::Variable(source) => self.variable(source, base, env).evaluated(),
-            Operand::Constant(value) => Some(value),
-        };
-        quick_infix(eager.infix, operand(eager.left)?, operand(eager.right)?)
+#[inline(always)]
+fn variable(source: Source, base: StackPointer, env: Obj) -> Value {
+    match source {
+        Source::Local(slot) => base.up(slot as usize).get(),
+        Source::Upvalue(index) => env.value(index as usize),
     }
+}
+
+/// Put the captures of a prototype's new closure or thunk in.
+#[inline(always)]
+fn fill(program: &Program, index: u32, object: Obj, base: StackPointer, env: Obj) {
+    let prototype = program.prototype(index);
+    for (i, &source) in program.captures_of(prototype).iter().enumerate() {
+        object.capture(i, variable(source, base, env));
+    }
+}
+
+/// An operation whose operands are known numbers, if it cannot fail.
+#[inline(always)]
+fn try_eager(eager: &Eager, base: StackPointer, env: Obj) -> Option<Value> {
+    let operand = |operand| match operand {
+        Operand::Variable(source) => variable(source, base, env).evaluated(),
+        Operand::Constant(value) => Some(value),
+    };
+    quick::infix(eager.infix, operand(eager.left)?, operand(eager.right)?)
 }
 
 fn has(set: Value, name: Symbol) -> Value {
     Value::bool(set.as_attrs().is_some_and(|attrs| attrs.get(name).is_some()))
-}
-
-/// Operations on integers that need no box and cannot fail.
-#[inline(always)]
-fn quick_infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
-    let (left, right) = (left.as_small_int()?, right.as_small_int()?);
-    match infix {
-        Infix::Add => Value::small_int(left + right),
-        Infix::Sub => Value::small_int(left - right),
-        Infix::Mul => Value::small_int(left.checked_mul(right)?),
-        Infix::Div if right != 0 => Value::small_int(left / right),
-        Infix::Less => Some(Value::bool(left < right)),
-        Infix::LessEq => Some(Value::bool(left <= right)),
-        Infix::More => Some(Value::bool(left > right)),
-        Infix::MoreEq => Some(Value::bool(left >= right)),
-        Infix::Equal => Some(Value::bool(left == right)),
-        Infix::NotEqual => Some(Value::bool(left != right)),
-        Infix::Div | Infix::Concat | Infix::Update => None,
-    }
 }

@@ -9,6 +9,7 @@ use hb_lang::{Diagnostic, Dialect, Span};
 use rustc_hash::FxHashMap;
 
 use super::code::{Code, Draft, Entry, Header};
+use super::conditions::ShortCut;
 use super::constant::{Constant, Names};
 use super::encoding::Encode as _;
 use super::function::{Function, Variable};
@@ -22,8 +23,8 @@ use crate::symbol::{Symbol, Symbols};
 use crate::world::CodeKey;
 
 /// Native stack to leave, and to add, when expressions nest deeply.
-const RED_ZONE: usize = 128 * 1024;
-const STACK_SEGMENT: usize = 2 * 1024 * 1024;
+pub(super) const RED_ZONE: usize = 128 * 1024;
+pub(super) const STACK_SEGMENT: usize = 2 * 1024 * 1024;
 
 /// Literals with at most this many elements are made at once where a thunk would do,
 /// if every element is at hand.
@@ -253,6 +254,7 @@ impl<'a> Compiler<'a> {
         self.functions.push(function);
         body(self);
         let Some(mut function) = self.functions.pop() else { unreachable!("pushed above") };
+        function.shorten_jumps();
         let capture_count = function.captures.len();
         if capture_count > usize::from(u16::MAX) {
             let message = "the function uses more than 65,535 variables from outside";
@@ -315,7 +317,7 @@ impl<'a> Compiler<'a> {
                 compiler.body(*body, end);
             }
             Expr::If { condition, yes, no } => {
-                let otherwise = compiler.condition(*condition, Op::JumpIfFalse);
+                let otherwise = compiler.branch(*condition, false);
                 let height = compiler.height();
                 compiler.body(*yes, end);
                 compiler.here().land(otherwise);
@@ -328,12 +330,6 @@ impl<'a> Compiler<'a> {
             }
         };
         stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || grow(self));
-    }
-
-    fn condition(&mut self, id: ExprId, jump: fn(u32) -> Op) -> super::function::Jump {
-        self.strict(id);
-        let span = self.ast.span(id);
-        self.here().jump_at(jump, -1, span)
     }
 
     /// Code that leaves the value of an expression, evaluated.
@@ -384,7 +380,7 @@ impl<'a> Compiler<'a> {
                 self.strict(*body);
             }
             Expr::If { condition, yes, no } => {
-                let otherwise = self.condition(*condition, Op::JumpIfFalse);
+                let otherwise = self.branch(*condition, false);
                 self.strict(*yes);
                 let end = self.here().jump(Op::Jump, -1);
                 self.here().land(otherwise);
@@ -535,25 +531,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn binary(&mut self, op: BinaryOp, left: ExprId, right: ExprId, span: Span) {
-        let short_cut: (fn(u32) -> Op, bool) = match op {
-            BinaryOp::And => (Op::JumpIfFalse, false),
-            BinaryOp::Or => (Op::JumpIfTrue, true),
-            BinaryOp::Implies => (Op::JumpIfFalse, true),
-            _ => {
-                self.strict(left);
-                self.strict(right);
-                return self.emit_at(Op::Infix(infix(op)), -1, span);
-            }
-        };
-        let (jump, result) = short_cut;
-        let decided = self.condition(left, jump);
+        if let Some(short_cut) = ShortCut::of(op) {
+            return self.short_cut(short_cut, left, right);
+        }
+        self.strict(left);
         self.strict(right);
-        let right_span = self.ast.span(right);
-        self.emit_at(Op::CheckBool, 0, right_span);
-        let end = self.here().jump(Op::Jump, -1);
-        self.here().land(decided);
-        self.emit(Op::Bool(result), 1);
-        self.here().land(end);
+        self.emit_at(Op::Infix(infix(op)), -1, span);
     }
 }
 

@@ -4,6 +4,7 @@ use hb_lang::Dialect;
 use hb_lang::ast::{ExprId, Name};
 use rustc_hash::FxHashMap;
 
+use super::quick::Quick;
 use crate::builtins::{GLOBAL, HB_PREFIX, Param, all};
 use crate::value::Value;
 
@@ -79,6 +80,7 @@ impl Constant {
 pub(crate) struct Names {
     /// Of each builtin, by its number.
     params: Vec<&'static [Param]>,
+    quick: Vec<Option<Quick>>,
     builtins: FxHashMap<&'static str, Constant>,
     primitives: FxHashMap<&'static str, Constant>,
 }
@@ -109,7 +111,12 @@ impl Default for Names {
             ("null", Constant::Null),
             ("builtins", Constant::Builtins),
         ]);
-        Self { params: all().map(|builtin| builtin.params).collect(), builtins, primitives }
+        Self {
+            params: all().map(|builtin| builtin.params).collect(),
+            quick: all().map(|builtin| Quick::of(builtin.name)).collect(),
+            builtins,
+            primitives,
+        }
     }
 }
 
@@ -128,6 +135,11 @@ impl Names {
     /// The parameters of a builtin.
     pub(super) fn params(&self, number: u32) -> &'static [Param] {
         self.params[number as usize]
+    }
+
+    /// What the run loop does of a builtin by itself.
+    pub(super) fn quick(&self, number: u32) -> Option<Quick> {
+        self.quick[number as usize]
     }
 
     /// What an attribute of `builtins` is.

@@ -7,6 +7,7 @@
 use hb_lang::Span;
 
 use super::op::{Infix, Op, Source};
+use super::quick::Quick;
 use super::{Eager, EagerSelect, Keeper, Operand};
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -65,6 +66,16 @@ impl Encode for bool {
 
     fn take(from: &mut Reader<'_>) -> Self {
         from.byte() != 0
+    }
+}
+
+impl Encode for Quick {
+    fn put(self, out: &mut Vec<u8>) {
+        out.push(self.number());
+    }
+
+    fn take(from: &mut Reader<'_>) -> Self {
+        Self::numbered(from.byte())
     }
 }
 
@@ -294,6 +305,7 @@ mod instructions {
         AllocateClosure { 0: index } AllocateThunk { 0: index } Fill { 0: slot }
         Eager { 0: index } EagerSelect { 0: index }
         Call { 0: count } CallBuiltin { count: count, builtin: builtin }
+        CallQuick { quick: quick, builtin: builtin }
         Match { 0: pattern } AllocateDefault { slot: slot, prototype: prototype }
         FillDefault { 0: slot }
         Check {} CheckArgument { 0: slot }

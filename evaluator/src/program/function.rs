@@ -40,7 +40,8 @@ pub(super) struct Function {
     pub(super) overrides: Table,
 }
 
-/// A jump whose target is not known yet.
+/// Jumps to one place that is not known yet: the last of them. Each holds how far before it
+/// the one before lies, and the first holds 0.
 #[must_use]
 pub(super) struct Jump(usize);
 
@@ -84,13 +85,36 @@ impl Function {
         self.jump(op, delta)
     }
 
-    /// Let a jump lead to the next instruction.
+    /// Let jumps lead to the next instruction.
     pub(super) fn land(&mut self, jump: Jump) {
-        let distance = (self.code.len() - jump.0 - 1) as u32;
-        match &mut self.code[jump.0] {
-            Op::Jump(target) | Op::JumpIfFalse(target) | Op::JumpIfTrue(target) => {
-                *target = distance;
+        let target = self.code.len();
+        let mut at = jump.0;
+        loop {
+            let link = self.distance(at);
+            let back = std::mem::replace(link, (target - at - 1) as u32);
+            if back == 0 {
+                break;
             }
+            at -= back as usize;
+        }
+    }
+
+    /// Jumps that lead to the same place as those after them.
+    pub(super) fn join(&mut self, earlier: Jump, later: Jump) -> Jump {
+        let mut at = later.0;
+        loop {
+            match *self.distance(at) {
+                0 => break,
+                back => at -= back as usize,
+            }
+        }
+        *self.distance(at) = (at - earlier.0) as u32;
+        later
+    }
+
+    fn distance(&mut self, jump: usize) -> &mut u32 {
+        match &mut self.code[jump] {
+            Op::Jump(distance) | Op::JumpIfFalse(distance) | Op::JumpIfTrue(distance) => distance,
             _ => unreachable!("made by `jump`"),
         }
     }
@@ -121,5 +145,22 @@ impl Function {
                 start.put(out);
             }
         })
+    }
+
+    /// Let a jump to a jump lead to where that leads, and one to the end be the end.
+    pub(super) fn shorten_jumps(&mut self) {
+        // Jumps lead forward: what is behind one is short already.
+        for at in (0..self.code.len()).rev() {
+            let (Op::Jump(distance) | Op::JumpIfFalse(distance) | Op::JumpIfTrue(distance)) =
+                self.code[at]
+            else {
+                continue;
+            };
+            match (self.code[at], self.code[at + 1 + distance as usize]) {
+                (_, Op::Jump(further)) => *self.distance(at) += further + 1,
+                (Op::Jump(_), end @ (Op::Return | Op::Update)) => self.code[at] = end,
+                _ => {}
+            }
+        }
     }
 }

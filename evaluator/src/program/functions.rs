@@ -43,7 +43,10 @@ impl Compiler<'_> {
                         false => self.lazy(argument, None),
                     }
                 }
-                let op = Op::CallBuiltin { count: count as u8, builtin: number };
+                let op = match self.around.names.quick(number) {
+                    Some(quick) => Op::CallQuick { quick, builtin: number },
+                    None => Op::CallBuiltin { count: count as u8, builtin: number },
+                };
                 self.emit_at(op, 1 - count as i32, span);
             }
             _ => self.strict(function),

@@ -9,15 +9,18 @@
 mod bindings;
 mod code;
 mod compile;
+mod conditions;
 mod constant;
 mod contracts;
 mod encoding;
 mod function;
 mod functions;
 mod op;
+mod quick;
 mod scope;
 mod selection;
 mod strings;
+mod table;
 mod variables;
 
 pub(crate) use code::{Code, Entry, Header, key};
@@ -26,6 +29,9 @@ pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};
 pub(crate) use encoding::Reader;
 pub(crate) use op::{Infix, Op, Slot, Source};
+pub(crate) use quick::Quick;
+
+use table::Table;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -136,18 +142,43 @@ pub(crate) struct EagerSelect {
     pub(crate) thunk: u32,
 }
 
+/// A place in the code, good until code is added.
+#[derive(Clone, Copy)]
+pub(crate) struct CodePointer(*const Op);
+
+impl CodePointer {
+    /// The instruction there; afterwards this points to the next.
+    #[inline(always)]
+    pub(crate) fn take<'a>(&mut self) -> &'a Op {
+        // SAFETY: a frame begins at a prototype's entry, jumps stay within a prototype's code,
+        // and the compiler ends each with an instruction that leaves. Whoever takes an
+        // instruction reads it before anything adds code. Checking costs every instruction a
+        // comparison.
+        let op = unsafe { &*self.0 };
+        *self = self.skip(1);
+        op
+    }
+
+    /// The place so many instructions later.
+    #[inline(always)]
+    pub(crate) fn skip(self, count: u32) -> Self {
+        // SAFETY: as in `take`; one past the end at most.
+        Self(unsafe { self.0.add(count as usize) })
+    }
+}
+
 /// The code of every file so far.
 #[derive(Default)]
 pub(crate) struct Program {
     pub(crate) code: Vec<Op>,
-    pub(crate) prototypes: Vec<Prototype>,
-    pub(crate) captures: Vec<Source>,
-    pub(crate) constants: Vec<Value>,
-    pub(crate) shapes: Vec<Shape>,
+    pub(crate) prototypes: Table<Prototype>,
+    pub(crate) captures: Table<Source>,
+    pub(crate) constants: Table<Value>,
+    pub(crate) shapes: Table<Shape>,
     pub(crate) orders: Vec<u32>,
-    pub(crate) patterns: Vec<Pattern>,
-    pub(crate) eager: Vec<Eager>,
-    pub(crate) eager_selects: Vec<EagerSelect>,
+    pub(crate) patterns: Table<Pattern>,
+    pub(crate) eager: Table<Eager>,
+    pub(crate) eager_selects: Table<EagerSelect>,
     pub(crate) declarations: Vec<Declaration>,
     /// The variables of recursive sets with `__overrides`, and their slots.
     pub(crate) overrides: Vec<Box<[(Symbol, Slot)]>>,
@@ -161,27 +192,31 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// An instruction.
+    /// Where the instruction with an index is.
     #[inline(always)]
-    pub(crate) fn op(&self, ip: usize) -> Op {
-        debug_assert!(ip < self.code.len());
-        // SAFETY: code only grows; a frame begins at a prototype's entry, jumps stay within
-        // a prototype's code, and the compiler ends each with an instruction that leaves.
-        // Checking costs every instruction a comparison.
-        unsafe { *self.code.get_unchecked(ip) }
+    pub(crate) fn at(&self, index: u32) -> CodePointer {
+        debug_assert!((index as usize) < self.code.len());
+        // SAFETY: code only grows, and every index was one of it.
+        CodePointer(unsafe { self.code.as_ptr().add(index as usize) })
+    }
+
+    /// The index of the instruction at a place.
+    #[inline(always)]
+    pub(crate) fn index_of(&self, place: CodePointer) -> u32 {
+        // SAFETY: a place lies in the code, whole instructions from its start.
+        (unsafe { place.0.offset_from(self.code.as_ptr()) }) as u32
     }
 
     /// A prototype by its number.
     #[inline(always)]
     pub(crate) fn prototype(&self, index: u32) -> &Prototype {
-        &self.prototypes[index as usize]
+        self.prototypes.at(index)
     }
 
     /// A prototype's captures.
     #[inline(always)]
     pub(crate) fn captures_of(&self, prototype: &Prototype) -> &[Source] {
-        let start = prototype.capture_start as usize;
-        &self.captures[start..start + prototype.capture_count as usize]
+        self.captures.several(prototype.capture_start, prototype.capture_count.into())
     }
 
     /// Which of a set's values in the text's order is each name's; none where they are in

@@ -7,6 +7,7 @@
 //! Compiled code numbers the entries of tables by prototype, names and constants by text;
 //! `machine::link` makes numbers of the program of them.
 
+use super::quick::Quick;
 use crate::symbol::Symbol;
 
 /// A stack slot, counted from the frame's base.
@@ -92,6 +93,11 @@ pub(crate) enum Op {
         count: u8,
         builtin: u32,
     },
+    /// The same for one that the run loop can do itself.
+    CallQuick {
+        quick: Quick,
+        builtin: u32,
+    },
     /// Take a set, check it against a pattern, and push the pattern's fields.
     Match(u32),
     /// If the field in a slot was left out, put its default's thunk there.
@@ -122,7 +128,7 @@ pub(crate) enum Op {
 
     /// Take a set; push its attribute, evaluated.
     Select(Symbol),
-    /// Take a value; push its attribute as it is and skip the next instruction, if it
+    /// Take a value; push its attribute, evaluated, and skip the next instruction, if it
     /// is a set that has one.
     SelectOrNext(Symbol),
     /// The same with a computed name, on top of the set.

@@ -65,8 +65,8 @@ impl Compiler<'_> {
                     span
                 }
             };
-            missing.push(self.here().jump(Op::Jump, 1));
-            self.emit_at(Op::Force, 0, *span);
+            // Where what waits for the attribute's value says it is.
+            missing.push(self.here().jump_at(Op::Jump, 1, *span));
         }
         missing
     }

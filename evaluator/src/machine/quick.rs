@@ -1,0 +1,109 @@
+//! Operators and builtins in their plain cases: those that cannot fail, run no other code,
+//! and so need nothing of the machine but its heap. `None` sends the run loop the long way.
+
+use super::stack::StackPointer;
+use crate::context::ContextId;
+use crate::heap::{Heap, Kind, Obj};
+use crate::program::{Infix, Quick};
+use crate::value::Value;
+
+/// A builtin, with its evaluated arguments below the top.
+#[inline(always)]
+pub(super) fn builtin(heap: &mut Heap, quick: Quick, top: StackPointer) -> Option<Value> {
+    let first = top.down(quick.arity()).get();
+    match quick {
+        Quick::Is(expected) => Some(Value::bool(first.type_of() == Some(expected))),
+        Quick::Length => Value::small_int(first.as_list()?.len() as i64),
+        Quick::Head => first.as_list()?.first().copied(),
+        Quick::Tail => match first.as_list()?.len() {
+            0 => None,
+            length => Some(heap.slice(first, 1, length - 1)),
+        },
+        Quick::ElemAt => {
+            let index = usize::try_from(top.down(1).get().as_small_int()?).ok()?;
+            first.as_list()?.get(index).copied()
+        }
+        Quick::StringLength => Value::small_int(first.as_bytes()?.len() as i64),
+        Quick::Substring => {
+            let start = usize::try_from(first.as_small_int()?).ok()?;
+            let count = usize::try_from(top.down(2).get().as_small_int()?).ok()?;
+            let text = top.down(1).get().of_kind(Kind::Str).filter(|text| text.small() == 0)?;
+            let rest = text.bytes().get(start..)?;
+            Some(heap.string(&rest[..count.min(rest.len())], ContextId::EMPTY))
+        }
+    }
+}
+
+/// An infix operator on integers that need no box.
+#[inline(always)]
+pub(super) fn infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
+    let (left, right) = (left.as_small_int()?, right.as_small_int()?);
+    match infix {
+        Infix::Add => Value::small_int(left + right),
+        Infix::Sub => Value::small_int(left - right),
+        Infix::Mul => Value::small_int(left.checked_mul(right)?),
+        Infix::Div if right != 0 => Value::small_int(left / right),
+        Infix::Less => Some(Value::bool(left < right)),
+        Infix::LessEq => Some(Value::bool(left <= right)),
+        Infix::More => Some(Value::bool(left > right)),
+        Infix::MoreEq => Some(Value::bool(left >= right)),
+        Infix::Equal => Some(Value::bool(left == right)),
+        Infix::NotEqual => Some(Value::bool(left != right)),
+        Infix::Div | Infix::Concat | Infix::Update => None,
+    }
+}
+
+/// An infix operator on values of other types.
+#[inline(never)]
+pub(super) fn other_infix(
+    heap: &mut Heap,
+    infix: Infix,
+    left: Value,
+    right: Value,
+) -> Option<Value> {
+    match infix {
+        Infix::Equal => equal(left, right).map(Value::bool),
+        Infix::NotEqual => equal(left, right).map(|equal| Value::bool(!equal)),
+        Infix::Concat => Some(concat(heap, left, right)?),
+        Infix::Update => Some(heap.update(left.as_attrs()?, right.as_attrs()?)),
+        _ => None,
+    }
+}
+
+/// `left ++ right`.
+pub(super) fn concat(heap: &mut Heap, left: Value, right: Value) -> Option<Value> {
+    let (a, b) = (left.as_list()?, right.as_list()?);
+    Some(match (a.is_empty(), b.is_empty()) {
+        (true, _) => right,
+        (_, true) => left,
+        _ => heap.concat(a, b),
+    })
+}
+
+/// Whether two evaluated values are equal, if that shows without looking into them.
+///
+/// Contexts don't count, and functions are never equal.
+pub(super) fn equal(left: Value, right: Value) -> Option<bool> {
+    let (Some(a), Some(b)) = (left.as_object(), right.as_object()) else {
+        return Some(match (left.as_small_int(), right.as_small_int()) {
+            (Some(int), None) => right.as_float().is_some_and(|float| int as f64 == float),
+            (None, Some(int)) => left.as_float().is_some_and(|float| float == int as f64),
+            _ => left == right && left.as_builtin().is_none(),
+        });
+    };
+    let float = |object: Obj| match object.kind() {
+        Kind::Float => f64::from_bits(object.word(0)),
+        _ => object.word(0) as i64 as f64,
+    };
+    match (a.kind(), b.kind()) {
+        (Kind::Str, Kind::Str) | (Kind::Path, Kind::Path) => Some(a.bytes() == b.bytes()),
+        (Kind::Int, Kind::Int) => Some(a.word(0) == b.word(0)),
+        (Kind::Int | Kind::Float, Kind::Int | Kind::Float) => Some(float(a) == float(b)),
+        (Kind::List | Kind::ListSlice, Kind::List | Kind::ListSlice) if a.extra() != b.extra() => {
+            Some(false)
+        }
+        (Kind::List | Kind::ListSlice, Kind::List | Kind::ListSlice)
+        | (Kind::Attrs | Kind::Layered, Kind::Attrs | Kind::Layered) => None,
+        _ => Some(false),
+    }
+}
