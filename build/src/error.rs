@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use hb_model::{DerivationId, NameError, NodeDigest, OutputName, ResolvedId, StoreName, StorePath};
-use hb_sandbox::{RunError, RunnerError};
+use hb_sandbox::{Excess, Isolation, RunError, RunnerError};
 use hb_store::StoreError;
 
 use crate::{
@@ -69,6 +69,20 @@ pub enum FailureCause {
         /// The limit.
         limit: Duration,
     },
+    /// The builder used more of something than it may.
+    #[error("{}", exceeded(.excess))]
+    Exceeded {
+        /// What, and how much it may use.
+        excess: Excess,
+    },
+    /// The sandbox was weaker than it has to be.
+    #[error("this machine gives builds the isolation ‘{obtained}’, and ‘{needed}’ is needed")]
+    Isolation {
+        /// What this machine gave.
+        obtained: Isolation,
+        /// What the settings ask for.
+        needed: Isolation,
+    },
     /// The outputs are not what outputs can be, or what was declared.
     #[error("the outputs cannot be taken")]
     Output(#[source] StoreError),
@@ -128,6 +142,14 @@ pub enum FailureCause {
     /// Built again, it came out otherwise.
     #[error("built again, the output ‘{}’ came out otherwise: {} instead of {}", .0.output, .0.rebuilt, .0.recorded)]
     Differs(Difference),
+}
+
+fn exceeded(excess: &Excess) -> String {
+    match excess {
+        Excess::Memory(limit) => format!("the builder used more than {limit} bytes of memory"),
+        Excess::Processes(limit) => format!("the builder had more than {limit} processes at once"),
+        Excess::Disk(limit) => format!("the builder filled {limit} bytes of disk"),
+    }
 }
 
 /// An output that came out otherwise when it was built again.

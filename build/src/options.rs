@@ -3,7 +3,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use hb_cache::Caches;
-use hb_sandbox::Backend;
+use hb_model::Limits;
+use hb_sandbox::{Backend, Isolation};
 
 use crate::fetch::FetchSettings;
 
@@ -28,6 +29,10 @@ pub struct BuildOptions {
     pub rebuild: bool,
     /// How sandboxes are made.
     pub sandbox: Backend,
+    /// Bounds on every build; of these and a recipe's own the tighter counts.
+    pub limits: Limits,
+    /// What is built with less isolation is not taken.
+    pub isolation_needed: Isolation,
 }
 
 /// Enough to hide the latency of most origins, and few enough to be a polite client.
@@ -46,6 +51,8 @@ impl BuildOptions {
             caches: None,
             rebuild: false,
             sandbox,
+            limits: Limits::default(),
+            isolation_needed: Isolation::Namespaces,
         }
     }
 }

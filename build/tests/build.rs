@@ -262,7 +262,7 @@ async fn a_foreign_system_is_refused_by_name() {
 async fn a_build_that_takes_too_long_is_ended() {
     let world = World::new();
     let mut slow = world.script("slow", "sleep 60", &[]);
-    slow.limits = Limits { timeout: 1, silence: 0 };
+    slow.limits = Limits { timeout: 1, ..Limits::default() };
     let failure = failure(world.build(&graph(&[&slow], &[&slow])).await);
     let limit = Duration::from_secs(1);
     assert!(matches!(failure.cause, FailureCause::TimedOut { limit: l } if l == limit));

@@ -213,6 +213,8 @@ impl Work {
             jobs: NonZeroUsize::new(self.settings.jobs).unwrap_or(defaults.jobs),
             keep_going: how.keep_going,
             keep_failed: self.settings.keep_failed,
+            limits: self.settings.limits,
+            isolation_needed: self.settings.isolation_needed,
             fetch: fetch_settings(&self.settings),
             caches: Some(Arc::new(caches(&self.settings, &self.settings.caches)?)),
             ..defaults

@@ -13,8 +13,8 @@ use std::{
 use clap::ValueEnum;
 use etcetera::BaseStrategy as _;
 use hb_cache::{Address, AddressError};
-use hb_model::{PublicKey, Trust};
-use hb_sandbox::{Backend, Maker, Reentry};
+use hb_model::{Limits, PublicKey, Trust};
+use hb_sandbox::{Backend, Isolation, Maker, Reentry};
 use serde::Deserialize;
 
 use crate::error::CliError;
@@ -53,6 +53,68 @@ pub(crate) struct Layer {
     pub(crate) trusted_keys: Option<Vec<String>>,
     /// How many of them must have signed a build.
     pub(crate) signatures_needed: Option<usize>,
+    /// Bounds on every build.
+    pub(crate) limits: Option<LimitSettings>,
+    /// With how little isolation hb still builds.
+    pub(crate) isolation_needed: Option<NeededIsolation>,
+}
+
+/// Bounds on every build. Each layer can only tighten those of the others.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitSettings {
+    #[serde(default, deserialize_with = "seconds")]
+    timeout: u64,
+    #[serde(default, deserialize_with = "seconds")]
+    silence: u64,
+    #[serde(default, deserialize_with = "bytes")]
+    memory: u64,
+    #[serde(default)]
+    processes: u64,
+    #[serde(default, deserialize_with = "bytes")]
+    disk: u64,
+}
+
+impl From<LimitSettings> for Limits {
+    fn from(settings: LimitSettings) -> Self {
+        let LimitSettings { timeout, silence, memory, processes, disk } = settings;
+        Self { timeout, silence, memory, processes, disk }
+    }
+}
+
+/// A time such as `2h 30min`, of whole seconds.
+fn seconds<'de, D: serde::Deserializer<'de>>(text: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(text)?;
+    let time = humantime::parse_duration(&text).map_err(serde::de::Error::custom)?;
+    match time.as_secs() {
+        0 => Err(serde::de::Error::custom("it is less than a second")),
+        seconds => Ok(seconds),
+    }
+}
+
+/// A size such as `8GiB`.
+fn bytes<'de, D: serde::Deserializer<'de>>(text: D) -> Result<u64, D::Error> {
+    let size = String::deserialize(text)?.parse::<bytesize::ByteSize>();
+    Ok(size.map_err(serde::de::Error::custom)?.as_u64())
+}
+
+/// The least isolation that is enough. The later is the stronger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NeededIsolation {
+    /// Namespaces of its own.
+    Namespaces,
+    /// And a system call filter.
+    Filtered,
+}
+
+impl From<NeededIsolation> for Isolation {
+    fn from(needed: NeededIsolation) -> Self {
+        match needed {
+            NeededIsolation::Namespaces => Self::Namespaces,
+            NeededIsolation::Filtered => Self::Filtered,
+        }
+    }
 }
 
 /// Who makes sandboxes.
@@ -93,6 +155,14 @@ pub(crate) struct Settings {
     pub(crate) caches: Vec<Address>,
     pub(crate) cache_timeout: Duration,
     pub(crate) trust: Trust,
+    pub(crate) limits: Limits,
+    pub(crate) isolation_needed: Isolation,
+}
+
+fn tighter(a: Option<LimitSettings>, b: Option<LimitSettings>) -> Option<LimitSettings> {
+    let (Some(a), Some(b)) = (a.clone(), b.clone()) else { return a.or(b) };
+    let Limits { timeout, silence, memory, processes, disk } = Limits::from(a).and(b.into());
+    Some(LimitSettings { timeout, silence, memory, processes, disk })
 }
 
 impl Layer {
@@ -111,6 +181,8 @@ impl Layer {
             cache_timeout: self.cache_timeout.or(next.cache_timeout),
             trusted_keys: self.trusted_keys.or(next.trusted_keys),
             signatures_needed: self.signatures_needed.or(next.signatures_needed),
+            limits: tighter(self.limits, next.limits),
+            isolation_needed: self.isolation_needed.max(next.isolation_needed),
         }
     }
 
@@ -222,6 +294,8 @@ impl Settings {
                 keys: trusted_keys(layers.trusted_keys.unwrap_or_default())?,
                 needed: layers.signatures_needed.unwrap_or(1),
             },
+            limits: layers.limits.unwrap_or_default().into(),
+            isolation_needed: layers.isolation_needed.unwrap_or(NeededIsolation::Namespaces).into(),
         })
     }
 }
@@ -280,6 +354,25 @@ mod tests {
         let later = Layer { offline: Some(true), ..jobs(8) };
         let merged = jobs(3).or(later);
         assert_eq!((merged.jobs, merged.offline), (Some(3), Some(true)));
+    }
+
+    #[test]
+    fn every_layer_tightens_limits_and_isolation() {
+        let layer = |text: &str| toml::from_str::<Layer>(text).unwrap();
+        let project = layer("limits = { memory = '8GiB', timeout = '2h 30min' }");
+        let user =
+            layer("isolation-needed = 'filtered'\nlimits = { memory = '1GiB', processes = 9 }");
+        let merged = project.or(user);
+        let limits = Limits::from(merged.limits.unwrap());
+        let expected = Limits { timeout: 9000, memory: 1 << 30, processes: 9, ..Limits::default() };
+        assert_eq!(limits, expected);
+        assert_eq!(merged.isolation_needed, Some(NeededIsolation::Filtered));
+        for wrong in ["timeout = '0s'", "memory = 'much'", "disks = '1GiB'"] {
+            assert!(
+                toml::from_str::<Layer>(&format!("limits = {{ {wrong} }}")).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

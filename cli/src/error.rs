@@ -11,6 +11,7 @@ use std::{
 use hb_build::{BuildError, FailureCause, builders::BuiltinError};
 use hb_cache::{CacheError, Fault};
 use hb_model::DerivationId;
+use hb_sandbox::Excess;
 use hb_store::{ArchiveError, StoreError};
 use miette::{Diagnostic, MietteDiagnostic};
 
@@ -324,7 +325,7 @@ pub(crate) fn build_failure(
 /// Whose fault a failed step is.
 fn exit_of(cause: &FailureCause) -> Exit {
     match cause {
-        FailureCause::NoSandbox(_) => Exit::Host,
+        FailureCause::NoSandbox(_) | FailureCause::Isolation { .. } => Exit::Host,
         FailureCause::Builtin(BuiltinError::Fetch(_)) => Exit::Fetch,
         _ => Exit::Build,
     }
@@ -333,10 +334,11 @@ fn exit_of(cause: &FailureCause) -> Exit {
 /// The code of a failed step: causes with the same way out share one.
 fn cause_code(cause: &FailureCause) -> &'static str {
     match cause {
-        FailureCause::Status { .. }
-        | FailureCause::Signal { .. }
-        | FailureCause::TimedOut { .. }
-        | FailureCause::Silent { .. } => "build.failed",
+        FailureCause::Status { .. } | FailureCause::Signal { .. } => "build.failed",
+        FailureCause::TimedOut { .. }
+        | FailureCause::Silent { .. }
+        | FailureCause::Exceeded { .. } => "build.limit",
+        FailureCause::Isolation { .. } => "build.isolation",
         FailureCause::Output(error) => store_code(error),
         FailureCause::Interpreter { .. } => "build.interpreter",
         FailureCause::ForeignSystem { .. } => "build.foreign-system",
@@ -365,6 +367,9 @@ fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Re
         message += &format!("\n  the whole log: {}", log.path.display());
     }
     let report = MietteDiagnostic::new(message).with_code(cause_code(&failure.cause));
+    if let Some(help) = bound_help(&failure.cause) {
+        return report.with_help(help).into();
+    }
     match (&failure.kept, &failure.log) {
         (Some(kept), _) => report.with_help(format!(
             "the build folder is kept in {0}; `hb shell FILE#ATTR --kept {0}` opens a shell as the \
@@ -378,6 +383,25 @@ fn step_report(failure: &hb_build::Failure, place: Option<String>) -> miette::Re
         (None, _) => report,
     }
     .into()
+}
+
+/// How to raise the limit that ended a build, or what it lacked.
+fn bound_help(cause: &FailureCause) -> Option<String> {
+    let name = match cause {
+        FailureCause::TimedOut { .. } => "timeout",
+        FailureCause::Silent { .. } => "silence",
+        FailureCause::Exceeded { excess: Excess::Memory(_) } => "memory",
+        FailureCause::Exceeded { excess: Excess::Processes(_) } => "processes",
+        FailureCause::Exceeded { excess: Excess::Disk(_) } => "disk",
+        FailureCause::Isolation { .. } => {
+            return Some(format!("{DOCTOR}; `isolation-needed` in the settings asks for it"));
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "it may use what is the least of `limits.{name}` in the recipe and `{name}` under `[limits]` \
+         in the settings; raise that one"
+    ))
 }
 
 /// An error and its causes, in one line.

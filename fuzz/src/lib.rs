@@ -107,8 +107,8 @@ const BLOCK: usize = 512;
 
 /// Gives every header of a tar archive the check sum that it should have.
 pub fn mend_checksums(archive: &mut [u8]) {
-    let mut at = 0;
-    while let Some(header) = archive.get_mut(at..at + BLOCK) {
+    let mut at = 0_usize;
+    while let Some(header) = archive.get_mut(at..at.saturating_add(BLOCK)) {
         at += BLOCK;
         if header.iter().all(|&byte| byte == 0) {
             continue;

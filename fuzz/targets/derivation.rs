@@ -24,10 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(fixed.to_string(), text);
     }
     if let Ok(key) = text.parse::<PublicKey>() {
-        assert_eq!(key.to_string(), text);
+        assert_eq!(key.to_string(), text.trim());
     }
     if let Ok(signature) = text.parse::<Signature>() {
-        assert_eq!(signature.to_string(), text);
+        assert_eq!(signature.to_string(), text.trim());
     }
     if let Ok(hash) = text.parse::<DeclaredHash>() {
         assert_eq!(hash.to_string().parse().as_ref(), Ok(&hash));

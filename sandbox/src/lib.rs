@@ -12,7 +12,9 @@
 mod bubblewrap;
 mod direct;
 mod fetch;
+mod group;
 mod installation;
+mod meter;
 mod outcome;
 mod probe;
 mod process;
@@ -25,7 +27,7 @@ mod view;
 
 pub use bubblewrap::{Bubblewrap, LocateError, MIN_VERSION, Version};
 pub use fetch::{ClientHost, fetch_client};
-pub use outcome::{Ended, Exit, Isolation};
+pub use outcome::{Ended, Excess, Exit, Isolation};
 pub use probe::{Finding, Health, diagnose};
 pub use run::{Backend, Maker, RunError, Runner, RunnerError};
 pub use seccomp::FilterError;

@@ -15,6 +15,8 @@ pub enum Exit {
     TimedOut(Duration),
     /// Stopped because it wrote nothing for this long.
     Silent(Duration),
+    /// Stopped because it used more than it may, or ended at that limit.
+    Exceeded(Excess),
     /// Stopped because hb was asked to.
     Cancelled,
 }
@@ -32,6 +34,17 @@ impl Exit {
             _ => Exit::Code(status),
         }
     }
+}
+
+/// What a program used more of than it may, with how much it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Bytes of memory.
+    Memory(u64),
+    /// Processes and threads.
+    Processes(u64),
+    /// Bytes of files.
+    Disk(u64),
 }
 
 /// How strongly a sandbox was walled off, from weak to strong. Recorded with

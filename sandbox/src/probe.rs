@@ -13,6 +13,8 @@ use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
 use crate::bubblewrap::{Bubblewrap, LocateError, MIN_VERSION};
+use crate::group::Groups;
+use crate::meter::INTERVAL;
 use crate::run::{Backend, Maker, Runner};
 use crate::seccomp::kernel_filters;
 use crate::spec::{Root, SandboxSpec, StoreView};
@@ -74,7 +76,7 @@ pub fn diagnose(store: &Path, reentry: Reentry) -> Vec<Finding> {
         user(),
         user_namespaces(Path::new("/proc/sys")),
         syscall_filter(),
-        cgroup(Path::new("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")),
+        limits(),
         foreign_programs(Path::new("/proc/sys/fs/binfmt_misc")),
         disk(store),
         bubblewrap(&located, direct.is_ok()),
@@ -88,7 +90,7 @@ pub fn diagnose(store: &Path, reentry: Reentry) -> Vec<Finding> {
 
 fn user() -> Finding {
     let found = if geteuid().is_root() {
-        "root; builds run without its rights, but limits on processes do not bind it"
+        "root; builds run without its rights"
     } else {
         "an ordinary user, which is all that hb needs"
     };
@@ -157,28 +159,24 @@ fn syscall_filter() -> Finding {
     }
 }
 
-/// `own` is `/proc/self/cgroup`, `mounted` is `/sys/fs/cgroup`.
-fn cgroup(own: &Path, mounted: &Path) -> Finding {
-    const SUBJECT: &str = "control groups";
-    let own = fs::read_to_string(own).unwrap_or_default();
-    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::/")) else {
-        return Finding::limited(
-            SUBJECT,
-            "version 2 is not in use; limits hold for each process, not for a whole build",
-            "boot with systemd.unified_cgroup_hierarchy=1",
-        );
-    };
-    let group = mounted.join(path);
-    let delegated = rustix::fs::access(group.join("cgroup.procs"), rustix::fs::Access::WRITE_OK)
-        .and_then(|()| rustix::fs::access(&group, rustix::fs::Access::WRITE_OK));
-    match delegated {
-        Ok(()) => Finding::good(SUBJECT, format!("version 2, and /{path} is ours to divide")),
-        Err(_) => Finding::limited(
-            SUBJECT,
-            format!("/{path} is not ours; limits hold for each process, not for a whole build"),
-            "start hb with: systemd-run --user --scope -p Delegate=yes hb …",
-        ),
+/// What keeps the limits of a build; time and silence are hb's own matter everywhere.
+fn limits() -> Finding {
+    const SUBJECT: &str = "limits of a build";
+    let groups = Groups::find();
+    let by_groups = |offered: fn(&Groups) -> bool| groups.as_ref().is_some_and(offered);
+    let kept = |by_groups: bool| if by_groups { "by control groups" } else { "measured by hb" };
+    let (memory, processes) = (by_groups(|it| it.memory), by_groups(|it| it.processes));
+    let found =
+        format!("memory {}, processes {}, disk measured by hb", kept(memory), kept(processes));
+    if memory && processes {
+        return Finding::good(SUBJECT, found);
     }
+    let interval = INTERVAL.as_millis();
+    Finding::limited(
+        SUBJECT,
+        format!("{found}; what is measured can be exceeded for {interval} ms"),
+        "start hb with: systemd-run --user --scope -p Delegate=yes hb …",
+    )
 }
 
 /// `registered` is `/proc/sys/fs/binfmt_misc`.

@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -20,7 +20,9 @@ use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until};
 
 use crate::bubblewrap::{Bubblewrap, LocateError};
-use crate::outcome::{Ended, Exit, Isolation};
+use crate::group::{Group, Groups};
+use crate::meter::{INTERVAL, Meter};
+use crate::outcome::{Ended, Excess, Exit, Isolation};
 use crate::process::Process;
 use crate::seccomp::{Filter, FilterError};
 use crate::spec::{Limits, Network, Root, SandboxSpec, Stdio, SyscallPolicy};
@@ -117,6 +119,8 @@ struct Shared {
     bubblewrap: OnceLock<Bubblewrap>,
     build: Option<Filter>,
     fetch: Option<Filter>,
+    /// Looked for when the first sandbox has limits.
+    groups: OnceLock<Option<Groups>>,
 }
 
 impl Runner {
@@ -132,7 +136,13 @@ impl Runner {
             bubblewrap,
             build: Filter::compile(SyscallPolicy::Build)?,
             fetch: Filter::compile(SyscallPolicy::Fetch)?,
+            groups: OnceLock::new(),
         })))
+    }
+
+    /// How strongly a sandbox of `spec` is walled off on this machine.
+    pub fn isolation(&self, spec: &SandboxSpec) -> Isolation {
+        isolation(spec, self.0.filter(spec).is_some())
     }
 
     /// Runs `spec` until every process in it is dead.
@@ -172,22 +182,24 @@ struct Started {
     output: Option<OwnedFd>,
     isolation: Isolation,
     by_bubblewrap: bool,
+    meter: Option<Arc<Mutex<Meter>>>,
+    /// Removed after the process, which is above.
+    group: Option<Group>,
 }
 
 impl Shared {
     fn start(&self, spec: &SandboxSpec) -> Result<Started, RunError> {
         let staged = stage(spec)?;
-        let filter = match spec.syscalls {
-            SyscallPolicy::Build => self.build.as_ref(),
-            SyscallPolicy::Fetch => self.fetch.as_ref(),
-            SyscallPolicy::Unfiltered => None,
-        };
+        let filter = self.filter(spec);
         let made_by = match self.bubblewrap.get() {
             Some(bubblewrap) => MadeBy::Bubblewrap(c_string(&bubblewrap.path)?),
             None => MadeBy::Direct,
         };
         let by_bubblewrap = made_by != MadeBy::Direct;
-        let request = Request::new(spec, &staged, made_by, filter.cloned())?;
+        let mut request = Request::new(spec, &staged, made_by, filter.cloned())?;
+        let group = self.group(&spec.limits);
+        let group_handle = group.as_ref().and_then(|group| group.open().ok());
+        request.in_group = group_handle.is_some();
 
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| RunError::Pipe(errno.into()));
         let (report, report_end) = pipe()?;
@@ -197,6 +209,7 @@ impl Shared {
             Stdio::Inherited => None,
         };
         descriptors.extend(captured.iter().map(|(_, write_end)| write_end.as_fd()));
+        descriptors.extend(group_handle.as_ref().map(|handle| handle.as_fd()));
         let handle = self.starter.start(&request, &descriptors).map_err(RunError::Starter)?;
         let process = match handle {
             Ok(handle) => Process::new(handle),
@@ -206,12 +219,31 @@ impl Shared {
             }
         };
         Ok(Started {
+            meter: Meter::new(process.handle(), spec).map(|meter| Arc::new(Mutex::new(meter))),
+            group,
             process,
             report: File::from(report),
             output: captured.map(|(read_end, _)| read_end),
             isolation: isolation(spec, filter.is_some()),
             by_bubblewrap,
         })
+    }
+
+    fn filter(&self, spec: &SandboxSpec) -> Option<&Filter> {
+        match spec.syscalls {
+            SyscallPolicy::Build => self.build.as_ref(),
+            SyscallPolicy::Fetch => self.fetch.as_ref(),
+            SyscallPolicy::Unfiltered => None,
+        }
+    }
+
+    /// A control group for what it can limit, where the user has one to divide.
+    fn group(&self, limits: &Limits) -> Option<Group> {
+        if limits.memory.is_none() && limits.processes.is_none() {
+            return None;
+        }
+        // What no group limits is measured.
+        self.groups.get_or_init(Groups::find).as_ref()?.make(limits).ok()
     }
 
     /// From now on bubblewrap makes the sandboxes.
@@ -263,6 +295,10 @@ async fn follow(
         }
         (None, None) => return Err(head.explain(program())),
     };
+    let exit = match exit {
+        Exit::Code(_) | Exit::Signal(_) => at_a_limit(&started, exit).await,
+        stopped => stopped,
+    };
     let isolation = started.isolation;
     Ok(Followed::Ended(Ended { exit, isolation, duration: begun.elapsed() }))
 }
@@ -275,6 +311,7 @@ async fn watch(
     mut cancel: Pin<&mut impl Future<Output = ()>>,
     output: &mut impl FnMut(&[u8]),
 ) -> Result<Option<Exit>, RunError> {
+    let mut metering = pin!(exceeded(started.meter.clone()));
     let handle = started.process.handle();
     // SAFETY: a borrowed descriptor is open, and the same, while its owner is borrowed.
     let dead = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) }
@@ -297,6 +334,7 @@ async fn watch(
             () = cancel.as_mut(), if running => Exit::Cancelled,
             limit = reached(begun, limits.time), if running => Exit::TimedOut(limit),
             limit = reached(last_output, limits.silence), if running => Exit::Silent(limit),
+            excess = metering.as_mut(), if running => Exit::Exceeded(excess),
             read = read_some(&mut pipe, &mut buffer) => {
                 match read.map_err(RunError::Watch)? {
                     0 => pipe = None,
@@ -318,6 +356,40 @@ async fn watch(
         }
     }
     Ok(stopped)
+}
+
+/// Looks again and again, until a limit is exceeded.
+async fn exceeded(meter: Option<Arc<Mutex<Meter>>>) -> Excess {
+    let Some(meter) = meter else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        if let Some(excess) = look(&meter, Meter::look).await {
+            return excess;
+        }
+    }
+}
+
+/// One look, on a thread that may wait for the disk.
+async fn look(
+    meter: &Arc<Mutex<Meter>>,
+    look: impl FnOnce(&mut Meter) -> Option<Excess> + Send + 'static,
+) -> Option<Excess> {
+    let meter = Arc::clone(meter);
+    let looking = tokio::task::spawn_blocking(move || {
+        look(&mut meter.lock().unwrap_or_else(PoisonError::into_inner))
+    });
+    looking.await.ok().flatten()
+}
+
+/// How a program ended that ended by itself: at a limit, if the kernel kept it from going
+/// beyond, or it went there unseen.
+async fn at_a_limit(started: &Started, exit: Exit) -> Exit {
+    let met = started.group.as_ref().filter(|_| !exit.is_success()).and_then(Group::met);
+    let excess = match (met, &started.meter) {
+        (None, Some(meter)) => look(meter, |meter| meter.look_at_files()).await,
+        (met, _) => met,
+    };
+    excess.map_or(exit, Exit::Exceeded)
 }
 
 /// How much output is read at once.

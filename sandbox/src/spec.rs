@@ -170,12 +170,13 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Wall time without a byte of output.
     pub silence: Option<Duration>,
-    /// Processes and threads at once. The kernel does not count root's.
+    /// Bytes of memory that all its processes may use together.
+    pub memory: Option<u64>,
+    /// Processes and threads at once.
     pub processes: Option<u64>,
-    /// Bytes of any one file.
-    pub file_size: Option<u64>,
-    /// Bytes of address space of any one process.
-    pub address_space: Option<u64>,
+    /// Bytes that the files in `work` and `outputs` may take together; each counts for at
+    /// least 4 KiB, so that this bounds their number as well.
+    pub disk: Option<u64>,
 }
 
 impl SandboxSpec {

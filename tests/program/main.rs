@@ -13,6 +13,7 @@ mod hostile;
 mod interrupt;
 mod isolation;
 mod kept_code;
+mod limits;
 mod messages;
 mod moving;
 mod pins;

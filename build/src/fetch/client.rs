@@ -114,7 +114,7 @@ impl Fetcher<'_> {
                 Exit::TimedOut(limit) | Exit::Silent(limit) => {
                     Err(Reason::Silent { program: name, limit })
                 }
-                Exit::Code(_) | Exit::Signal(_) => {
+                Exit::Code(_) | Exit::Signal(_) | Exit::Exceeded(_) => {
                     Err(Reason::Client { program: name, said: lines.text() })
                 }
             },

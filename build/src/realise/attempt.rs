@@ -129,6 +129,10 @@ impl Realiser {
         traces: &mut Traces,
     ) -> Result<Isolation, Halt> {
         let runner = self.runner.get().await?;
+        let (obtained, needed) = (runner.isolation(&spec), self.isolation_needed);
+        if obtained < needed {
+            return Err(FailureCause::Isolation { obtained, needed }.into());
+        }
         let log = traces.log.insert(self.open_log(order)?);
         let ended = runner.run(spec, cancel.cancelled(), |bytes| log.write(bytes)).await;
         let ended = ended.map_err(FailureCause::from)?;
@@ -139,7 +143,9 @@ impl Realiser {
             Exit::Signal(signal) => return Err(FailureCause::Signal { signal }.into()),
             Exit::TimedOut(limit) => return Err(FailureCause::TimedOut { limit }.into()),
             Exit::Silent(limit) => return Err(FailureCause::Silent { limit }.into()),
+            Exit::Exceeded(excess) => return Err(FailureCause::Exceeded { excess }.into()),
         }
+
         Ok(match ended.isolation {
             hb_sandbox::Isolation::Filtered => Isolation::Filtered,
             hb_sandbox::Isolation::View | hb_sandbox::Isolation::Namespaces => {
@@ -181,8 +187,8 @@ impl Realiser {
         let derivation = order.resolved.with_scratch(&paths);
         let folders = Folders { work, outputs: folder.to_owned() };
         let closure_of = |paths: &[StorePath]| self.store.closure(paths).map_err(Halt::from);
-        let mut spec =
-            specification(&derivation, &paths, order.limits, visible, folders, closure_of)?;
+        let limits = order.limits.and(self.limits);
+        let mut spec = specification(&derivation, &paths, limits, visible, folders, closure_of)?;
         if let Some(user) = setting.user {
             spec.user = user;
         }

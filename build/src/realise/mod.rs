@@ -126,6 +126,9 @@ pub(crate) struct Realiser {
     derivations: BTreeMap<DerivationId, StorePath>,
     events: Events,
     keep_failed: bool,
+    /// Bounds on every build, beside those of recipes.
+    limits: Limits,
+    isolation_needed: hb_sandbox::Isolation,
     fetch: Arc<FetchSettings>,
     runner: attempt::LazyRunner,
     pulling: Option<Pulling>,
@@ -147,6 +150,8 @@ impl Realiser {
             pulling,
             events,
             keep_failed: options.keep_failed,
+            limits: options.limits,
+            isolation_needed: options.isolation_needed,
             fetch: Arc::new(options.fetch.clone()),
             runner: attempt::LazyRunner::new(options.sandbox),
             removals: Mutex::default(),

@@ -84,6 +84,10 @@ pub(crate) fn specification<E: From<FailureCause>>(
     let seconds = |count| (count > 0).then(|| Duration::from_secs(count));
     spec.limits.time = seconds(limits.timeout);
     spec.limits.silence = seconds(limits.silence);
+    let bound = |count| (count > 0).then_some(count);
+    spec.limits.memory = bound(limits.memory);
+    spec.limits.processes = bound(limits.processes);
+    spec.limits.disk = bound(limits.disk);
     Ok(spec)
 }
 

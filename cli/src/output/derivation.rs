@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hb_model::{
-    Derivation, DerivationId, FileContent, Input, OutputName, Outputs, Realisation, StorePath,
-    output_placeholder, own_output_placeholder,
+    Derivation, DerivationId, FileContent, Input, Limits, OutputName, Outputs, Realisation,
+    StorePath, output_placeholder, own_output_placeholder,
 };
 use serde_json::{Value, json};
 
@@ -107,11 +107,16 @@ pub(crate) fn derivation_lines(stored: &StoredDerivation) -> Vec<String> {
 }
 
 fn add_limits(lines: &mut Lines, derivation: &Derivation) {
-    let limits = &derivation.limits;
-    for (what, seconds) in [("timeout", limits.timeout), ("silence", limits.silence)] {
-        if seconds != 0 {
-            lines.add(what, format!("{seconds} s"));
-        }
+    let Limits { timeout, silence, memory, processes, disk } = derivation.limits;
+    let bounds = [
+        ("timeout", timeout, " s"),
+        ("silence", silence, " s"),
+        ("memory", memory, " bytes"),
+        ("processes", processes, ""),
+        ("disk", disk, " bytes"),
+    ];
+    for (what, bound, unit) in bounds.iter().filter(|(_, bound, _)| *bound != 0) {
+        lines.add(what, format!("{bound}{unit}"));
     }
 }
 
@@ -181,6 +186,9 @@ pub(crate) fn derivation_json(stored: &StoredDerivation) -> Value {
         "limits": {
             "timeout": derivation.limits.timeout,
             "silence": derivation.limits.silence,
+            "memory": derivation.limits.memory,
+            "processes": derivation.limits.processes,
+            "disk": derivation.limits.disk,
         },
         "inputs": Value::Array(inputs.collect()),
         "fixed": fixed,

@@ -59,6 +59,9 @@ fn prepare(request: &Request, outside: Outside, starter: &OwnedFd) -> Result<(),
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(SetupError::DeathSignal)?;
     check_parent(starter)?;
     umask(Mode::from_raw_mode(0o022));
+    if request.first_process.is_none() {
+        limits::bound_process_numbers(&request.limits);
+    }
     if let Some(count) = request.processors {
         limits::keep_to_processors(count).map_err(SetupError::Processors)?;
     }

@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 pub(crate) use first::{keep_from_program, park, place, write_file};
-pub(crate) use limits::limit_resources;
+pub(crate) use limits::{OWN_PROCESSES, limit_resources};
 pub(crate) use request::{MadeBy, Report, Request};
 pub(crate) use serve::last_errno;
 

@@ -49,6 +49,8 @@ pub(crate) struct Request {
     /// Whether it has the terminal and the streams of hb.
     pub(crate) at_terminal: bool,
     pub(crate) limits: Limits,
+    /// Whether the last descriptor is of the control group to start it in.
+    pub(crate) in_group: bool,
     pub(crate) processors: Option<usize>,
     pub(crate) first_process: Option<u32>,
     pub(crate) filter: Option<Filter>,
@@ -76,6 +78,7 @@ impl Request {
             own_network: spec.network == Network::Loopback,
             at_terminal: spec.stdio == Stdio::Inherited,
             limits: spec.limits.clone(),
+            in_group: false,
             processors: spec.processors,
             first_process: spec.first_process,
             filter,
@@ -112,9 +115,9 @@ impl Report {
     }
 }
 
-/// The descriptors of a request: where it is reported on and, unless it is at the
-/// terminal, where the program writes to.
-const MAX_DESCRIPTORS: usize = 2;
+/// The descriptors of a request: where it is reported on; unless it is at the terminal,
+/// where the program writes to; and its control group, if it has one.
+const MAX_DESCRIPTORS: usize = 3;
 
 /// Sends a request with its descriptors.
 pub(crate) fn send_request(

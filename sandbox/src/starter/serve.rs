@@ -6,7 +6,7 @@
 //! ends every sandbox with the starter.
 
 use std::io;
-use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
@@ -32,8 +32,9 @@ pub(super) fn serve(socket: &UnixStream) -> io::Result<()> {
         // fail, a build sees a few more numbers.
         let _ = rustix::thread::set_thread_groups(&[]);
     }
-    while let Some((request, descriptors)) = receive_request(socket)? {
-        match fork() {
+    while let Some((request, mut descriptors)) = receive_request(socket)? {
+        let group = if request.in_group { descriptors.pop() } else { None };
+        match fork(group.as_ref()) {
             Ok(Forked::First) => first::live(&request, descriptors, outside, &this),
             Ok(Forked::Starter(handle)) => send_answer(socket, Ok(handle.as_fd()))?,
             Err(errno) => send_answer(socket, Err(errno))?,
@@ -59,13 +60,26 @@ enum Forked {
     Starter(OwnedFd),
 }
 
-/// Forks the first process of a sandbox, in new user and process-id namespaces.
-fn fork() -> Result<Forked, Errno> {
-    let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_PIDFD | libc::SIGCHLD;
+/// The C library's constant is too narrow for it.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Forks the first process of a sandbox, in new user and process-id namespaces, and in a
+/// control group of its own from its beginning.
+fn fork(group: Option<&OwnedFd>) -> Result<Forked, Errno> {
+    let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_PIDFD;
     let mut handle: RawFd = -1;
+    // SAFETY: all zero is a valid structure.
+    let mut how: libc::clone_args = unsafe { std::mem::zeroed() };
+    how.flags = flags as u64;
+    how.pidfd = (&raw mut handle) as u64;
+    how.exit_signal = libc::SIGCHLD as u64;
+    if let Some(group) = group {
+        how.flags |= CLONE_INTO_CGROUP;
+        how.cgroup = group.as_raw_fd() as u64;
+    }
     // SAFETY: without a stack of its own the child goes on here on a copy of all
     // memory, as with `fork`; this process has one thread, so that no lock is held.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut handle, 0, 0) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut how, size_of_val(&how)) };
     match pid {
         ..0 => Err(last_errno()),
         0 => Ok(Forked::First),

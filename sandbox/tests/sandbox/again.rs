@@ -12,8 +12,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use crate::harness::{BUBBLEWRAP_VARIABLE, build, maker};
 
 /// The tests to run again.
-const MODULES: [&str; 7] =
-    ["calls::", "ends::", "people::", "reach::", "sees::", "terminal::", "walls::"];
+const MODULES: [&str; 8] =
+    ["calls::", "ends::", "limits::", "people::", "reach::", "sees::", "terminal::", "walls::"];
 const USER: u32 = 54_321;
 
 /// Runs a copy of this program by this command and these first arguments; all its tests

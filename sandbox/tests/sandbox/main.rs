@@ -4,6 +4,7 @@ mod again;
 mod calls;
 mod ends;
 mod harness;
+mod limits;
 mod overhead;
 mod people;
 mod reach;

@@ -17,6 +17,11 @@ use crate::{
 /// derivation's `attrs`.
 pub const BUILTIN_PREFIX: &str = "builtin:";
 
+/// The tag of an encoding.
+const FORMAT: &str = "hb-derivation-1";
+/// The tag of one that has more limits; where they are absent it is not used.
+const SECOND_FORMAT: &str = "hb-derivation-2";
+
 /// What the builders begin with that bring something from outside.
 const FETCH_PREFIX: &str = "builtin:fetch-";
 
@@ -118,6 +123,31 @@ pub struct Limits {
     pub timeout: u64,
     /// Seconds that it may stay silent.
     pub silence: u64,
+    /// Bytes of memory that its processes may use together.
+    pub memory: u64,
+    /// Processes and threads that there may be at once.
+    pub processes: u64,
+    /// Bytes that its files may take, those of the build folder and of the outputs.
+    pub disk: u64,
+}
+
+impl Limits {
+    /// Of each bound the tighter.
+    pub fn and(self, other: Self) -> Self {
+        let tighter = |a: u64, b: u64| if a == 0 || (b != 0 && b < a) { b } else { a };
+        Self {
+            timeout: tighter(self.timeout, other.timeout),
+            silence: tighter(self.silence, other.silence),
+            memory: tighter(self.memory, other.memory),
+            processes: tighter(self.processes, other.processes),
+            disk: tighter(self.disk, other.disk),
+        }
+    }
+
+    /// Whether it bounds more than the first encoding can say.
+    fn needs_second_encoding(&self) -> bool {
+        self.memory != 0 || self.processes != 0 || self.disk != 0
+    }
 }
 
 impl Derivation {
@@ -181,10 +211,15 @@ impl Derivation {
 
     /// The canonical encoding; `docs/store-format.md` specifies it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new("hb-derivation-1");
+        let Limits { timeout, silence, memory, processes, disk } = self.limits;
+        let second = self.limits.needs_second_encoding();
+        let mut encoder = Encoder::new(if second { SECOND_FORMAT } else { FORMAT });
         self.encode_what_is_built(&mut encoder);
-        encoder.field(self.limits.timeout.to_string());
-        encoder.field(self.limits.silence.to_string());
+        encoder.field(timeout.to_string());
+        encoder.field(silence.to_string());
+        if second {
+            [memory, processes, disk].iter().for_each(|bound| encoder.field(bound.to_string()));
+        }
         encoder.finish()
     }
 
@@ -254,14 +289,14 @@ impl Derivation {
     /// Read an encoding; refuses any text that [`Derivation::encode`] would not write.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new(bytes);
-        match decoder.text("format")? {
-            "hb-derivation-1" => {}
-            other => {
-                let text = other.to_owned();
-                return Err(DecodeError::Meaningless { field: "format", text });
-            }
-        }
-        let derivation = Self {
+        let format = decoder.text("format")?;
+        let meaningless = || DecodeError::Meaningless { field: "format", text: format.to_owned() };
+        let second = match format {
+            FORMAT => false,
+            SECOND_FORMAT => true,
+            _ => return Err(meaningless()),
+        };
+        let mut derivation = Self {
             name: decoder.parsed("name")?,
             system: decoder.text("system")?.to_owned(),
             root: decoder.option("root")?.map(str::to_owned),
@@ -290,8 +325,17 @@ impl Derivation {
             limits: Limits {
                 timeout: decoder.parsed("timeout")?,
                 silence: decoder.parsed("silence")?,
+                ..Limits::default()
             },
         };
+        if second {
+            derivation.limits.memory = decoder.parsed("memory")?;
+            derivation.limits.processes = decoder.parsed("processes")?;
+            derivation.limits.disk = decoder.parsed("disk")?;
+        }
+        if second != derivation.limits.needs_second_encoding() {
+            return Err(meaningless());
+        }
         decoder.end()?;
         Ok(derivation)
     }

@@ -32,8 +32,11 @@ pub enum KeyError {
 fn parse<const N: usize>(text: &str) -> Result<(KeyName, [u8; N]), KeyError> {
     let (name, bytes) = text.trim().split_once(':').ok_or(KeyError::Form)?;
     let name = KeyName::new(name)?;
-    let decoded = BASE64.decode(bytes.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let bytes = decoded.ok_or_else(|| KeyError::Bytes(name.clone(), N))?;
+    // The decoder also takes what was put together of several texts.
+    let canonical = |decoded: &Vec<u8>| BASE64.encode(decoded) == bytes;
+    let decoded = BASE64.decode(bytes.as_bytes()).ok().filter(canonical);
+    let bytes = decoded.and_then(|bytes| bytes.try_into().ok());
+    let bytes = bytes.ok_or_else(|| KeyError::Bytes(name.clone(), N))?;
     Ok((name, bytes))
 }
 
@@ -286,6 +289,9 @@ mod tests {
     fn what_is_no_key_is_called_so() {
         assert_eq!("no key".parse::<PublicKey>(), Err(KeyError::Form));
         assert!(matches!("k:AAAA".parse::<PublicKey>(), Err(KeyError::Bytes(_, 32))));
+        // Put together of several texts; found by fuzzing.
+        let parts = "k:lA56ki04F6g=i0U=F6ggogg=g11111U=F6ggggg=i0U=Fgg=gggr";
+        assert!(matches!(parts.parse::<PublicKey>(), Err(KeyError::Bytes(_, 32))));
         let weak = format!("k:{}", BASE64.encode(&[0; 32]));
         assert!(matches!(weak.parse::<PublicKey>(), Err(KeyError::NoKey(_))));
     }

@@ -142,12 +142,39 @@ fn resolving_puts_paths_in_and_forgets_how_they_came_about() {
 #[test]
 fn limits_do_not_change_what_is_built() {
     let plain = step("a", &fetch());
-    let bounded = Derivation { limits: Limits { timeout: 60, silence: 5 }, ..plain.clone() };
     let resolve =
         |derivation: &Derivation| derivation.resolve(|_, _| fetch().fixed_path()).unwrap();
-    assert_ne!(plain.id(), bounded.id());
-    assert_eq!(resolve(&plain).id(), resolve(&bounded).id());
-    assert_eq!(Derivation::decode(&bounded.encode()), Ok(bounded));
+    let times = Limits { timeout: 60, silence: 5, ..Limits::default() };
+    let all = Limits { memory: 1 << 30, processes: 99, disk: 1 << 40, ..times };
+    for (limits, format) in [(times, "hb-derivation-1"), (all, "hb-derivation-2")] {
+        let bounded = Derivation { limits, ..plain.clone() };
+        assert_ne!(plain.id(), bounded.id());
+        assert_eq!(resolve(&plain).id(), resolve(&bounded).id());
+        let encoded = bounded.encode();
+        assert!(String::from_utf8_lossy(&encoded[..24]).contains(format));
+        assert_eq!(Derivation::decode(&encoded), Ok(bounded));
+    }
+}
+
+#[test]
+fn limits_have_one_encoding() {
+    let bounded =
+        Derivation { limits: Limits { processes: 7, ..Limits::default() }, ..step("a", &fetch()) };
+    let mut encoded = bounded.encode();
+    let processes = encoded.iter().rposition(|&byte| byte == b'7').unwrap();
+    // Without a limit that needs it, the second format is not read.
+    encoded[processes] = b'0';
+    assert!(Derivation::decode(&encoded).is_err());
+    encoded[processes] = b'8';
+    assert!(Derivation::decode(&encoded).is_ok());
+}
+
+#[test]
+fn of_two_limits_the_tighter_counts() {
+    let a = Limits { timeout: 60, memory: 5, ..Limits::default() };
+    let b = Limits { timeout: 70, memory: 4, disk: 3, ..Limits::default() };
+    let both = Limits { timeout: 60, memory: 4, disk: 3, ..Limits::default() };
+    assert_eq!((a.and(b), b.and(a)), (both, both));
 }
 
 #[test]

@@ -30,6 +30,8 @@ const KEYS: &[&str] = &[
     "limits",
 ];
 
+const LIMITS: &[&str] = &["timeout", "silence", "memory", "processes", "disk"];
+
 pub(super) const ENTRY: Builtin = Builtin {
     name: NAME,
     params: &[forced("step", "a set: see its keys")],
@@ -47,7 +49,8 @@ pub(super) const ENTRY: Builtin = Builtin {
           - `closureInfo ? { }`: files for `/build`, by name, that list the closures of some paths\n\
           - `runtimeRoot ? null`: the root that a dynamic program among the outputs needs\n\
           - `system ? hb.system`: where it runs\n\
-          - `limits ? { }`: `timeout` and `silence`, in seconds.",
+          - `limits ? { }`: `timeout` and `silence`, in seconds; `memory` and `disk`, in bytes; \
+          `processes`, at once.",
     run: build,
 };
 
@@ -145,10 +148,13 @@ fn outputs(m: &mut Machine, key: &Key, value: Value) -> Eval<BTreeSet<OutputName
 }
 
 fn limits(m: &mut Machine, key: &Key, value: Value) -> Eval<Limits> {
-    let record = key.record(m, &["timeout", "silence"], value)?;
-    let seconds = |m: &mut Machine, name| match record.get(name) {
-        Some((key, value)) => key.natural(m, value),
-        None => Ok(0),
-    };
-    Ok(Limits { timeout: seconds(m, "timeout")?, silence: seconds(m, "silence")? })
+    let record = key.record(m, LIMITS, value)?;
+    let mut bounds = [0; LIMITS.len()];
+    for (bound, name) in bounds.iter_mut().zip(LIMITS) {
+        if let Some((key, value)) = record.get(name) {
+            *bound = key.natural(m, value)?;
+        }
+    }
+    let [timeout, silence, memory, processes, disk] = bounds;
+    Ok(Limits { timeout, silence, memory, processes, disk })
 }

@@ -1,5 +1,7 @@
-//! Writes what each target begins with: `seeds FOLDER REPOSITORY` makes a folder of small
-//! files for each, from the tests' own programs and patches, and archives made here.
+//! Writes what each target begins with: with `-runs=0`, makes a folder of small files for
+//! each in `HB_FUZZ_CORPUS`, from the programs and patches of the repository that it is
+//! called in, and archives made here. A target itself, as all are compiled alike.
+#![no_main]
 
 use std::{
     error::Error,
@@ -13,12 +15,16 @@ use hb_store::{Durability, ExportOptions, OpenMode, Store};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-fn main() -> Outcome {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let [corpus, repository] = &arguments[..] else {
-        return Err("usage: seeds FOLDER REPOSITORY".into());
-    };
-    let (corpus, repository) = (Path::new(corpus), Path::new(repository));
+libfuzzer_sys::fuzz_target!(
+    init: write_seeds().expect("the seeds can be made"),
+    |input| {
+        let _: &[u8] = input;
+    }
+);
+
+fn write_seeds() -> Outcome {
+    let corpus = std::env::var_os("HB_FUZZ_CORPUS").ok_or("HB_FUZZ_CORPUS is not set")?;
+    let (corpus, repository) = (Path::new(&corpus), Path::new("."));
     let write = |target: &str, name: &str, bytes: &[u8]| -> Outcome {
         fs::create_dir_all(corpus.join(target))?;
         Ok(fs::write(corpus.join(target).join(name), bytes)?)
