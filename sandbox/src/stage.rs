@@ -9,6 +9,7 @@ use std::io;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
@@ -120,9 +121,16 @@ pub(crate) fn stage(spec: &SandboxSpec) -> Result<Staged, StageError> {
     Ok(Staged {
         root: root_entries(spec)?,
         inputs: inputs(spec)?,
-        hidden: HIDDEN.iter().copied().filter(|path| Path::new(path).exists()).collect(),
+        hidden: hidden().to_vec(),
         processors: spec.processors.map_or(usable, |most| usable.min(most.max(1))),
     })
+}
+
+/// What there is of [`HIDDEN`]: the same as long as the kernel runs.
+fn hidden() -> &'static [&'static str] {
+    static HERE: LazyLock<Vec<&str>> =
+        LazyLock::new(|| HIDDEN.iter().copied().filter(|path| Path::new(path).exists()).collect());
+    &HERE
 }
 
 fn root_entries(spec: &SandboxSpec) -> Result<Vec<Shown>, StageError> {

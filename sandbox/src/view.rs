@@ -63,6 +63,8 @@ pub(crate) enum Step {
     Devices,
     /// Makes what is there already read-only, if it is there.
     ReadOnly(CString),
+    /// Shows the null device in the place of files that are there.
+    Hide(Vec<CString>),
     /// Shows this text, read-only, in the place of a file that is there.
     Text {
         /// The text.
@@ -92,9 +94,8 @@ impl View {
             for path in MACHINE_WIDE {
                 steps.push(Step::ReadOnly(c_string(path)?));
             }
-            for path in &staged.hidden {
-                steps.push(bind("/dev/null", path, Access::Devices)?);
-            }
+            let hidden = staged.hidden.iter().map(c_string);
+            steps.push(Step::Hide(hidden.collect::<Result<_, _>>()?));
             steps.push(text(processors(staged.processors), "/proc/cpuinfo")?);
             steps.push(text(NO_BOOT_ID.to_owned(), BOOT_ID)?);
             steps.push(Step::Devices);

@@ -109,6 +109,11 @@ impl Arguments {
             Step::ReadOnly(path) => {
                 self.push([b"--ro-bind-try", path.as_bytes(), path.as_bytes()]);
             }
+            Step::Hide(targets) => {
+                for target in targets {
+                    self.push([b"--dev-bind", &b"/dev/null"[..], target.as_bytes()]);
+                }
+            }
             Step::Text { target, .. } => {
                 let fd = text_fd.to_string();
                 *text_fd += 1;

@@ -77,6 +77,7 @@ impl NewRoot {
             Step::Processes => self.mount(c"proc", &[], c"/proc"),
             Step::Devices => self.devices(),
             Step::ReadOnly(target) => self.make_read_only(target),
+            Step::Hide(targets) => self.hide(targets),
             Step::Text { text, target } => {
                 self.cover(text.as_bytes(), target).map_err(make_error(target))
             }
@@ -119,6 +120,19 @@ impl NewRoot {
         let tree = copy_of(&place, c"").map_err(error)?;
         set_attributes(&tree, READ_ONLY, libc::AT_RECURSIVE).map_err(error)?;
         attach(&tree, &place).map_err(error)
+    }
+
+    /// Shows the null device in the place of files: copies of one mount, which have its
+    /// attributes, so that each costs a few calls only.
+    fn hide(&self, targets: &[CString]) -> Result<(), SetupError> {
+        let Some((first, others)) = targets.split_first() else { return Ok(()) };
+        self.bind(c"/dev/null", first, Access::Devices)?;
+        let null = self.find(first).map_err(make_error(first))?;
+        for target in others {
+            let hide = || attach(&copy_of(&null, c"")?, &self.find(target)?);
+            hide().map_err(make_error(target))?;
+        }
+        Ok(())
     }
 
     /// Shows bytes in the place of a file. They lie in the root under a name that goes away.
