@@ -112,22 +112,13 @@ impl Machine {
     pub(super) fn run_builtin(&mut self, number: u32, count: usize) -> Eval<Value> {
         let builtin = self.builtins[number as usize];
         let start = self.stack.len() - count;
-        let mut arguments = [Value::NULL; MAX_PARAMS];
         for (i, param) in builtin.params.iter().enumerate() {
             let argument = self.stack[start + i];
-            arguments[i] = match param.forced && argument.is_thunk() {
-                true => {
-                    let value = self.force(argument)?;
-                    self.stack[start + i] = value;
-                    value
-                }
-                false => argument,
-            };
+            if param.forced && argument.is_thunk() {
+                self.stack[start + i] = self.force(argument)?;
+            }
         }
-        match (builtin.run)(self, &arguments[..count]) {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.in_builtin(error, builtin.name)),
-        }
+        self.run_evaluated(number, count)
     }
 
     /// The same where those that it takes evaluated are.

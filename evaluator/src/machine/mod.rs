@@ -189,11 +189,9 @@ impl Machine {
 
     #[inline(never)]
     fn force_thunk(&mut self, thunk: Obj) -> Eval<Value> {
-        let floor = self.stack.len();
         self.natives += 1;
         let result = self.nested(|machine| machine.enter_thunk(thunk));
         self.natives -= 1;
-        self.stack.truncate(floor);
         result
     }
 
@@ -231,17 +229,18 @@ impl Machine {
 
     /// Re-enter the run loop from native code: `start` sets up what to run.
     ///
-    /// Afterwards the frames are as before, whether it worked or not; the stack is as high as
-    /// before, without what `start` took, if it worked.
+    /// Afterwards the frames are as before, and the stack is no higher, whether it worked or not.
     fn nested(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
         self.deeper(|machine| {
             let (depth, frames) = (machine.depth, machine.frames.len());
+            let stack = machine.stack.len();
             let here = Frame { ip: machine.ip, base: machine.base, env: machine.env };
             machine.frames.push(here);
             machine.ip = EXIT;
             let mut result = start(machine).and_then(|()| machine.run());
             if let Err(error) = result {
                 result = Err(machine.unwind(error, frames));
+                machine.stack.truncate(stack);
                 machine.depth = depth;
             }
             debug_assert!(machine.depth == depth && machine.frames.len() == frames + 1);
@@ -271,6 +270,7 @@ impl Machine {
     /// Free what nothing can reach any more, if there may be much of it. No code runs.
     pub(crate) fn give_memory_back(&mut self) {
         debug_assert!(self.natives == 0 && self.frames.is_empty(), "nothing is being evaluated");
+        debug_assert!(self.stack.is_empty(), "what was evaluated has gone from the stack");
         if self.heap.is_worth_collecting() {
             self.collect();
             self.heap.give_spare_back(0);

@@ -64,14 +64,14 @@ pub(super) fn other_infix(
     match infix {
         Infix::Equal => equal(left, right).map(Value::bool),
         Infix::NotEqual => equal(left, right).map(|equal| Value::bool(!equal)),
-        Infix::Concat => Some(concat(heap, left, right)?),
+        Infix::Concat => concat(heap, left, right),
         Infix::Update => Some(heap.update(left.as_attrs()?, right.as_attrs()?)),
         _ => None,
     }
 }
 
 /// `left ++ right`.
-pub(super) fn concat(heap: &mut Heap, left: Value, right: Value) -> Option<Value> {
+fn concat(heap: &mut Heap, left: Value, right: Value) -> Option<Value> {
     let (a, b) = (left.as_list()?, right.as_list()?);
     Some(match (a.is_empty(), b.is_empty()) {
         (true, _) => right,

@@ -165,10 +165,8 @@ impl Machine {
                     return Ok(result);
                 }
                 Op::Load => {
-                    pc = {
-                        let entry = self.load_code(env.extra());
-                        self.program.at(entry)
-                    }
+                    let entry = self.load_code(env.extra());
+                    pc = self.program.at(entry);
                 }
                 Op::Return => {
                     let result = pop!();

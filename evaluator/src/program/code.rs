@@ -173,12 +173,12 @@ impl Draft {
 
 /// Entries of a table, written.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct Entries {
     count: u32,
     pub(super) bytes: Vec<u8>,
 }
 
-impl Table {
+impl Entries {
     /// Add an entry, whatever is written; gives its number.
     pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u32 {
         write(&mut self.bytes);
@@ -274,28 +274,44 @@ pub(crate) enum Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn put(self, out: &mut Vec<u8>) {
+        out.push(self.first());
         match self {
-            Self::Null => 0u8.put(out),
-            Self::Bool(truth) => (1u8.put(out), truth.put(out)).1,
-            Self::Int(number) => (2u8.put(out), number.put(out)).1,
-            Self::Float(number) => (3u8.put(out), number.put(out)).1,
-            Self::Text(text) => (4u8.put(out), put_text(text, out)).1,
-            Self::Path(text) => (5u8.put(out), put_text(text, out)).1,
-            Self::PathText(text) => (6u8.put(out), put_text(text, out)).1,
-            Self::EmptyList => 7u8.put(out),
-            Self::EmptyAttrs => 8u8.put(out),
-            Self::Builtin(number) => (9u8.put(out), number.put(out)).1,
-            Self::Computed(number) => (10u8.put(out), number.put(out)).1,
-            Self::Builtins => 11u8.put(out),
-            Self::Primitives => 12u8.put(out),
-            Self::Scoped(name) => (13u8.put(out), name.put(out)).1,
-            Self::Thunk(header) => (14u8.put(out), header.put(out)).1,
+            Self::Null | Self::EmptyList | Self::EmptyAttrs | Self::Builtins | Self::Primitives => {
+            }
+            Self::Bool(truth) => truth.put(out),
+            Self::Int(number) => number.put(out),
+            Self::Float(number) => number.put(out),
+            Self::Text(text) | Self::Path(text) | Self::PathText(text) => put_text(text, out),
+            Self::Builtin(number) | Self::Computed(number) => number.put(out),
+            Self::Scoped(name) => name.put(out),
+            Self::Thunk(header) => header.put(out),
             Self::Declaration(subject, contract, keeper) => {
-                15u8.put(out);
                 subject.put(out);
                 contract.put(out);
                 keeper.put(out);
             }
+        }
+    }
+
+    /// What tells it from the others.
+    fn first(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Bool(_) => 1,
+            Self::Int(_) => 2,
+            Self::Float(_) => 3,
+            Self::Text(_) => 4,
+            Self::Path(_) => 5,
+            Self::PathText(_) => 6,
+            Self::EmptyList => 7,
+            Self::EmptyAttrs => 8,
+            Self::Builtin(_) => 9,
+            Self::Computed(_) => 10,
+            Self::Builtins => 11,
+            Self::Primitives => 12,
+            Self::Scoped(_) => 13,
+            Self::Thunk(_) => 14,
+            Self::Declaration(..) => 15,
         }
     }
 

@@ -3,7 +3,7 @@
 use hb_lang::Span;
 use rustc_hash::FxHashMap;
 
-use super::code::{Header, Table};
+use super::code::{Entries, Header};
 use super::encoding::Encode as _;
 use super::op::{Op, Slot, Source};
 use crate::symbol::Symbol;
@@ -29,15 +29,15 @@ pub(super) struct Function {
     /// The most that there ever are.
     pub(super) max_height: Slot,
     /// The prototypes inside.
-    pub(super) children: Table,
+    pub(super) children: Entries,
     /// The captures of all of them, and where those of each end.
     child_captures: Vec<Source>,
     child_ends: Vec<u32>,
     /// Names and places of sets.
-    pub(super) shapes: Table,
-    pub(super) eager: Table,
-    pub(super) selects: Table,
-    pub(super) overrides: Table,
+    pub(super) shapes: Entries,
+    pub(super) eager: Entries,
+    pub(super) selects: Entries,
+    pub(super) overrides: Entries,
 }
 
 /// Jumps to one place that is not known yet: the last of them. Each holds how far before it

@@ -13,7 +13,8 @@ impl<T> Table<T> {
     pub(crate) fn at(&self, number: u32) -> &T {
         debug_assert!((number as usize) < self.0.len());
         // SAFETY: nothing is ever taken out, and the numbers in instructions and objects are
-        // those that the compiler got when it put the entries in.
+        // those that linking got when it put the entries in. Code that was kept is the code that
+        // was compiled: its checksum says so.
         unsafe { self.0.get_unchecked(number as usize) }
     }
 

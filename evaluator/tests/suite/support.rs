@@ -205,7 +205,10 @@ pub(crate) fn printed(
     value: Eval<Held>,
     folder: &Path,
 ) -> Result<String, String> {
-    match value.and_then(|value| evaluator.print(value, Printing::Strict)) {
+    let printed = value.and_then(|value| evaluator.print(value, Printing::Strict));
+    // Finds that nothing of it is left, of what failed neither.
+    evaluator.give_memory_back();
+    match printed {
         Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
         Err(error) => {
             let report = Report::new(&error, evaluator.sources(), &Shown::Own(folder.to_owned()));
