@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use data_encoding::BASE64;
+
 /// A text that is not shown in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -34,4 +36,12 @@ pub enum Credential {
         /// The password.
         password: Secret,
     },
+}
+
+impl Credential {
+    /// As servers take it in a header: HTTP's basic authentication.
+    pub(crate) fn basic(&self) -> String {
+        let Self::Password { user, password } = self;
+        format!("Basic {}", BASE64.encode(format!("{user}:{}", password.reveal()).as_bytes()))
+    }
 }

@@ -3,7 +3,7 @@
 //! Certificates are the system's; proxies come from the environment. Addresses may hold
 //! signatures, so no message has one.
 
-use std::{io::Read as _, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use ureq::{
     Agent, Body,
@@ -11,6 +11,7 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
+use super::read_at_most;
 use crate::{entry::Entry, fault::Fault};
 
 /// How often a request that failed in a way that may pass is made again.
@@ -74,13 +75,21 @@ pub(super) fn refused(entry: &Entry, status: StatusCode) -> Fault {
     }
 }
 
+/// The answer, if what was asked for is there.
+pub(super) fn found(
+    entry: &Entry,
+    response: Response<Body>,
+) -> Result<Option<Response<Body>>, Fault> {
+    match response.status() {
+        StatusCode::OK => Ok(Some(response)),
+        StatusCode::NOT_FOUND => Ok(None),
+        status => Err(refused(entry, status)),
+    }
+}
+
 /// The body, if it is at most `limit` bytes.
 pub(super) fn body(response: Response<Body>, limit: usize) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
     let reader = response.into_body().into_reader();
-    let read = reader.take(limit as u64 + 1).read_to_end(&mut bytes);
-    match read.map_err(|error| network(error.into()))? {
-        length if length > limit => Err(Fault::TooLarge { limit }),
-        _ => Ok(bytes),
-    }
+    let bytes = read_at_most(reader, limit).map_err(|error| network(error.into()))?;
+    bytes.ok_or(Fault::TooLarge { limit })
 }

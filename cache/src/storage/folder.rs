@@ -2,12 +2,12 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use super::Storage;
+use super::{Storage, read_at_most};
 use crate::{
     entry::{Entry, OBJECTS},
     fault::Fault,
@@ -49,12 +49,8 @@ impl Storage for Folder {
             }
             file => file.map_err(failed(&path))?,
         };
-        let mut bytes = Vec::new();
-        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed(&path))?;
-        match bytes.len() > limit {
-            true => Err(Fault::TooLarge { limit }),
-            false => Ok(Some(bytes)),
-        }
+        let bytes = read_at_most(file, limit).map_err(failed(&path))?;
+        bytes.map(Some).ok_or(Fault::TooLarge { limit })
     }
 
     fn has(&self, entry: &Entry) -> Result<bool, Fault> {

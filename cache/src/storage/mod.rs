@@ -7,7 +7,10 @@ mod registry;
 mod s3;
 mod web;
 
-use std::time::Duration;
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use crate::{Address, Credential, entry::Entry, fault::Fault};
 
@@ -51,6 +54,13 @@ pub(crate) trait Storage: Send + Sync {
 
     /// The names of all objects that are there: `<h>-<name>`.
     fn objects(&self) -> Result<Vec<String>, Fault>;
+}
+
+/// All that a reader gives; `None` if that is more than `limit` bytes.
+fn read_at_most(reader: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let length = reader.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((length <= limit).then_some(bytes))
 }
 
 /// The storage at an address.

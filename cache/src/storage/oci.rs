@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     Manner, Storage,
-    client::{body, refused},
+    client::{body, found, refused},
     registry::{Call, Registry},
 };
 use crate::{entry::Entry, fault::Fault, frame, manifest::Manifest};
@@ -77,14 +77,8 @@ impl Oci {
 
     /// A document by its tag or digest.
     fn document(&self, entry: &Entry, reference: &str) -> Result<Option<Document>, Fault> {
-        let call = Call::get(&format!("manifests/{reference}"))
-            .with(header::ACCEPT, &format!("{ARTIFACT}, {INDEX}"));
-        let response = self.registry.send(&call)?;
-        match response.status() {
-            StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::OK => {}
-            status => return Err(refused(entry, status)),
-        }
+        let response = self.registry.send(&of_document(Call::get(&place_of(reference))))?;
+        let Some(response) = found(entry, response)? else { return Ok(None) };
         let bytes = body(response, MAX_MANIFEST)?;
         if reference.starts_with("sha256:") && sha256(&bytes) != reference {
             return Err(Fault::Protocol(format!("the manifest {reference} is another one")));
@@ -115,11 +109,7 @@ impl Oci {
 
     fn blob(&self, entry: &Entry, digest: &str, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
         let response = self.registry.send(&Call::get(&format!("blobs/{digest}")))?;
-        match response.status() {
-            StatusCode::OK => body(response, limit).map(Some),
-            StatusCode::NOT_FOUND => Ok(None),
-            status => Err(refused(entry, status)),
-        }
+        found(entry, response)?.map(|response| body(response, limit)).transpose()
     }
 
     /// Learn what the registry calls the chunks of an object.
@@ -138,10 +128,8 @@ impl Oci {
         let size = bytes.len() as u64;
         let descriptor = Descriptor { media_type: kind.to_owned(), digest: digest.clone(), size };
         let there = self.registry.send(&Call::head(&format!("blobs/{digest}")))?;
-        match there.status() {
-            StatusCode::OK => return Ok((descriptor, 0)),
-            StatusCode::NOT_FOUND => {}
-            status => return Err(refused(entry, status)),
+        if found(entry, there)?.is_some() {
+            return Ok((descriptor, 0));
         }
         let begun = self.registry.send(&Call::post("blobs/uploads/"))?;
         if begun.status() != StatusCode::ACCEPTED {
@@ -168,7 +156,7 @@ impl Oci {
             serde_json::to_vec(document).map_err(|error| Fault::Protocol(error.to_string()))?;
         let digest = sha256(&bytes);
         let reference = reference.unwrap_or(&digest);
-        let call = Call::put(&format!("manifests/{reference}"), &bytes)
+        let call = Call::put(&place_of(reference), &bytes)
             .with(header::CONTENT_TYPE, &document.media_type);
         match self.registry.send(&call)?.status() {
             StatusCode::CREATED => {
@@ -188,6 +176,16 @@ impl Oci {
         let missing = |need: &Entry| Fault::Missing { entry: need.name() };
         needs.iter().map(|need| layer(need).ok_or_else(|| missing(need))).collect()
     }
+}
+
+/// Where a document is, by its tag or digest.
+fn place_of(reference: &str) -> String {
+    format!("manifests/{reference}")
+}
+
+/// A call whose answer is a document of either kind.
+fn of_document(call: Call<'_>) -> Call<'_> {
+    call.with(header::ACCEPT, &format!("{ARTIFACT}, {INDEX}"))
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -226,13 +224,8 @@ impl Storage for Oci {
             // Others are looked for by what they are called here, when they are put.
             return Ok(self.blobs().contains_key(digest));
         }
-        let call = Call::head(&format!("manifests/{}", tag(entry)))
-            .with(header::ACCEPT, &format!("{ARTIFACT}, {INDEX}"));
-        match self.registry.send(&call)?.status() {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            status => Err(refused(entry, status)),
-        }
+        let call = of_document(Call::head(&place_of(&tag(entry))));
+        Ok(found(entry, self.registry.send(&call)?)?.is_some())
     }
 
     fn put(&self, entry: &Entry, bytes: &[u8], needs: &[Entry]) -> Result<u64, Fault> {
@@ -282,8 +275,7 @@ impl Storage for Oci {
             if !tag.starts_with("object-") {
                 continue;
             }
-            let call = Call::get(&format!("manifests/{tag}"))
-                .with(header::ACCEPT, &format!("{ARTIFACT}, {INDEX}"));
+            let call = of_document(Call::get(&place_of(&tag)));
             let bytes = body(self.registry.send(&call)?, MAX_MANIFEST)?;
             let document: Document = serde_json::from_slice(&bytes)
                 .map_err(|error| Fault::Protocol(error.to_string()))?;

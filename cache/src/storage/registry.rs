@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use data_encoding::BASE64;
 use serde::Deserialize;
 use ureq::{
     Agent, Body,
@@ -140,13 +139,7 @@ impl Registry {
 
     /// What to show a registry that wants to be shown something.
     fn authorize(&self, wanted: &str) -> Result<String, Fault> {
-        let basic = match &self.credential {
-            Some(Credential::Password { user, password }) => {
-                let both = format!("{user}:{}", password.reveal());
-                Some(format!("Basic {}", BASE64.encode(both.as_bytes())))
-            }
-            _ => None,
-        };
+        let basic = self.credential.as_ref().map(Credential::basic);
         let denied = || Fault::Denied(StatusCode::UNAUTHORIZED.as_u16());
         let Some(challenge) = wanted.strip_prefix("Bearer ") else {
             return basic.ok_or_else(denied);

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     Manner, Storage,
-    client::{agent, body, refused, request},
+    client::{agent, body, found, refused, request},
 };
 use crate::{
     Credential,
@@ -71,21 +71,14 @@ impl Storage for S3 {
         let (bucket, key) = (self.bucket()?, self.key(entry));
         let url = || bucket.get_object(self.credentials.as_ref(), &key).sign(VALID);
         let response = request(|| self.agent.get(url().as_str()).call())?;
-        match response.status() {
-            StatusCode::OK => body(response, limit).map(Some),
-            StatusCode::NOT_FOUND => Ok(None),
-            status => Err(refused(entry, status)),
-        }
+        found(entry, response)?.map(|response| body(response, limit)).transpose()
     }
 
     fn has(&self, entry: &Entry) -> Result<bool, Fault> {
         let (bucket, key) = (self.bucket()?, self.key(entry));
         let url = || bucket.head_object(self.credentials.as_ref(), &key).sign(VALID);
-        match request(|| self.agent.head(url().as_str()).call())?.status() {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            status => Err(refused(entry, status)),
-        }
+        let response = request(|| self.agent.head(url().as_str()).call())?;
+        Ok(found(entry, response)?.is_some())
     }
 
     fn put(&self, entry: &Entry, bytes: &[u8], _: &[Entry]) -> Result<u64, Fault> {

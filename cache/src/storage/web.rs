@@ -1,6 +1,5 @@
 //! A plain server: whatever serves the files of a folder. It can only be read.
 
-use data_encoding::BASE64;
 use ureq::{
     Agent, RequestBuilder,
     http::{StatusCode, header},
@@ -23,12 +22,7 @@ pub(crate) struct Web {
 
 impl Web {
     pub(crate) fn new(base: &Url, manner: &Manner) -> Self {
-        let authorization = manner.credential.as_ref().map(|credential| match credential {
-            Credential::Password { user, password } => {
-                let both = format!("{user}:{}", password.reveal());
-                format!("Basic {}", BASE64.encode(both.as_bytes()))
-            }
-        });
+        let authorization = manner.credential.as_ref().map(Credential::basic);
         Self { agent: agent(manner.patience), base: base.clone(), authorization }
     }
 
