@@ -25,23 +25,14 @@ struct Builder {
 impl Builder {
     fn new() -> Self {
         let project = Project::new();
-        let source = "from afar\n";
-        project.write("origin", source);
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        hasher.update(source.as_bytes());
+        let source = project.fetched_source();
         let recipe = format!(
             r#"rec {{
-                 source = hb.fetch {{
-                   name = "source";
-                   sha256 = "{}";
-                   origins = [ {{ url = "file://{}/origin"; }} ];
-                 }};
+                 source = {source};
                  lower = run "lower" "cat ${{source}} > $out";
                  tool = run "tool" "echo tool > $out";
                  default = run "upper" "cat ${{tool}} > /dev/null; echo ${{lower}} > $out";
-               }}"#,
-            hasher.finish().to_hex(),
-            project.path().display()
+               }}"#
         );
         project.recipe(&recipe);
         let key = project.succeeds(["key", "new", "builder"]);

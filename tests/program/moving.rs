@@ -2,28 +2,12 @@
 
 use std::fs;
 
-use hb_model::{Algorithm, Hasher};
-
 use crate::support::Project;
 
 /// A recipe whose source is fetched from the folder of `outside`.
 fn recipe(outside: &Project) -> String {
-    let source = "from afar\n";
-    outside.write("origin", source);
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    hasher.update(source.as_bytes());
-    format!(
-        r#"rec {{
-             source = hb.fetch {{
-               name = "source";
-               sha256 = "{}";
-               origins = [ {{ url = "file://{}/origin"; }} ];
-             }};
-             default = run "copy" "cat ${{source}} > $out";
-           }}"#,
-        hasher.finish().to_hex(),
-        outside.path().display()
-    )
+    let source = outside.fetched_source();
+    format!(r#"rec {{ source = {source}; default = run "copy" "cat ${{source}} > $out"; }}"#)
 }
 
 #[test]

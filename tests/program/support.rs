@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
+use hb_model::{Algorithm, Hasher};
 use tempfile::TempDir;
 
 /// Where Debian's busybox-static puts its one program.
@@ -61,6 +62,23 @@ impl Project {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// A source that is fetched from a file of this project's folder, as an expression.
+    pub(crate) fn fetched_source(&self) -> String {
+        let source = "from afar\n";
+        self.write("origin", source);
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        hasher.update(source.as_bytes());
+        format!(
+            r#"hb.fetch {{
+                 name = "source";
+                 sha256 = "{}";
+                 origins = [ {{ url = "file://{}/origin"; }} ];
+               }}"#,
+            hasher.finish().to_hex(),
+            self.path().display()
+        )
     }
 
     /// The user's home folder.
