@@ -108,10 +108,8 @@ impl Scheduler {
             };
             match ended {
                 Some(Ok(Happened::Ended(ended))) => self.settle(ended),
-                Some(Ok(Happened::Answered(answers))) => {
-                    let taken = answers.and_then(|answers| self.take_answers(answers));
-                    self.broken = self.broken.or(taken.err());
-                }
+                Some(Ok(Happened::Answered(Ok(answers)))) => self.take_answers(answers),
+                Some(Ok(Happened::Answered(Err(error)))) => self.broken = Some(error),
                 // Tasks are never aborted, so this is a panic: a bug, to be seen as one.
                 Some(Err(error)) => panic::resume_unwind(error.into_panic()),
                 None => break,
@@ -148,15 +146,14 @@ impl Scheduler {
         }
     }
 
-    fn take_answers(&mut self, answers: Answers) -> Result<(), StoreError> {
-        let realiser = Arc::clone(&self.realiser);
+    fn take_answers(&mut self, answers: Answers) {
         for (question, offered) in answers {
-            let progress = self.plan.answer(&question, offered.as_ref(), realiser.store())?;
-            self.take_note(progress, 0);
+            let records = self.realiser.store();
+            let progress = self.plan.answer(&question, offered.as_ref(), records);
+            self.follow(progress, 0);
         }
-        let progress = self.plan.reassess(realiser.store())?;
-        self.take_note(progress, 0);
-        Ok(())
+        let progress = self.plan.reassess(self.realiser.store());
+        self.follow(progress, 0);
     }
 
     fn start(&mut self, job: Job) {
@@ -196,17 +193,12 @@ impl Scheduler {
                     (How::Made, _) => self.counts.built += 1,
                 }
                 let records = self.realiser.store();
-                match self.plan.complete(&ended.resolved, &realised.outputs, records) {
-                    Ok(progress) => self.take_note(progress, 1),
-                    Err(error) => self.broken = Some(error),
-                }
+                let progress = self.plan.complete(&ended.resolved, &realised.outputs, records);
+                self.follow(progress, 1);
             }
             Err(StepError::NotPulled) => {
-                let records = self.realiser.store();
-                match self.plan.refuse(&ended.resolved, records) {
-                    Ok(progress) => self.take_note(progress, 0),
-                    Err(error) => self.broken = Some(error),
-                }
+                let progress = self.plan.refuse(&ended.resolved, self.realiser.store());
+                self.follow(progress, 0);
             }
             Err(StepError::Failed(failure)) => {
                 let failure = Arc::new(*failure);
@@ -224,7 +216,14 @@ impl Scheduler {
     }
 
     /// Take note of what followed; `counted` of what is done was counted.
-    fn take_note(&mut self, progress: Progress, counted: usize) {
+    fn follow(&mut self, progress: Result<Progress, StoreError>, counted: usize) {
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error) => {
+                self.broken = Some(error);
+                return;
+            }
+        };
         self.counts.reused += progress.done.len().saturating_sub(counted);
         for place in progress.surfaced {
             if let Some(failure) = self.held.remove(&place) {

@@ -15,6 +15,7 @@
 //! Nothing here waits or runs; the scheduler drives it.
 
 mod forecast;
+mod offers;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ use hb_model::{
 
 use crate::graph::{Graph, Place};
 pub use forecast::{Forecast, Forecasted, MissingSource};
+use offers::Offer;
+pub(crate) use offers::Question;
 
 /// What a plan asks of the store.
 pub(crate) trait Records {
@@ -79,18 +82,6 @@ enum Phase {
     Failed,
 }
 
-/// Whether a cache has what a derivation gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offer {
-    /// Nobody was asked.
-    Unasked,
-    /// The answer has not come.
-    Asked,
-    /// No, or it did not come although it was said to be there.
-    No,
-    Yes,
-}
-
 struct OutputState {
     path: Option<StorePath>,
     /// Looked up when first asked for.
@@ -123,15 +114,6 @@ pub(crate) struct Job {
     pub(crate) offered: Option<BTreeMap<OutputName, StorePath>>,
 }
 
-/// What a plan asks of caches; [`Plan::answer`] takes the answer.
-pub(crate) struct Question {
-    pub(crate) place: Place,
-    pub(crate) resolved: ResolvedId,
-    /// The outputs that are needed, and their paths where these are known: then it is only
-    /// asked whether a cache has them.
-    pub(crate) outputs: Vec<(OutputName, Option<StorePath>)>,
-}
-
 /// What a completion led to.
 #[derive(Default)]
 pub(crate) struct Progress {
@@ -142,14 +124,17 @@ pub(crate) struct Progress {
     pub(crate) surfaced: Vec<Place>,
 }
 
+/// What can start, that on which most waits first.
+type Queue = BTreeSet<(Reverse<usize>, Place)>;
+
 /// See the module's head.
 pub(crate) struct Plan {
     graph: Arc<Graph>,
     goal: Goal,
     states: Vec<State>,
-    ready: BTreeSet<(Reverse<usize>, Place)>,
-    ready_fetches: BTreeSet<(Reverse<usize>, Place)>,
-    ready_pulls: BTreeSet<(Reverse<usize>, Place)>,
+    ready: Queue,
+    ready_fetches: Queue,
+    ready_pulls: Queue,
     /// Whether there are caches to ask.
     asks: bool,
     /// What is to be asked.
@@ -324,83 +309,6 @@ impl Plan {
         raised.into_iter().try_for_each(|place| self.check_ready(place, records))
     }
 
-    /// Ask caches about `place`, if it is known what it is and they were not asked about that.
-    fn ask(&mut self, place: Place) {
-        let fixed = self.is_fixed(place);
-        let asks = self.asks;
-        let state = self.state_mut(place);
-        let is_asked = state.offer != Offer::Unasked || state.phase != Phase::Waiting;
-        // What has a declared hash is asked for when it is to be fetched.
-        if asks && !fixed && !state.forced && !is_asked && state.resolved.is_some() {
-            state.offer = Offer::Asked;
-            self.questions.push(place);
-        }
-    }
-
-    /// What is to be asked now.
-    pub(crate) fn take_questions(&mut self) -> Vec<Question> {
-        let places = std::mem::take(&mut self.questions);
-        let question = |place: Place| {
-            let state = self.state(place);
-            let names = &self.graph.node(place).outputs;
-            let outputs = names.iter().zip(&state.outputs);
-            let needed = outputs.filter(|(_, output)| output.needed);
-            Some(Question {
-                place,
-                resolved: state.resolved?,
-                outputs: needed.map(|(name, output)| (name.clone(), output.path.clone())).collect(),
-            })
-        };
-        places.into_iter().filter_map(question).collect()
-    }
-
-    /// Caches offer these outputs of what they were asked about, or nothing.
-    pub(crate) fn answer<R: Records>(
-        &mut self,
-        question: &Question,
-        offered: Option<&BTreeMap<OutputName, StorePath>>,
-        records: &R,
-    ) -> Result<Progress, R::Error> {
-        let mut progress = Progress::default();
-        let place = question.place;
-        let state = self.state_mut(place);
-        if state.offer != Offer::Asked || state.resolved != Some(question.resolved) {
-            return Ok(progress);
-        }
-        state.offer = if offered.is_some() { Offer::Yes } else { Offer::No };
-        let graph = Arc::clone(&self.graph);
-        let news = offered.is_some_and(|paths| self.take_paths(place, paths, None));
-        if self.state(place).phase == Phase::Waiting {
-            if self.is_satisfied(place, records)? {
-                self.state_mut(place).phase = Phase::Done;
-                progress.done.push(place);
-            }
-            self.demand(self.demands_of(place), records, &mut progress)?;
-            self.check_ready(place, records)?;
-        }
-        let consumers = graph.consumers(place).map(|consumer| (consumer, news));
-        self.spread(consumers.collect(), records, &mut progress)?;
-        Ok(progress)
-    }
-
-    /// Ask for the goal anew: what was only needed to know what it is need not be there, now
-    /// that caches have said it.
-    pub(crate) fn reassess<R: Records>(&mut self, records: &R) -> Result<Progress, R::Error> {
-        for state in &mut self.states {
-            if state.phase == Phase::Ready {
-                state.phase = Phase::Waiting;
-            }
-            state.need = Need::None;
-            state.outputs.iter_mut().for_each(|output| output.needed = false);
-        }
-        for ready in [&mut self.ready, &mut self.ready_fetches, &mut self.ready_pulls] {
-            ready.clear();
-        }
-        let mut progress = Progress::default();
-        self.demand(self.goals(), records, &mut progress)?;
-        Ok(progress)
-    }
-
     /// Take the paths of outputs; whether one is news.
     fn take_paths(
         &mut self,
@@ -417,22 +325,6 @@ impl Plan {
             *state = OutputState { path: Some(path.clone()), present, ..*state };
         }
         news
-    }
-
-    /// A pull came to nothing: what was offered has to be made.
-    pub(crate) fn refuse<R: Records>(
-        &mut self,
-        resolved: &ResolvedId,
-        records: &R,
-    ) -> Result<Progress, R::Error> {
-        let mut progress = Progress::default();
-        for place in self.running.remove(resolved).unwrap_or_default() {
-            let state = self.state_mut(place);
-            (state.phase, state.offer) = (Phase::Waiting, Offer::No);
-            self.demand(self.demands_of(place), records, &mut progress)?;
-            self.check_ready(place, records)?;
-        }
-        Ok(progress)
     }
 
     /// What `place` needs in order to be built or, where it isn't known yet, in order
@@ -482,28 +374,22 @@ impl Plan {
 
     /// The next thing to build, if something can start.
     pub(crate) fn next_build(&mut self) -> Option<Job> {
-        loop {
-            let (_, place) = self.ready.pop_first()?;
-            if let Some(job) = self.start(place) {
-                return Some(job);
-            }
-        }
+        self.next_of(|plan| &mut plan.ready)
     }
 
     /// The next thing to fetch, if something can start.
     pub(crate) fn next_fetch(&mut self) -> Option<Job> {
-        loop {
-            let (_, place) = self.ready_fetches.pop_first()?;
-            if let Some(job) = self.start(place) {
-                return Some(job);
-            }
-        }
+        self.next_of(|plan| &mut plan.ready_fetches)
     }
 
     /// The next thing to pull, if something can start.
     pub(crate) fn next_pull(&mut self) -> Option<Job> {
+        self.next_of(|plan| &mut plan.ready_pulls)
+    }
+
+    fn next_of(&mut self, ready: fn(&mut Self) -> &mut Queue) -> Option<Job> {
         loop {
-            let (_, place) = self.ready_pulls.pop_first()?;
+            let (_, place) = ready(self).pop_first()?;
             if let Some(job) = self.start(place) {
                 return Some(job);
             }
@@ -528,13 +414,6 @@ impl Plan {
                 Some(Job { place, resolved, forced, offered })
             }
         }
-    }
-
-    /// The needed outputs that are not there.
-    fn missing(&self, place: Place) -> BTreeMap<OutputName, StorePath> {
-        let outputs = self.graph.node(place).outputs.iter().zip(&self.state(place).outputs);
-        let missing = outputs.filter(|(_, output)| output.needed && output.present != Some(true));
-        missing.filter_map(|(name, output)| Some((name.clone(), output.path.clone()?))).collect()
     }
 
     /// A job ended well, with these outputs. Everybody who waited for the same is done.

@@ -145,7 +145,6 @@ impl Realiser {
             Exit::Silent(limit) => return Err(FailureCause::Silent { limit }.into()),
             Exit::Exceeded(excess) => return Err(FailureCause::Exceeded { excess }.into()),
         }
-
         Ok(match ended.isolation {
             hb_sandbox::Isolation::Filtered => Isolation::Filtered,
             hb_sandbox::Isolation::View | hb_sandbox::Isolation::Namespaces => {

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use hb_model::{OutputName, RealisationKey, StorePath};
 
-use super::{Halt, How, Order, Realised, Realiser, StepError};
+use super::{Halt, How, Order, Realised, Realiser, StepError, Traces};
 use crate::{
     Cancel, Event,
-    pull::{NotPulled, Offered},
+    pull::{NotPulled, Offered, Pulling},
 };
 
 impl Realiser {
@@ -20,14 +20,10 @@ impl Realiser {
     ) -> Result<Realised, StepError> {
         let Some(pulling) = &self.pulling else { return Err(StepError::NotPulled) };
         let begun = Instant::now();
-        match pulling.pull(offered.values().cloned().collect(), cancel).await {
-            Ok(()) => {}
-            Err(NotPulled::Made(reason)) => {
-                self.events.emit(Event::NotPulled { step: order.step.clone(), reason });
-                return Err(StepError::NotPulled);
-            }
-            Err(NotPulled::Stopped) => return Err(StepError::Stopped),
-            Err(NotPulled::Store(error)) => return Err(StepError::Store(error)),
+        match self.bring(order, pulling, offered.values().cloned().collect(), cancel).await {
+            Ok(true) => {}
+            Ok(false) => return Err(StepError::NotPulled),
+            Err(halt) => return Err(self.explain(order, Traces::begin(), halt)),
         }
         let resolved = order.resolved.id();
         let keys = offered.keys().map(|output| RealisationKey { resolved, output: output.clone() });
@@ -51,11 +47,23 @@ impl Realiser {
         if !pulling.asks() || !pulling.have(vec![path.clone()], cancel).await.contains(&true) {
             return Ok(None);
         }
-        match pulling.pull(vec![path.clone()], cancel).await {
-            Ok(()) => Ok(Some(BTreeMap::from([(OutputName::out(), path)]))),
+        let has_come = self.bring(order, pulling, vec![path.clone()], cancel).await?;
+        Ok(has_come.then(|| BTreeMap::from([(OutputName::out(), path)])))
+    }
+
+    /// Bring objects from caches; whether they came. Tells if not.
+    async fn bring(
+        &self,
+        order: &Order,
+        pulling: &Pulling,
+        paths: Vec<StorePath>,
+        cancel: &Cancel,
+    ) -> Result<bool, Halt> {
+        match pulling.pull(paths, cancel).await {
+            Ok(()) => Ok(true),
             Err(NotPulled::Made(reason)) => {
                 self.events.emit(Event::NotPulled { step: order.step.clone(), reason });
-                Ok(None)
+                Ok(false)
             }
             Err(NotPulled::Stopped) => Err(Halt::Stopped),
             Err(NotPulled::Store(error)) => Err(Halt::Store(error)),
