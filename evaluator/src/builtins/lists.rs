@@ -369,6 +369,8 @@ fn partition(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[1])?;
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     for &item in list.as_list().unwrap_or_default() {
+        // Whether the test looks at it or not, as in Nix.
+        m.force(item)?;
         let passes = m.call(args[0], &[item])?;
         match m.expect_bool(passes)? {
             true => right.push(item),
