@@ -215,6 +215,9 @@ impl Linker<'_> {
             Op::Thunk(number) => Op::Thunk(bases.prototypes + number),
             Op::AllocateClosure(number) => Op::AllocateClosure(bases.prototypes + number),
             Op::AllocateThunk(number) => Op::AllocateThunk(bases.prototypes + number),
+            Op::ConstantDefault { slot, constant } => {
+                Op::ConstantDefault { slot, constant: self.constant(constant) }
+            }
             Op::AllocateDefault { slot, prototype } => {
                 Op::AllocateDefault { slot, prototype: bases.prototypes + prototype }
             }

@@ -322,6 +322,12 @@ impl Machine {
                 Op::Match(pattern) => {
                     change!(self.match_pattern(pattern));
                 }
+                Op::ConstantDefault { slot, constant } => {
+                    let at = base.up(slot as usize);
+                    if at.get() == Value::UNSET {
+                        at.put(*self.program.constants.at(constant));
+                    }
+                }
                 Op::AllocateDefault { slot, prototype } => {
                     let at = base.up(slot as usize);
                     if at.get() == Value::UNSET {

@@ -367,6 +367,17 @@ impl Compiler<'_> {
         self.emit_at(Op::Select(self.symbol(body)), 0, span);
     }
 
+    /// A default's value, if there is nothing to evaluate and no contract to keep.
+    fn constant_default(&mut self, field: &Field, default: ExprId) -> Option<Constant> {
+        if field.contract.is_some() || self.must_delay(default) {
+            return None;
+        }
+        match self.known(default) {
+            Known::Constant(value) if !value.may_be_delayed() => Some(value),
+            _ => None,
+        }
+    }
+
     /// Bind a pattern's names; the argument is in `slot`, and the fields go above it.
     pub(super) fn bind_pattern(
         &mut self,
@@ -392,17 +403,21 @@ impl Compiler<'_> {
         let mut defaults = Vec::new();
         for (i, field) in fields.iter().enumerate() {
             let Some(default) = field.default else { continue };
-            let slot = start + i as u32;
-            let symbol = self.symbol(field.name);
-            let prototype = self.default_prototype(field, default, symbol);
-            if let Ok(slot) = u16::try_from(slot) {
-                self.emit(Op::AllocateDefault { slot, prototype }, 0);
-            } else {
+            let Ok(slot) = u16::try_from(start + i as u32) else {
                 let message = "the pattern has more than 65,535 fields";
                 let problem = hb_lang::Diagnostic::error("eval.pattern-size", message, span);
                 self.problems.push(problem);
+                break;
+            };
+            if let Some(value) = self.constant_default(field, default) {
+                let constant = self.constant(value);
+                self.emit(Op::ConstantDefault { slot, constant }, 0);
+                continue;
             }
-            defaults.push(slot);
+            let symbol = self.symbol(field.name);
+            let prototype = self.default_prototype(field, default, symbol);
+            self.emit(Op::AllocateDefault { slot, prototype }, 0);
+            defaults.push(u32::from(slot));
         }
         for (i, field) in fields.iter().enumerate() {
             self.check_argument(field, start + i as u32);

@@ -173,7 +173,8 @@ impl<'a> Compiler<'a> {
         self.emit(op, 1);
     }
 
-    fn constant(&mut self, constant: Constant) -> u32 {
+    /// The number of a constant in the table of constants.
+    pub(super) fn constant(&mut self, constant: Constant) -> u32 {
         let key = constant.key();
         if let Some(&known) = self.constants.get(&key) {
             return known;

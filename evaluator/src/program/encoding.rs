@@ -306,7 +306,8 @@ mod instructions {
         Eager { 0: index } EagerSelect { 0: index }
         Call { 0: count } CallBuiltin { count: count, builtin: builtin }
         CallQuick { quick: quick, builtin: builtin }
-        Match { 0: pattern } AllocateDefault { slot: slot, prototype: prototype }
+        Match { 0: pattern } ConstantDefault { slot: slot, constant: constant }
+        AllocateDefault { slot: slot, prototype: prototype }
         FillDefault { 0: slot }
         Check {} CheckArgument { 0: slot }
         Jump { 0: distance } JumpIfFalse { 0: distance } JumpIfTrue { 0: distance }

@@ -100,6 +100,11 @@ pub(crate) enum Op {
     },
     /// Take a set, check it against a pattern, and push the pattern's fields.
     Match(u32),
+    /// If the field in a slot was left out, put a constant there.
+    ConstantDefault {
+        slot: u16,
+        constant: u32,
+    },
     /// If the field in a slot was left out, put its default's thunk there.
     AllocateDefault {
         slot: u16,
