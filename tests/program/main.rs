@@ -14,6 +14,7 @@ mod interrupt;
 mod isolation;
 mod kept_code;
 mod limits;
+mod memory;
 mod messages;
 mod moving;
 mod pins;

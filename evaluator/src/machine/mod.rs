@@ -237,7 +237,13 @@ impl Machine {
             let here = Frame { ip: machine.ip, base: machine.base, env: machine.env };
             machine.frames.push(here);
             machine.ip = EXIT;
-            let mut result = start(machine).and_then(|()| machine.run());
+            let mut result = start(machine).and_then(|()| {
+                // What runs may call and force nothing, and a builtin runs it again and again.
+                if machine.heap.collection_is_due() {
+                    machine.collect();
+                }
+                machine.run()
+            });
             if let Err(error) = result {
                 result = Err(machine.unwind(error, frames));
                 machine.stack.truncate(stack);
