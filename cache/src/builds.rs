@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hb_model::{DerivationId, KeyName, OutputName, ResolvedId, Signature, Signed, Trust};
+use hb_model::{DerivationId, KeyName, OutputName, ResolvedId, Signed, Trust};
 
 use crate::{
     cache::Cache,
@@ -130,16 +130,22 @@ impl Builds {
     ) -> Option<BTreeMap<OutputName, Signed>> {
         let said = self.said();
         let sets = said.get(&resolved)?;
-        let signatures_of = |signed: &Signed| -> Vec<Signature> {
-            let same = sets.iter().flatten().filter(|it| it.realisation == signed.realisation);
-            same.flat_map(|it| it.signatures.iter().cloned()).collect()
+        let agreeing = |signed: &Signed| -> Vec<&Signed> {
+            let all = sets.iter().flatten();
+            all.filter(|it| it.realisation.gives_what(&signed.realisation)).collect()
         };
         sets.iter().find_map(|set| {
             let output = |name: &OutputName| {
                 let mut signed = set.iter().find(|it| it.realisation.key.output == *name)?.clone();
-                signed.signatures = signatures_of(&signed);
-                let believed = self.trust.believes(&signed.realisation, &signed.signatures);
-                believed.then(|| (name.clone(), signed))
+                let agreeing = agreeing(&signed);
+                let said = agreeing.iter().map(|it| (&it.realisation, &it.signatures[..]));
+                if !self.trust.believes_any(said) {
+                    return None;
+                }
+                // Those of the very same text go with it.
+                let same = agreeing.iter().filter(|it| it.realisation == signed.realisation);
+                signed.signatures = same.flat_map(|it| it.signatures.iter().cloned()).collect();
+                Some((name.clone(), signed))
             };
             outputs.iter().map(output).collect()
         })

@@ -5,8 +5,10 @@
 
 mod support;
 
-use std::{fs, time::Instant};
+use std::{collections::HashSet, fs, ops::Range, path::Path, time::Instant};
 
+use fastcdc::v2020::FastCDC;
+use hb_model::{ContentDigest, StoreName};
 use support::{Fixture, open, random};
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
@@ -37,4 +39,74 @@ fn a_second_version_of_100_mb_with_1_mb_changed() {
         timed("pull the second version, and verify both", || there.pull(&caches, &[&new]));
     assert!(failed.is_empty());
     assert!(second.sent < 1_300_000 + 2 * 256 * 1024, "{second:?}");
+}
+
+/// The stream of a tree, as caches cut it.
+fn stream(here: &Fixture, tree: &Path) -> Vec<u8> {
+    let name = StoreName::new("tree").unwrap();
+    let path = here.store.add_tree(tree, &name, None).unwrap();
+    let mut bytes = Vec::new();
+    let facts = here.store.facts(&path).unwrap();
+    here.store.write_stream(&path, &facts, &mut bytes, Path::new("memory")).unwrap();
+    bytes
+}
+
+/// The pieces of a stream: digest and place.
+fn pieces(bytes: &[u8], average: usize) -> Vec<(ContentDigest, Range<usize>)> {
+    let cut = FastCDC::new(bytes, average / 4, average, average * 4);
+    let range = |chunk: fastcdc::v2020::Chunk| chunk.offset..chunk.offset + chunk.length;
+    cut.map(range).map(|range| (ContentDigest::of(&bytes[range.clone()]), range)).collect()
+}
+
+/// The bytes of some pieces as a cache has them.
+fn compressed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    pieces.into_iter().map(|piece| zstd::bulk::compress(piece, 3).unwrap().len()).sum()
+}
+
+/// What a second version costs with chunks of each size: of 100 MB with 1 MB changed in one
+/// place (the mean of 16 places), and of the trees that `HB_MEASURE_TREES=OLD:NEW` names.
+#[test]
+#[ignore = "measures; run by hand"]
+fn what_a_second_version_costs_with_chunks_of_each_size() {
+    let here = Fixture::new();
+    let bytes = random(100_000_000, 1);
+    let changed = |place: usize| {
+        let mut bytes = bytes.clone();
+        bytes[place..place + 1_000_000].copy_from_slice(&random(1_000_000, place as u64));
+        bytes
+    };
+    let trees = std::env::var("HB_MEASURE_TREES").ok();
+    let trees = trees.map(|trees| {
+        let (old, new) = trees.split_once(':').unwrap();
+        [old, new].map(|tree| stream(&here, Path::new(tree)))
+    });
+    for average in [16, 32, 64, 128, 256, 512, 1024, 2048, 4096].map(|kib| kib << 10) {
+        let known: HashSet<_> = pieces(&bytes, average).into_iter().map(|it| it.0).collect();
+        let (mut chunks, mut sent) = (0, 0);
+        for place in 0..16 {
+            let changed = changed(5_000_000 + place * 5_432_100);
+            let all = pieces(&changed, average);
+            let new: Vec<_> = all.iter().filter(|it| !known.contains(&it.0)).collect();
+            chunks += new.len();
+            sent += compressed(new.iter().map(|it| &changed[it.1.clone()]));
+        }
+        print!(
+            "{:5} KiB: 1 MB of 100 MB: {:.1} chunks, {} bytes",
+            average >> 10,
+            f64::from(u32::try_from(chunks).unwrap()) / 16.0,
+            sent / 16
+        );
+        if let Some([old, new]) = &trees {
+            let known: HashSet<_> = pieces(old, average).into_iter().map(|it| it.0).collect();
+            let mut seen = HashSet::new();
+            let mut all = pieces(new, average);
+            all.retain(|it| seen.insert(it.0));
+            let whole = compressed(all.iter().map(|it| &new[it.1.clone()]));
+            let count = all.len();
+            all.retain(|it| !known.contains(&it.0));
+            let sent = compressed(all.iter().map(|it| &new[it.1.clone()]));
+            print!("; trees: {} of {count} chunks, {sent} of {whole} bytes", all.len());
+        }
+        println!();
+    }
 }

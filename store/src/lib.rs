@@ -49,6 +49,7 @@ pub use lock::{BuildLock, LockAttempt};
 pub use objects::ObjectInfo;
 pub use publish::{Built, BuiltOutput, Prepared, PreparedOutput};
 pub use realisations::{Origin, Recorded};
+pub use repair::Aside;
 pub use roots::{Root, RootKind};
 pub use scratch::ScratchDir;
 pub use store::{Durability, OpenMode, Store};

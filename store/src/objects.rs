@@ -78,6 +78,14 @@ impl Store {
         found.map(|(references, row)| assemble(database, row, references)).transpose()
     }
 
+    /// The bytes of all objects.
+    pub(crate) fn total_size(&self) -> Result<u64> {
+        self.inner.database.read(|connection| {
+            let sql = "SELECT coalesce(sum(size), 0) FROM objects";
+            Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
+        })
+    }
+
     /// The objects and all that they refer to, directly or not, each after everything
     /// that it refers to.
     pub fn closure(&self, paths: &[StorePath]) -> Result<Vec<StorePath>> {

@@ -120,6 +120,23 @@ impl Store {
         name.map(|name| parse(database, &name)).transpose()
     }
 
+    /// What is known to have come out as an object, recorded with it or not.
+    pub(crate) fn keys_of(&self, path: &StorePath) -> Result<Vec<RealisationKey>> {
+        let database = &self.inner.database;
+        let rows: Vec<([u8; 32], String)> = database.read(|connection| {
+            connection
+                .prepare_cached("SELECT resolved, output FROM outcomes WHERE name = ?1")?
+                .query_map([path.base_name()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })?;
+        let key = |(resolved, output): ([u8; 32], String)| {
+            let output = OutputName::new(&output)
+                .map_err(|_| database.damaged(format!("an outcome has the output ‘{output}’")))?;
+            Ok(RealisationKey { resolved: ResolvedId::from_bytes(resolved), output })
+        };
+        rows.into_iter().map(key).collect()
+    }
+
     /// The realisations that came out as an object.
     pub fn realisations_of(&self, path: &StorePath) -> Result<Vec<Recorded>> {
         self.realisations("objects.name", path)
@@ -184,6 +201,15 @@ impl Store {
                 let recorded = Recorded { realisation, derivation, origin, signatures };
                 record(database, transaction, &recorded)
             })
+        })
+    }
+
+    /// Record again what was forgotten.
+    pub(crate) fn record_again(&self, builds: &[Recorded]) -> Result<()> {
+        self.writer()?;
+        let database = &self.inner.database;
+        database.transact(|transaction| {
+            builds.iter().try_for_each(|recorded| record(database, transaction, recorded))
         })
     }
 

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use hb_model::StorePath;
+use hb_model::{RealisationKey, StorePath};
 use rustix::fs::AtFlags;
 
 use crate::{
@@ -15,17 +15,32 @@ use crate::{
     copy::{FILE_MODE, FOLDER_MODE, PROGRAM_MODE, seal},
     disk::make_accessible,
     error::{Context as _, Result},
+    realisations::Recorded,
     store::Store,
     tree::{Kind, Place, Reading, Tree},
 };
 
+/// An object that was put aside.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    /// Which.
+    pub path: StorePath,
+    /// Where it lies now, if there was anything.
+    pub kept: Option<PathBuf>,
+    /// The builds that gave it.
+    pub builds: Vec<Recorded>,
+    /// What else was known to give it.
+    keys: Vec<RealisationKey>,
+}
+
 impl Store {
     /// Put what lies at an object's place aside, into `failed/`, and forget the builds that
-    /// gave it. Returns where it lies now, if there was anything.
-    pub fn set_aside(&self, path: &StorePath) -> Result<Option<PathBuf>> {
+    /// gave it.
+    pub fn set_aside(&self, path: &StorePath) -> Result<Aside> {
         let objects = &self.writer()?.objects;
         let name = path.base_name();
-        self.inner.database.transact(|transaction| {
+        let (builds, keys) = (self.realisations_of(path)?, self.keys_of(path)?);
+        let kept = self.inner.database.transact(|transaction| {
             let forget = || {
                 for table in ["realisations", "sources"] {
                     let sql = format!(
@@ -43,7 +58,15 @@ impl Store {
             make_accessible(&objects.fd, name.as_bytes())
                 .at("open up", objects.path.join(&name))?;
             self.keep_aside(&self.physical(path), &name).map(Some)
-        })
+        })?;
+        Ok(Aside { path: path.clone(), kept, builds, keys })
+    }
+
+    /// Know again what was known of an object that was put aside and has come back.
+    pub fn restore(&self, aside: &Aside) -> Result<()> {
+        self.record_again(&aside.builds)?;
+        let outcome = |key: &RealisationKey| (key.clone(), aside.path.clone());
+        self.remember_outcomes(&aside.keys.iter().map(outcome).collect::<Vec<_>>())
     }
 
     /// Give the entries of an object the modes and the time that they must have.

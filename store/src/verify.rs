@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -36,12 +36,14 @@ pub struct VerifyOptions {
 /// How far verifying has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifyProgress {
-    /// Objects looked at.
-    pub done: usize,
-    /// Objects in all.
-    pub total: usize,
-    /// The size of the one just looked at.
-    pub size: u64,
+    /// The objects looked at.
+    pub objects: usize,
+    /// All objects.
+    pub total_objects: usize,
+    /// The bytes of those looked at.
+    pub bytes: u64,
+    /// The bytes of all.
+    pub total_bytes: u64,
 }
 
 /// Something that is not as it should be.
@@ -126,7 +128,8 @@ impl Store {
         findings.extend(self.verify_strays()?);
         let paths = self.list()?;
         let next = AtomicUsize::new(0);
-        let done = AtomicUsize::new(0);
+        let total_bytes = self.total_size()?;
+        let (objects, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
         let found = Mutex::new(Vec::new());
         let work = || {
             while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -134,8 +137,15 @@ impl Store {
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.extend(own.into_iter().map(|finding| (path, finding)));
                 drop(found);
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                progress(VerifyProgress { done, total: paths.len(), size });
+                bytes.fetch_add(size, Ordering::Relaxed);
+                // Whoever counts the last object sees the bytes of all others.
+                let objects = objects.fetch_add(1, Ordering::AcqRel) + 1;
+                progress(VerifyProgress {
+                    objects,
+                    total_objects: paths.len(),
+                    bytes: bytes.load(Ordering::Relaxed),
+                    total_bytes,
+                });
             }
             Ok(())
         };

@@ -24,3 +24,5 @@ mod recipe_tests;
 mod repair;
 mod repl;
 mod support;
+mod terminal;
+mod together;

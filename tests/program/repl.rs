@@ -1,15 +1,14 @@
 //! `hb repl`, driven through a pipe and through a terminal.
 
 use std::{
-    fs::File,
     io::{Read as _, Write as _},
-    process::{Child, Output, Stdio},
+    process::{Output, Stdio},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-use crate::support::{Project, explain};
+use crate::{
+    support::{Project, explain},
+    terminal::Terminal,
+};
 
 /// Feed lines to a repl; gives what it printed and said.
 fn repl(project: &Project, lines: &str) -> Output {
@@ -135,77 +134,35 @@ fn what_a_line_made_is_given_back_after_it() {
     assert!(resident < 300_000, "{resident} kB");
 }
 
-/// A repl at a pseudo-terminal.
-struct Terminal {
-    terminal: File,
-    child: Child,
-    /// What was read and not yet awaited.
-    shown: String,
+/// A repl at a terminal.
+fn at_terminal(project: &Project) -> Terminal {
+    Terminal::start(project.hb(["repl"]))
 }
 
-impl Terminal {
-    fn open(project: &Project) -> Self {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&terminal).unwrap();
-        unlockpt(&terminal).unwrap();
-        let name = ptsname(&terminal, Vec::new()).unwrap();
-        let side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let mut hb = project.hb(["repl"]);
-        hb.env("TERM", "xterm");
-        hb.stdin(side.try_clone().unwrap()).stdout(side.try_clone().unwrap()).stderr(side);
-        let child = hb.spawn().unwrap();
-        Self { terminal: File::from(terminal), child, shown: String::new() }
-    }
-
-    /// Wait for a prompt, and type.
-    fn types(&mut self, text: &str) {
-        self.awaits("hb> ");
-        self.terminal.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Read until this is shown.
-    #[track_caller]
-    fn awaits(&mut self, awaited: &str) {
-        let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
-        loop {
-            if let Some(at) = self.shown.find(awaited) {
-                self.shown.drain(..at + awaited.len());
-                return;
-            }
-            let mut ready = [PollFd::new(&self.terminal, PollFlags::IN)];
-            let count = poll(&mut ready, Some(&limit)).unwrap();
-            assert_eq!(count, 1, "‘{awaited}’ does not come; so far:\n{}", self.shown);
-            let mut bytes = [0; 4096];
-            let length = self.terminal.read(&mut bytes).unwrap();
-            self.shown += &String::from_utf8_lossy(&bytes[..length]);
-        }
-    }
-
-    /// End the input.
-    fn closes(mut self) {
-        self.types("\x04");
-        assert!(self.child.wait().unwrap().success());
-    }
+/// Wait for a prompt, and type.
+fn types(terminal: &mut Terminal, text: &str) {
+    terminal.awaits("hb> ");
+    terminal.types(text);
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
+/// End the input.
+fn closes(mut terminal: Terminal) {
+    types(&mut terminal, "\x04");
+    assert!(terminal.ends().success());
 }
 
 #[test]
 fn at_a_terminal_names_and_attributes_are_completed_and_history_is_kept() {
     let project = Project::new();
-    let mut terminal = Terminal::open(&project);
-    terminal.types("answer = 40\r");
-    terminal.types("builtins.stringL\t \"ab\" + ans\t\r");
+    let mut terminal = at_terminal(&project);
+    types(&mut terminal, "answer = 40\r");
+    types(&mut terminal, "builtins.stringL\t \"ab\" + ans\t\r");
     terminal.awaits("\n42");
-    terminal.closes();
-    let mut terminal = Terminal::open(&project);
+    closes(terminal);
+    let mut terminal = at_terminal(&project);
     // Up twice: the line before the last one.
-    terminal.types("\x1b[A\x1b[A\r");
-    terminal.types("answ\t + 1\r");
+    types(&mut terminal, "\x1b[A\x1b[A\r");
+    types(&mut terminal, "answ\t + 1\r");
     terminal.awaits("\n41");
-    terminal.closes();
+    closes(terminal);
 }

@@ -93,6 +93,11 @@ impl Project {
 
     /// `hb` with these arguments, in the project, with nothing from outside.
     pub(crate) fn hb<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        self.hb_with(&arguments)
+    }
+
+    /// The same, however many they are.
+    pub(crate) fn hb_with(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hb"));
         command
             .args(arguments)

@@ -13,7 +13,7 @@ impl Records for Store {
     }
 
     fn is_present(&self, path: &StorePath) -> Result<bool, StoreError> {
-        // Held, so that it stays true.
-        Ok(self.hold(std::slice::from_ref(path))?.is_empty())
+        // Held, so that it stays true. What was damaged and put aside is registered.
+        Ok(self.hold_and_find_missing(std::slice::from_ref(path))?.is_empty())
     }
 }

@@ -304,7 +304,7 @@ impl Realiser {
         }
         let paths: Vec<_> = outputs.values().cloned().collect();
         // Held, so that nothing takes them away from those who build on them.
-        let missing = self.store.hold(&paths)?;
+        let missing = self.store.hold_and_find_missing(&paths)?;
         Ok(missing.is_empty().then_some(outputs))
     }
 

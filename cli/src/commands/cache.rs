@@ -107,7 +107,7 @@ fn one(settings: &Settings, named: Option<String>) -> Result<Address, CliError> 
 }
 
 /// Do something that takes a while: show how far it is, and stop it on Ctrl-C.
-fn watched<T>(
+pub(super) fn watched<T>(
     global: &Global,
     verb: &'static str,
     work: impl FnOnce(Watch) -> T,

@@ -141,7 +141,7 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
         StoreCommand::Export { paths, output, derivations, sign } => {
             let key = sign.as_deref().map(super::key::secret_key).transpose()?;
             let options = ExportOptions { derivations, sign_with: key.as_ref() };
-            transfer::export(&store, &paths, output.as_deref(), options)
+            transfer::export(global, &store, &paths, output.as_deref(), options)
         }
         StoreCommand::Import { file, trust_builds } => {
             let believe = match trust_builds {
@@ -230,7 +230,9 @@ fn require(store: &Store, path: &StorePath) -> Result<ObjectInfo, Failure> {
 }
 
 fn collect(global: &Global, store: &Store, options: &GcOptions) -> Result<Exit, Failure> {
-    let report = store.gc(options, &|_, _| {})?;
+    let bar = output::Bar::of_things(global.quiet, "removing");
+    let report = store.gc(options, &|done, total| bar.set(done as u64, total as u64))?;
+    drop(bar);
     if global.json {
         let freed: Vec<_> = report.freed.iter().map(ToString::to_string).collect();
         output::json(&json!({ "freed": freed, "strays": report.strays, "bytes": report.bytes }))?;

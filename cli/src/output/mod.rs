@@ -2,6 +2,7 @@
 //! error; colour follows the terminal and `NO_COLOR`.
 
 mod audit;
+mod bar;
 mod derivation;
 mod diagnostic;
 mod finding;
@@ -11,6 +12,7 @@ mod tree;
 use std::io::{IsTerminal as _, Write as _};
 
 pub(crate) use audit::{audit_json, audit_lines};
+pub(crate) use bar::Bar;
 pub(crate) use derivation::{StoredDerivation, derivation_json, derivation_lines};
 pub(crate) use diagnostic::{count_line, diagnostics};
 pub(crate) use finding::finding;

@@ -5,7 +5,9 @@ use std::{collections::HashMap, time::Duration};
 use hb_build::{Event, Phase, Step, Work};
 use hb_cache::CacheError;
 use hb_model::DerivationId;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+
+use super::bar::{is_live, style, transfer_style};
 
 /// How a running step's line is drawn anew, for its clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -31,7 +33,7 @@ struct Running {
 impl Progress {
     /// `show_log` prints what builders write.
     pub(crate) fn new(quiet: bool, show_log: bool) -> Self {
-        let live = !quiet && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let live = is_live(quiet);
         let target = match live {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
@@ -69,7 +71,7 @@ impl Progress {
                 if let Some(running) = self.running.get(&derivation) {
                     if let Some(total) = total.filter(|_| running.bar.length() != total) {
                         running.bar.set_length(total);
-                        running.bar.set_style(fetch_style());
+                        running.bar.set_style(transfer_style());
                     }
                     running.bar.set_position(received);
                 }
@@ -114,7 +116,7 @@ impl Progress {
         let bars = &self.bars;
         let bar = self.transfer.get_or_insert_with(|| {
             let bar = bars.add(ProgressBar::new(total));
-            bar.set_style(fetch_style());
+            bar.set_style(transfer_style());
             bar.set_prefix(verb);
             bar
         });
@@ -136,7 +138,7 @@ impl Progress {
             self.line(format!("{verb} {name}"));
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
-        bar.set_style(step_style());
+        bar.set_style(style(STEP));
         bar.set_prefix(verb);
         bar.set_message(name.clone());
         if self.live {
@@ -185,17 +187,7 @@ impl Progress {
     }
 }
 
-fn step_style() -> ProgressStyle {
-    style("{spinner} {prefix} {wide_msg} {elapsed}")
-}
-
-fn fetch_style() -> ProgressStyle {
-    style("{spinner} {prefix} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
+const STEP: &str = "{spinner} {prefix} {wide_msg} {elapsed}";
 
 /// A duration as people read it: `0.4 s`, `12 s`, `3 min 5 s`.
 pub(crate) fn seconds(duration: Duration) -> String {
@@ -217,10 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_templates_are_valid() {
-        assert!(ProgressStyle::with_template("{spinner} {prefix} {wide_msg} {elapsed}").is_ok());
-        let fetch =
-            "{spinner} {prefix} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        assert!(ProgressStyle::with_template(fetch).is_ok());
+    fn the_template_is_valid() {
+        assert!(indicatif::ProgressStyle::with_template(STEP).is_ok());
     }
 }

@@ -85,6 +85,13 @@ impl Realisation {
         text
     }
 
+    /// Whether another one says that the same came out of the same, however it was made.
+    pub fn gives_what(&self, other: &Self) -> bool {
+        let Self { key, path, digest, references, isolation: _, builder: _ } = self;
+        (key, path, digest, references)
+            == (&other.key, &other.path, &other.digest, &other.references)
+    }
+
     /// Read a canonical text; `None` for any other.
     pub fn parse(text: &str) -> Option<Self> {
         let mut lines = text.strip_prefix("hb-realisation-1\n")?.lines();

@@ -4,7 +4,7 @@
 //! written as the key's name, `:` and base 64. Verification is strict: a key of small
 //! order and a malleable signature are refused.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
@@ -189,16 +189,28 @@ impl Signed {
 pub struct Trust {
     /// The keys of builders.
     pub keys: Vec<PublicKey>,
-    /// How many of them must have signed the same.
+    /// How many of them must have signed that the same came out.
     pub needed: usize,
 }
 
 impl Trust {
     /// Whether enough trusted keys signed a realisation. Without keys nobody is believed.
     pub fn believes(&self, realisation: &Realisation, signatures: &[Signature]) -> bool {
-        let signed = |key: &&PublicKey| signatures.iter().any(|it| key.verifies(realisation, it));
-        let by: std::collections::BTreeSet<_> =
-            self.keys.iter().filter(signed).map(|key| key.key.as_bytes()).collect();
+        self.believes_any([(realisation, signatures)])
+    }
+
+    /// Whether enough trusted keys signed some of these realisations, which give the same:
+    /// builders may differ in how they made it.
+    pub fn believes_any<'a>(
+        &self,
+        said: impl IntoIterator<Item = (&'a Realisation, &'a [Signature])>,
+    ) -> bool {
+        let mut by: BTreeSet<&[u8; 32]> = BTreeSet::new();
+        for (realisation, signatures) in said {
+            let signed =
+                |key: &&PublicKey| signatures.iter().any(|it| key.verifies(realisation, it));
+            by.extend(self.keys.iter().filter(signed).map(|key| key.key.as_bytes()));
+        }
         by.len() >= self.needed.max(1)
     }
 }

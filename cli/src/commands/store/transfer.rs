@@ -15,11 +15,12 @@ use crate::{
     commands::store_path,
     error::{CliError, Failure},
     exit::Exit,
-    output,
+    output::{self, Bar},
 };
 
 /// Write a closure to a file, which appears when it is complete, or to standard output.
 pub(super) fn export(
+    global: &Global,
     store: &Store,
     paths: &[String],
     to: Option<&Path>,
@@ -32,15 +33,21 @@ pub(super) fn export(
             let message = "a stream of bytes is of no use at a terminal";
             return Err(CliError::usage(message).with_help("name a file with `-o FILE`").into());
         }
-        let stdout = BufWriter::new(io::stdout().lock());
-        report(&store.export(&roots, options, stdout, Path::new("standard output"))?);
+        let bar = Bar::of_bytes(global.quiet, "exporting", None);
+        let stdout = bar.writing(BufWriter::new(io::stdout().lock()));
+        let written = store.export(&roots, options, stdout, Path::new("standard output"))?;
+        drop(bar);
+        report(&written);
         return Ok(Exit::Success);
     };
     let failed = |source| CliError::Io { path: to.to_owned(), source };
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut unfinished =
         tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-    let written = store.export(&roots, options, BufWriter::new(&mut unfinished), to)?;
+    let bar = Bar::of_bytes(global.quiet, "exporting", None);
+    let output = bar.writing(BufWriter::new(&mut unfinished));
+    let written = store.export(&roots, options, output, to)?;
+    drop(bar);
     // Such files are readable by their user alone; this one is to be handed on.
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     unfinished.as_file().set_permissions(readable).map_err(failed)?;
@@ -61,14 +68,18 @@ pub(super) fn import(
     from: Option<&Path>,
     believe: Believe<'_>,
 ) -> Result<Exit, Failure> {
-    let input: Box<dyn Read> = match from {
+    let (input, length): (Box<dyn Read>, _) = match from {
         Some(path) => {
-            let file = File::open(path);
-            Box::new(file.map_err(|source| CliError::Io { path: path.to_owned(), source })?)
+            let failed = |source| CliError::Io { path: path.to_owned(), source };
+            let file = File::open(path).map_err(failed)?;
+            let found = file.metadata().map_err(failed)?;
+            (Box::new(file), found.is_file().then_some(found.len()))
         }
-        None => Box::new(io::stdin().lock()),
+        None => (Box::new(io::stdin().lock()), None),
     };
-    let report = store.import(BufReader::new(input), believe)?;
+    let bar = Bar::of_bytes(global.quiet, "importing", length);
+    let report = store.import(bar.reading(BufReader::new(input)), believe)?;
+    drop(bar);
     let roots: Vec<_> = report.roots.iter().map(ToString::to_string).collect();
     if global.json {
         output::json(&json!({

@@ -1,20 +1,37 @@
 //! `hb store verify`: what is wrong in the store, and making it right again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hb_build::Graph;
 use hb_model::{OutputName, StorePath};
-use hb_store::{Finding, Store, VerifyOptions};
+use hb_store::{Aside, Finding, Store, VerifyOptions, VerifyProgress};
 
 use crate::{
-    args::Global, building::Work, commands::build::HowArgs, config::Settings, error::Failure,
-    exit::Exit, output,
+    args::Global,
+    building::{Work, caches},
+    commands::{build::HowArgs, cache::watched},
+    config::Settings,
+    error::Failure,
+    exit::Exit,
+    output,
 };
 
 /// Compare the database with the disk.
 pub(super) fn verify(global: &Global, store: &Store, contents: bool) -> Result<Exit, Failure> {
-    let findings = store.verify(VerifyOptions { contents }, &|_| {})?;
-    report(global, &findings)
+    report(global, &look(global, store, contents)?)
+}
+
+/// Find what is wrong, and show how far that is.
+fn look(global: &Global, store: &Store, contents: bool) -> Result<Vec<Finding>, Failure> {
+    let bar = match contents {
+        true => output::Bar::of_bytes(global.quiet, "verifying", Some(0)),
+        false => output::Bar::of_things(global.quiet, "verifying"),
+    };
+    let progress = |progress: VerifyProgress| match contents {
+        true => bar.set(progress.bytes, progress.total_bytes),
+        false => bar.set(progress.objects as u64, progress.total_objects as u64),
+    };
+    Ok(store.verify(VerifyOptions { contents }, &progress)?)
 }
 
 fn report(global: &Global, findings: &[Finding]) -> Result<Exit, Failure> {
@@ -31,11 +48,10 @@ fn report(global: &Global, findings: &[Finding]) -> Result<Exit, Failure> {
 }
 
 /// Mend what can be mended: modes and times in their place; content by putting it aside
-/// and building or fetching it again, after which it must have the digest that is
+/// and pulling, building or fetching it again, after which it must have the digest that is
 /// registered. Ends with what is still wrong.
 pub(super) fn repair(global: &Global, settings: &Settings, store: &Store) -> Result<Exit, Failure> {
-    let options = VerifyOptions { contents: true };
-    let findings = store.verify(options, &|_| {})?;
+    let findings = look(global, store, true)?;
     let damaged: BTreeSet<_> = findings.iter().filter_map(damaged_object).cloned().collect();
     for path in findings.iter().filter_map(disordered_object).collect::<BTreeSet<_>>() {
         if !damaged.contains(path) {
@@ -43,21 +59,31 @@ pub(super) fn repair(global: &Global, settings: &Settings, store: &Store) -> Res
             note(global, format!("{path}: gave it the modes and times of the store"));
         }
     }
-    let mut wanted = Vec::new();
+    let mut aside = BTreeMap::new();
     for path in &damaged {
-        wanted.extend(builds_of(store, path)?);
+        aside.insert(path.clone(), store.set_aside(path)?);
     }
-    for path in &damaged {
-        if let Some(kept) = store.set_aside(path)? {
+    for Aside { path, kept, .. } in aside.values() {
+        if let Some(kept) = kept {
             note(global, format!("{path}: put aside as {}", kept.display()));
         }
     }
+    for path in pull_again(global, settings, store, Vec::from_iter(damaged))? {
+        if let Some(aside) = aside.remove(&path) {
+            store.restore(&aside)?;
+        }
+        note(global, format!("{path}: came from a cache"));
+    }
+    let builds = aside.into_values().flat_map(|aside| aside.builds);
     // One whose own text was damaged is built again from a recipe only.
-    wanted.retain(|(derivation, _)| store.derivation(derivation).is_ok());
+    let wanted: Vec<_> = builds
+        .filter_map(|recorded| Some((recorded.derivation?, recorded.realisation.key.output)))
+        .filter(|(derivation, _)| store.derivation(derivation).is_ok())
+        .collect();
     if !wanted.is_empty() {
         build_again(global, settings, store, &wanted)?;
     }
-    let left = store.verify(options, &|_| {})?;
+    let left = look(global, store, true)?;
     if left.iter().any(|finding| damaged_object(finding).is_some()) {
         output::note(
             "what is missing now comes back when its recipe is built again, or by \
@@ -65,6 +91,24 @@ pub(super) fn repair(global: &Global, settings: &Settings, store: &Store) -> Res
         );
     }
     report(global, &left)
+}
+
+/// Bring objects from caches: their paths say what they must be, so nobody need be trusted.
+/// Gives those that came.
+fn pull_again(
+    global: &Global,
+    settings: &Settings,
+    store: &Store,
+    mut damaged: Vec<StorePath>,
+) -> Result<Vec<StorePath>, Failure> {
+    let caches = caches(settings, &settings.caches)?;
+    if damaged.is_empty() || caches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let nowhere =
+        watched(global, "pulling", |watch| caches.pull(store, &damaged, watch, &mut |_| {}))??;
+    damaged.retain(|path| !nowhere.contains_key(path));
+    Ok(damaged)
 }
 
 /// Build outputs of stored derivations; what fails is told, and the rest goes on.
@@ -82,15 +126,6 @@ fn build_again(
         output::failure(failure);
     });
     Ok(())
-}
-
-/// The derivations that gave an object, with the output that it is.
-fn builds_of(store: &Store, path: &StorePath) -> Result<Vec<(StorePath, OutputName)>, Failure> {
-    let recorded = store.realisations_of(path)?;
-    let build = |recorded: hb_store::Recorded| {
-        Some((recorded.derivation?, recorded.realisation.key.output))
-    };
-    Ok(recorded.into_iter().filter_map(build).collect())
 }
 
 /// The object of which the content is wrong or not there.

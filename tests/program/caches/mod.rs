@@ -1,13 +1,13 @@
 //! What one machine builds and another one gets from a binary cache.
 
+mod repair;
+mod servers;
+mod trust;
+
 use std::{
     fs,
-    io::{Read as _, Write as _},
-    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
+    process::Command,
 };
 
 use hb_model::{Algorithm, Hasher};
@@ -226,176 +226,6 @@ fn a_cache_that_lies_costs_a_warning_and_a_build() {
         let cache = folder.path().join("cache");
         areas.iter().for_each(|area| tamper(&cache.join(area), change));
         check_built(&builder, &builder.other(&[cache.to_str().unwrap()]), warning);
-    }
-}
-
-/// A server of a real kind, ended with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that nothing listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Start a program that listens on a port, and wait until it does.
-fn serve(command: &mut Command, port: u16) -> Server {
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let server = Server(child);
-    for _ in 0..600 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return server;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{command:?} does not listen on {port}");
-}
-
-#[test]
-fn a_plain_server_serves_what_was_pushed_to_its_folder() {
-    let builder = Builder::pushed();
-    let port = free_port();
-    let mut python = Command::new("python3");
-    python.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);
-    let _server = serve(python.current_dir(builder.project.path()), port);
-    let address = format!("http://127.0.0.1:{port}/cache/");
-    let other = builder.other(&[&address]);
-    check_pulled(&builder, &other, &[]);
-    let listed = other.succeeds(["cache", "ls", "--from", &address, &builder.built]);
-    assert!(listed.contains("-upper "), "{listed}");
-    let said = other.fails(4, ["cache", "ls", "--from", &address]);
-    assert!(said.contains("no list"), "{said}");
-    let said = builder.project.fails(4, ["cache", "push", "--to", &address, &builder.built]);
-    assert!(said.contains("can only be read"), "{said}");
-}
-
-/// A line for users and passwords: `hb` and `secret`.
-const HTPASSWD: &str = "hb:$2b$04$7L2psznm8imEKoMn1FR7yO7slIR.VehJBC8VxstMmeaDMCXVFKKzO\n";
-
-/// Debian's registry, which lets in who has that password.
-fn registry(folder: &Path, port: u16) -> Server {
-    fs::create_dir_all(folder).unwrap();
-    let path = |name: &str| folder.join(name);
-    fs::write(path("users"), HTPASSWD).unwrap();
-    let config = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-         http: {{addr: '127.0.0.1:{port}'}}\nauth: {{htpasswd: {{realm: hb, path: {}}}}}\n",
-        path("data").display(),
-        path("users").display()
-    );
-    fs::write(path("config.yml"), config).unwrap();
-    serve(Command::new("docker-registry").arg("serve").arg(path("config.yml")), port)
-}
-
-fn credentials(project: &Project, address: &str, password: &str) {
-    let file = project.path().join("../home/.config/hb/credentials.toml");
-    let text = format!("[\"{address}\"]\nuser = \"hb\"\npassword = \"{password}\"\n");
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-}
-
-#[test]
-fn a_registry_takes_and_gives_who_has_its_password() {
-    let builder = Builder::new();
-    let port = free_port();
-    let _server = registry(&builder.project.path().join("registry"), port);
-    let address = format!("oci+http://127.0.0.1:{port}/team/cache");
-    let push = || {
-        let arguments = ["cache", "push", &builder.built, "--to", &address, "--sign", "builder"];
-        builder.project.hb(arguments).output().unwrap()
-    };
-    let refused = push();
-    assert_eq!(refused.status.code(), Some(4), "{}", explain(&refused));
-    credentials(&builder.project, &address, "another");
-    let said = explain(&push());
-    assert!(said.contains("refuses the credentials") && !said.contains("another"), "{said}");
-    credentials(&builder.project, "oci+http://127.0.0.1:1/", "secret");
-    assert_eq!(push().status.code(), Some(4));
-    credentials(&builder.project, &address, "secret");
-    let pushed = push();
-    assert!(pushed.status.success(), "{}", explain(&pushed));
-    let again = explain(&push());
-    assert!(again.contains("0 chunks were sent, 0 B"), "{again}");
-
-    let other = builder.other(&[&address]);
-    credentials(&other, &address, "secret");
-    check_pulled(&builder, &other, &[]);
-    let listed = other.succeeds(["cache", "ls", "--from", &address]);
-    assert_eq!(listed.lines().count(), 2, "{listed}");
-    check_built(&builder, &builder.other(&[&address]), "refuses the credentials");
-}
-
-#[test]
-fn an_s3_server_takes_and_gives_who_signs() {
-    let builder = Builder::new();
-    let port = free_port();
-    let mut moto = Command::new("moto_server");
-    moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    let _server = serve(&mut moto, port);
-    let made = ureq::put(format!("http://127.0.0.1:{port}/bucket")).send_empty();
-    assert!(made.is_ok(), "{made:?}");
-    let address = format!("s3://bucket/team?endpoint=http://127.0.0.1:{port}/&region=us-east-1");
-    credentials(&builder.project, "s3://bucket", "secret");
-    let arguments = ["cache", "push", &builder.built, "--to", &address, "--sign", "builder"];
-    let pushed = builder.project.hb(arguments).output().unwrap();
-    assert!(pushed.status.success(), "{}", explain(&pushed));
-    let other = builder.other(&[&address]);
-    credentials(&other, "s3://bucket", "secret");
-    check_pulled(&builder, &other, &[]);
-    let listed = other.succeeds(["cache", "ls", "--from", &address]);
-    assert_eq!(listed.lines().count(), 2, "{listed}");
-}
-
-#[test]
-fn credentials_that_others_can_read_are_refused() {
-    let builder = Builder::pushed();
-    let address = "https://127.0.0.1:9/";
-    let other = builder.other(&[address]);
-    credentials(&other, address, "secret");
-    let file = other.path().join("../home/.config/hb/credentials.toml");
-    fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-    let said = other.fails(2, ["build", "recipe.hb"]);
-    assert!(said.contains("can be read by others") && said.contains("chmod 600"), "{said}");
-}
-
-#[test]
-fn a_cache_that_is_gone_costs_a_warning_and_a_build() {
-    let builder = Builder::pushed();
-    let address = format!("http://127.0.0.1:{}/", free_port());
-    check_built(&builder, &builder.other(&[&address]), "warning: the cache http");
-}
-
-#[test]
-fn a_cache_that_hangs_or_never_ends_costs_a_warning_and_a_build() {
-    let builder = Builder::pushed();
-    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b"endless"] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}/", listener.local_addr().unwrap());
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                thread::spawn(move || {
-                    let mut request = [0; 4096];
-                    let _ = stream.read(&mut request);
-                    if answer != b"endless" {
-                        let _ = stream.write_all(answer);
-                        thread::sleep(Duration::from_secs(60));
-                        return;
-                    }
-                    let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
-                    let _ = stream.write_all(head);
-                    // A frame begins, and is fed for ever.
-                    while stream.write_all(&[0x28; 1 << 16]).is_ok() {}
-                });
-            }
-        });
-        check_built(&builder, &builder.other(&[&address]), "warning: the cache http");
     }
 }
 
