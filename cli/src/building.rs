@@ -295,6 +295,7 @@ pub(crate) fn fetch_settings(settings: &Settings) -> FetchSettings {
         mirrors: settings.mirrors.iter().flat_map(mirror).collect(),
         by_hash: settings.by_hash.clone(),
         cache: settings.store.join("cache"),
+        clients: hb_build::fetch::clients(&settings.network),
         host: ClientHost { home: etcetera::home_dir().ok(), env: std::env::vars_os().collect() },
     }
 }
@@ -309,7 +310,8 @@ pub(crate) fn caches(settings: &Settings, addresses: &[Address]) -> Result<Cache
 /// The cache at an address.
 pub(crate) fn open_cache(settings: &Settings, address: &Address) -> Result<Arc<Cache>, CliError> {
     let credential = credentials::of(address)?;
-    let manner = Manner { patience: settings.cache_timeout, credential };
+    let (patience, network) = (settings.cache_timeout, settings.network.clone());
+    let manner = Manner { patience, network, credential };
     Ok(Cache::open(address.clone(), &manner))
 }
 

@@ -12,12 +12,12 @@ use std::{
 
 use clap::ValueEnum;
 use etcetera::BaseStrategy as _;
-use hb_cache::{Address, AddressError};
+use hb_cache::{Address, AddressError, Network};
 use hb_model::{Limits, PublicKey, Trust};
 use hb_sandbox::{Backend, Isolation, Maker, Reentry};
 use serde::Deserialize;
 
-use crate::error::CliError;
+use crate::{error::CliError, network::network};
 
 /// How many seconds a cache may take for an answer, if it is not said.
 const CACHE_TIMEOUT: u64 = 30;
@@ -49,6 +49,8 @@ pub(crate) struct Layer {
     pub(crate) caches: Option<Vec<String>>,
     /// How many seconds a cache may take for an answer.
     pub(crate) cache_timeout: Option<u64>,
+    /// Files with certificates of authorities that are believed beside the system's.
+    pub(crate) certificates: Option<Vec<PathBuf>>,
     /// The keys of builders that are believed.
     pub(crate) trusted_keys: Option<Vec<String>>,
     /// How many of them must have signed a build.
@@ -154,6 +156,7 @@ pub(crate) struct Settings {
     pub(crate) by_hash: Vec<String>,
     pub(crate) caches: Vec<Address>,
     pub(crate) cache_timeout: Duration,
+    pub(crate) network: Network,
     pub(crate) trust: Trust,
     pub(crate) limits: Limits,
     pub(crate) isolation_needed: Isolation,
@@ -178,6 +181,7 @@ impl Layer {
             mirrors: self.mirrors.or(next.mirrors),
             by_hash: self.by_hash.or(next.by_hash),
             caches: self.caches.or(next.caches),
+            certificates: self.certificates.or(next.certificates),
             cache_timeout: self.cache_timeout.or(next.cache_timeout),
             trusted_keys: self.trusted_keys.or(next.trusted_keys),
             signatures_needed: self.signatures_needed.or(next.signatures_needed),
@@ -244,6 +248,9 @@ impl Layer {
     /// Take relative paths as relative to the folder of the file that names them.
     pub(crate) fn relative_to(mut self, folder: &Path) -> Self {
         self.store = self.store.map(|store| folder.join(store));
+        for path in self.certificates.iter_mut().flatten() {
+            *path = folder.join(&*path);
+        }
         self
     }
 }
@@ -255,6 +262,10 @@ impl Settings {
         if project.trusted_keys.is_some() || project.signatures_needed.is_some() {
             return Err(CliError::usage("a project cannot say whom to trust")
                 .with_help("`hb key trust` puts a key into your own settings"));
+        }
+        if project.certificates.is_some() {
+            return Err(CliError::usage("a project cannot say whose certificates to believe")
+                .with_help("`certificates` stands in your own settings or the system's"));
         }
         let directories = etcetera::choose_base_strategy().ok();
         let user = match &directories {
@@ -288,6 +299,9 @@ impl Settings {
             },
             mirrors: layers.mirrors.unwrap_or_default(),
             by_hash: layers.by_hash.unwrap_or_default(),
+            network: network(&layers.certificates.unwrap_or_default(), |name| {
+                std::env::var(name).ok()
+            })?,
             caches: addresses(layers.caches.unwrap_or_default())?,
             cache_timeout: Duration::from_secs(layers.cache_timeout.unwrap_or(CACHE_TIMEOUT)),
             trust: Trust {

@@ -7,6 +7,7 @@ mod config;
 mod credentials;
 mod error;
 mod exit;
+mod network;
 mod output;
 mod project;
 mod recipe;

@@ -1,23 +1,19 @@
 //! One request to a server, from where the download stands to its end.
 //!
 //! The request runs in a thread of its own, so that a server which says nothing
-//! does not keep a cancelled run waiting. Certificates are the system's; proxies come
-//! from the environment.
+//! does not keep a cancelled run waiting.
 
 use std::{
     io::Read as _,
-    sync::{
-        LazyLock,
-        mpsc::{self, RecvTimeoutError, SyncSender},
-    },
+    sync::mpsc::{self, RecvTimeoutError, SyncSender},
     thread,
     time::Duration,
 };
 
+use hb_cache::{Clients, Network, Patience};
 use ureq::{
     Agent,
     http::{StatusCode, header},
-    tls::{RootCerts, TlsConfig},
 };
 
 use super::{Reason, partial::Partial};
@@ -31,19 +27,10 @@ const PIECE: usize = 128 * 1024;
 /// How many pieces may wait for the disk.
 const PIECES: usize = 8;
 
-/// Shared, so that connections are used again.
-static AGENT: LazyLock<Agent> = LazyLock::new(|| {
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        .user_agent(concat!("hb/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
-        .timeout_per_read(Some(PATIENCE))
-        .build()
-        .new_agent()
-});
+/// Clients that fetch in a network.
+pub fn clients(network: &Network) -> Clients {
+    Clients::new(network, Patience { silence: PATIENCE, whole: None })
+}
 
 /// What the request's thread tells.
 enum Message {
@@ -58,11 +45,12 @@ enum Message {
 }
 
 /// Download what is missing.
-pub(super) fn get(address: &str, partial: &mut Partial) -> Result<(), Reason> {
+pub(super) fn get(clients: &Clients, address: &str, partial: &mut Partial) -> Result<(), Reason> {
     let (sender, messages) = mpsc::sync_channel(PIECES);
-    let (address, from) = (address.to_owned(), partial.length());
+    let (agent, from) = (clients.to(address).clone(), partial.length());
+    let address = address.to_owned();
     thread::spawn(move || {
-        let last = match request(&address, from, &sender) {
+        let last = match request(&agent, &address, from, &sender) {
             Ok(()) => Message::End,
             Err(reason) => Message::Failed(reason),
         };
@@ -98,10 +86,15 @@ fn complete(partial: &Partial) -> Result<(), Reason> {
     }
 }
 
-fn request(address: &str, from: u64, sender: &SyncSender<Message>) -> Result<(), Reason> {
+fn request(
+    agent: &Agent,
+    address: &str,
+    from: u64,
+    sender: &SyncSender<Message>,
+) -> Result<(), Reason> {
     let network = |error| Reason::Network(Box::new(error));
     // Compressed on the way, bytes could not be counted.
-    let mut request = AGENT.get(address).header(header::ACCEPT_ENCODING, "identity");
+    let mut request = agent.get(address).header(header::ACCEPT_ENCODING, "identity");
     if from > 0 {
         request = request.header(header::RANGE, format!("bytes={from}-"));
     }
@@ -120,7 +113,7 @@ fn request(address: &str, from: u64, sender: &SyncSender<Message>) -> Result<(),
         // Everything is here already, or the server has another file: from the start.
         StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => {
             drop(response);
-            return self::request(address, 0, sender);
+            return self::request(agent, address, 0, sender);
         }
         status => return Err(Reason::Status(status.as_u16())),
     };

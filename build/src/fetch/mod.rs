@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hb_cache::{Clients, Network};
 use hb_model::DeclaredHash;
 use hb_sandbox::{ClientHost, Runner};
 use serde::Deserialize;
@@ -29,11 +30,12 @@ use crate::builders::{BuiltinError, Job, Report, Watch};
 use partial::Partial;
 
 pub use error::{FetchError, OriginFailure, Reason};
+pub use http::clients;
 pub use origin::{Debian, DebianBinary, DebianSource, Origin, Pypi};
 pub use resolve::{Query, Resolved};
 
 /// How to fetch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FetchSettings {
     /// Fetch nothing at all.
     pub offline: bool,
@@ -44,8 +46,23 @@ pub struct FetchSettings {
     pub by_hash: Vec<String>,
     /// The folder for partial downloads, rejected files and package lists.
     pub cache: PathBuf,
+    /// What asks servers.
+    pub clients: Clients,
     /// What a client may know of this machine.
     pub host: ClientHost,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            offline: false,
+            mirrors: Vec::new(),
+            by_hash: Vec::new(),
+            cache: PathBuf::new(),
+            clients: clients(&Network::default()),
+            host: ClientHost::default(),
+        }
+    }
 }
 
 /// Another place for every address that begins in a certain way.

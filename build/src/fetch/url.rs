@@ -78,7 +78,7 @@ impl Fetcher<'_> {
         let mut retries = 0;
         loop {
             let before = partial.length();
-            let reason = match http::get(address, partial) {
+            let reason = match http::get(&self.settings.clients, address, partial) {
                 Err(reason) if may_pass(&reason) => reason,
                 ended => return ended,
             };

@@ -1,18 +1,15 @@
-//! Requests to servers: patience, limits, and another try.
-//!
-//! Certificates are the system's; proxies come from the environment. Addresses may hold
-//! signatures, so no message has one.
+//! Requests to servers: patience, limits, and another try. Addresses may hold signatures, so
+//! no message has one.
 
 use std::{thread, time::Duration};
 
 use ureq::{
-    Agent, Body,
+    Body,
     http::{Response, StatusCode},
-    tls::{RootCerts, TlsConfig},
 };
 
-use super::read_at_most;
-use crate::{entry::Entry, fault::Fault};
+use super::{Manner, read_at_most};
+use crate::{Clients, Patience, entry::Entry, fault::Fault};
 
 /// How often a request that failed in a way that may pass is made again.
 const RETRIES: u32 = 2;
@@ -23,20 +20,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// How much longer than for a first answer the whole of one may take: no entry is large.
 const WHOLE: u32 = 4;
 
-/// A client with these manners.
-pub(super) fn agent(patience: Duration) -> Agent {
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        .user_agent(concat!("hb/", env!("CARGO_PKG_VERSION")))
-        .max_idle_connections_per_host(16)
-        .timeout_connect(Some(patience))
-        .timeout_recv_response(Some(patience))
-        .timeout_per_read(Some(patience))
-        .timeout_global(Some(patience * WHOLE))
-        .build()
-        .new_agent()
+/// Clients with these manners.
+pub(super) fn clients(manner: &Manner) -> Clients {
+    let whole = Some(manner.patience * WHOLE);
+    Clients::new(&manner.network, Patience { silence: manner.patience, whole })
 }
 
 /// Make a request, and once more where that may help.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Address, Credential, entry::Entry, fault::Fault};
+use crate::{Address, Credential, Network, entry::Entry, fault::Fault};
 
 use folder::Folder;
 use oci::Oci;
@@ -25,6 +25,8 @@ use web::Web;
 pub struct Manner {
     /// How long it may take for an answer.
     pub patience: Duration,
+    /// The way to it.
+    pub network: Network,
     /// What it may be shown.
     pub credential: Option<Credential>,
 }

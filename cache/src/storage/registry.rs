@@ -4,16 +4,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use ureq::{
-    Agent, Body,
+    Body,
     http::{HeaderName, Method, Request, Response, StatusCode, header},
 };
 use url::Url;
 
 use super::{
     Manner,
-    client::{agent, body, request},
+    client::{body, clients, request},
 };
-use crate::{Credential, fault::Fault};
+use crate::{Clients, Credential, fault::Fault};
 
 /// The longest answer with a token.
 const MAX_TOKEN: usize = 1 << 20;
@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
 
 /// A repository of a registry.
 pub(super) struct Registry {
-    agent: Agent,
+    clients: Clients,
     /// Ends with `/`.
     base: Url,
     credential: Option<Credential>,
@@ -86,9 +86,9 @@ struct Tags {
 
 impl Registry {
     pub(super) fn new(base: &Url, manner: &Manner) -> Self {
-        let (base, agent) = (base.clone(), agent(manner.patience));
+        let (base, clients) = (base.clone(), clients(manner));
         let credential = manner.credential.clone();
-        Self { agent, base, credential, authorization: Mutex::default() }
+        Self { clients, base, credential, authorization: Mutex::default() }
     }
 
     fn authorization(&self) -> MutexGuard<'_, Option<String>> {
@@ -128,11 +128,12 @@ impl Registry {
             request.body(body).map_err(ureq::Error::from)
         };
         let has_body = matches!(call.method, Method::PUT | Method::POST);
+        let agent = self.clients.to(url.as_str());
         request(|| match has_body {
-            true => self.agent.run(built(call.body)?),
+            true => agent.run(built(call.body)?),
             false => {
                 let (parts, _) = built(&[][..])?.into_parts();
-                self.agent.run(Request::from_parts(parts, ()))
+                agent.run(Request::from_parts(parts, ()))
             }
         })
     }
@@ -156,9 +157,10 @@ impl Registry {
         }
         // A password goes over a network only as safely as everything else does.
         let basic = basic.filter(|_| url.scheme() == "https" || self.base.scheme() == "http");
+        let agent = self.clients.to(url.as_str());
         let response = request(|| match &basic {
-            Some(basic) => self.agent.get(url.as_str()).header(header::AUTHORIZATION, basic).call(),
-            None => self.agent.get(url.as_str()).call(),
+            Some(basic) => agent.get(url.as_str()).header(header::AUTHORIZATION, basic).call(),
+            None => agent.get(url.as_str()).call(),
         })?;
         if response.status() != StatusCode::OK {
             return Err(denied());

@@ -10,10 +10,10 @@ use url::Url;
 
 use super::{
     Manner, Storage,
-    client::{agent, body, found, refused, request},
+    client::{body, clients, found, refused, request},
 };
 use crate::{
-    Credential,
+    Clients, Credential,
     entry::{Entry, OBJECTS},
     fault::Fault,
 };
@@ -39,7 +39,8 @@ pub struct S3Address {
 }
 
 pub(crate) struct S3 {
-    agent: Agent,
+    clients: Clients,
+    endpoint: String,
     /// `None` if the address cannot be one of a bucket.
     bucket: Option<Arc<Bucket>>,
     prefix: String,
@@ -52,8 +53,13 @@ impl S3 {
         let credentials = manner.credential.as_ref().map(|credential| match credential {
             Credential::Password { user, password } => Credentials::new(user, password.reveal()),
         });
+        let server = endpoint.to_string();
         let bucket = Bucket::new(endpoint, UrlStyle::Path, bucket, region).ok().map(Arc::new);
-        Self { agent: agent(manner.patience), bucket, prefix, credentials }
+        Self { clients: clients(manner), endpoint: server, bucket, prefix, credentials }
+    }
+
+    fn agent(&self) -> &Agent {
+        self.clients.to(&self.endpoint)
     }
 
     fn bucket(&self) -> Result<&Bucket, Fault> {
@@ -70,21 +76,21 @@ impl Storage for S3 {
     fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
         let (bucket, key) = (self.bucket()?, self.key(entry));
         let url = || bucket.get_object(self.credentials.as_ref(), &key).sign(VALID);
-        let response = request(|| self.agent.get(url().as_str()).call())?;
+        let response = request(|| self.agent().get(url().as_str()).call())?;
         found(entry, response)?.map(|response| body(response, limit)).transpose()
     }
 
     fn has(&self, entry: &Entry) -> Result<bool, Fault> {
         let (bucket, key) = (self.bucket()?, self.key(entry));
         let url = || bucket.head_object(self.credentials.as_ref(), &key).sign(VALID);
-        let response = request(|| self.agent.head(url().as_str()).call())?;
+        let response = request(|| self.agent().head(url().as_str()).call())?;
         Ok(found(entry, response)?.is_some())
     }
 
     fn put(&self, entry: &Entry, bytes: &[u8], _: &[Entry]) -> Result<u64, Fault> {
         let (bucket, key) = (self.bucket()?, self.key(entry));
         let url = || bucket.put_object(self.credentials.as_ref(), &key).sign(VALID);
-        match request(|| self.agent.put(url().as_str()).send(bytes))?.status() {
+        match request(|| self.agent().put(url().as_str()).send(bytes))?.status() {
             StatusCode::OK | StatusCode::CREATED => Ok(bytes.len() as u64),
             status => Err(refused(entry, status)),
         }
@@ -103,7 +109,7 @@ impl Storage for S3 {
                 }
                 list.sign(VALID)
             };
-            let response = request(|| self.agent.get(url().as_str()).call())?;
+            let response = request(|| self.agent().get(url().as_str()).call())?;
             match response.status() {
                 StatusCode::OK => {}
                 status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {

@@ -1,7 +1,7 @@
 //! A plain server: whatever serves the files of a folder. It can only be read.
 
 use ureq::{
-    Agent, RequestBuilder,
+    RequestBuilder,
     http::{StatusCode, header},
     typestate::WithoutBody,
 };
@@ -9,12 +9,12 @@ use url::Url;
 
 use super::{
     Manner, Storage,
-    client::{agent, body, refused, request},
+    client::{body, clients, refused, request},
 };
-use crate::{Credential, entry::Entry, fault::Fault};
+use crate::{Clients, Credential, entry::Entry, fault::Fault};
 
 pub(crate) struct Web {
-    agent: Agent,
+    clients: Clients,
     base: Url,
     /// Shown with every request.
     authorization: Option<String>,
@@ -23,7 +23,7 @@ pub(crate) struct Web {
 impl Web {
     pub(crate) fn new(base: &Url, manner: &Manner) -> Self {
         let authorization = manner.credential.as_ref().map(Credential::basic);
-        Self { agent: agent(manner.patience), base: base.clone(), authorization }
+        Self { clients: clients(manner), base: base.clone(), authorization }
     }
 
     fn shown(&self, request: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
@@ -45,7 +45,7 @@ impl Web {
 impl Storage for Web {
     fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
         let url = self.url(entry);
-        let response = request(|| self.shown(self.agent.get(&url)).call())?;
+        let response = request(|| self.shown(self.clients.to(&url).get(&url)).call())?;
         match response.status() {
             StatusCode::OK => body(response, limit).map(Some),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
@@ -55,7 +55,7 @@ impl Storage for Web {
 
     fn has(&self, entry: &Entry) -> Result<bool, Fault> {
         let url = self.url(entry);
-        match request(|| self.shown(self.agent.head(&url)).call())?.status() {
+        match request(|| self.shown(self.clients.to(&url).head(&url)).call())?.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(false),
             status => Err(refused(entry, status)),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use hb_cache::{Cache, Caches, Error, Manner, PushOptions, PushReport, Report, Watch};
+use hb_cache::{Cache, Caches, Error, Manner, Network, PushOptions, PushReport, Report, Watch};
 use hb_model::{StoreName, StorePath, Trust};
 use hb_store::{Durability, OpenMode, Store, VerifyOptions};
 use tempfile::TempDir;
@@ -99,7 +99,8 @@ pub(crate) fn random(length: usize, seed: u64) -> Vec<u8> {
 }
 
 pub(crate) fn open(folder: &Path) -> Arc<Cache> {
-    let manner = Manner { patience: Duration::from_secs(2), credential: None };
+    let network = Network::default();
+    let manner = Manner { patience: Duration::from_secs(2), network, credential: None };
     Cache::open(folder.to_str().unwrap().parse().unwrap(), &manner)
 }
 
