@@ -29,6 +29,12 @@ pub enum Fault {
     /// No connection, or it broke, or nothing came for too long.
     #[error("the network failed: {0}")]
     Network(String),
+    /// A certificate that leads to no authority that is known here.
+    #[error(
+        "no authority that is known here vouches for the server’s certificate; the setting \
+         `certificates` names others"
+    )]
+    UnknownAuthority,
     /// An answer that the protocol does not have.
     #[error("the server’s answer makes no sense: {0}")]
     Protocol(String),

@@ -51,7 +51,11 @@ fn is_busy(status: StatusCode) -> bool {
 }
 
 fn network(error: ureq::Error) -> Fault {
-    Fault::Network(error.to_string())
+    match error.to_string() {
+        // As rustls calls it.
+        text if text.contains("UnknownIssuer") => Fault::UnknownAuthority,
+        text => Fault::Network(text),
+    }
 }
 
 /// What a status other than success means.

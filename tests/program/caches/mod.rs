@@ -1,6 +1,9 @@
 //! What one machine builds and another one gets from a binary cache.
 
+mod network;
+mod registry;
 mod repair;
+mod s3;
 mod servers;
 mod trust;
 
@@ -74,6 +77,14 @@ fn settings(project: &Project, text: &str) {
     let file = project.path().join("../home/.config/hb/config.toml");
     let before = fs::read_to_string(&file).unwrap_or_default();
     fs::write(file, format!("{text}{before}")).unwrap();
+}
+
+/// Let a project show this password at an address.
+fn credentials(project: &Project, address: &str, password: &str) {
+    let file = project.path().join("../home/.config/hb/credentials.toml");
+    let text = format!("[\"{address}\"]\nuser = \"hb\"\npassword = \"{password}\"\n");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 /// Builds, and gives what was said.

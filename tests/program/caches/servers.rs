@@ -4,17 +4,16 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpListener,
-    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
-use super::{Builder, check_built, check_pulled};
-use crate::support::{Project, explain};
+use super::{Builder, check_built, check_pulled, credentials};
+use crate::support::Project;
 
 /// A server of a real kind, ended with the test.
-struct Server(Child);
+pub(super) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -24,12 +23,12 @@ impl Drop for Server {
 }
 
 /// A port that nothing listens on.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Start a program that listens on a port, and wait until it does.
-fn serve(command: &mut Command, port: u16) -> Server {
+pub(super) fn serve(command: &mut Command, port: u16) -> Server {
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let server = Server(child);
     for _ in 0..600 {
@@ -39,6 +38,14 @@ fn serve(command: &mut Command, port: u16) -> Server {
         thread::sleep(Duration::from_millis(50));
     }
     panic!("{command:?} does not listen on {port}");
+}
+
+/// A program in Python, which lies in a project's folder.
+pub(super) fn python(name: &str, text: &str, project: &Project) -> Command {
+    project.write(name, text);
+    let mut command = Command::new("python3");
+    command.arg(project.path().join(name));
+    command
 }
 
 #[test]
@@ -57,83 +64,6 @@ fn a_plain_server_serves_what_was_pushed_to_its_folder() {
     assert!(said.contains("no list"), "{said}");
     let said = builder.project.fails(4, ["cache", "push", "--to", &address, &builder.built]);
     assert!(said.contains("can only be read"), "{said}");
-}
-
-/// A line for users and passwords: `hb` and `secret`.
-const HTPASSWD: &str = "hb:$2b$04$7L2psznm8imEKoMn1FR7yO7slIR.VehJBC8VxstMmeaDMCXVFKKzO\n";
-
-/// Debian's registry, which lets in who has that password.
-fn registry(folder: &Path, port: u16) -> Server {
-    fs::create_dir_all(folder).unwrap();
-    let path = |name: &str| folder.join(name);
-    fs::write(path("users"), HTPASSWD).unwrap();
-    let config = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-         http: {{addr: '127.0.0.1:{port}'}}\nauth: {{htpasswd: {{realm: hb, path: {}}}}}\n",
-        path("data").display(),
-        path("users").display()
-    );
-    fs::write(path("config.yml"), config).unwrap();
-    serve(Command::new("docker-registry").arg("serve").arg(path("config.yml")), port)
-}
-
-fn credentials(project: &Project, address: &str, password: &str) {
-    let file = project.path().join("../home/.config/hb/credentials.toml");
-    let text = format!("[\"{address}\"]\nuser = \"hb\"\npassword = \"{password}\"\n");
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-}
-
-#[test]
-fn a_registry_takes_and_gives_who_has_its_password() {
-    let builder = Builder::new();
-    let port = free_port();
-    let _server = registry(&builder.project.path().join("registry"), port);
-    let address = format!("oci+http://127.0.0.1:{port}/team/cache");
-    let push = || {
-        let arguments = ["cache", "push", &builder.built, "--to", &address, "--sign", "builder"];
-        builder.project.hb(arguments).output().unwrap()
-    };
-    let refused = push();
-    assert_eq!(refused.status.code(), Some(4), "{}", explain(&refused));
-    credentials(&builder.project, &address, "another");
-    let said = explain(&push());
-    assert!(said.contains("refuses the credentials") && !said.contains("another"), "{said}");
-    credentials(&builder.project, "oci+http://127.0.0.1:1/", "secret");
-    assert_eq!(push().status.code(), Some(4));
-    credentials(&builder.project, &address, "secret");
-    let pushed = push();
-    assert!(pushed.status.success(), "{}", explain(&pushed));
-    let again = explain(&push());
-    assert!(again.contains("0 chunks were sent, 0 B"), "{again}");
-
-    let other = builder.other(&[&address]);
-    credentials(&other, &address, "secret");
-    check_pulled(&builder, &other, &[]);
-    let listed = other.succeeds(["cache", "ls", "--from", &address]);
-    assert_eq!(listed.lines().count(), 2, "{listed}");
-    check_built(&builder, &builder.other(&[&address]), "refuses the credentials");
-}
-
-#[test]
-fn an_s3_server_takes_and_gives_who_signs() {
-    let builder = Builder::new();
-    let port = free_port();
-    let mut moto = Command::new("moto_server");
-    moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    let _server = serve(&mut moto, port);
-    let made = ureq::put(format!("http://127.0.0.1:{port}/bucket")).send_empty();
-    assert!(made.is_ok(), "{made:?}");
-    let address = format!("s3://bucket/team?endpoint=http://127.0.0.1:{port}/&region=us-east-1");
-    credentials(&builder.project, "s3://bucket", "secret");
-    let arguments = ["cache", "push", &builder.built, "--to", &address, "--sign", "builder"];
-    let pushed = builder.project.hb(arguments).output().unwrap();
-    assert!(pushed.status.success(), "{}", explain(&pushed));
-    let other = builder.other(&[&address]);
-    credentials(&other, "s3://bucket", "secret");
-    check_pulled(&builder, &other, &[]);
-    let listed = other.succeeds(["cache", "ls", "--from", &address]);
-    assert_eq!(listed.lines().count(), 2, "{listed}");
 }
 
 #[test]
