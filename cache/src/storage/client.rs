@@ -52,8 +52,10 @@ fn is_busy(status: StatusCode) -> bool {
 
 fn network(error: ureq::Error) -> Fault {
     match error.to_string() {
-        // As rustls calls it.
-        text if text.contains("UnknownIssuer") => Fault::UnknownAuthority,
+        // As rustls calls it; the latter where an authority is called like the right one.
+        text if ["UnknownIssuer", "BadSignature"].iter().any(|it| text.contains(it)) => {
+            Fault::UnknownAuthority
+        }
         text => Fault::Network(text),
     }
 }
