@@ -63,7 +63,15 @@ fn compressed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
     pieces.into_iter().map(|piece| zstd::bulk::compress(piece, 3).unwrap().len()).sum()
 }
 
-/// What a second version costs with chunks of each size: of 100 MB with 1 MB changed in one
+/// The bytes of what a manifest says of some pieces.
+fn manifest(pieces: &[(ContentDigest, Range<usize>)]) -> usize {
+    let line = |(digest, range): &(ContentDigest, Range<usize>)| {
+        format!("chunk {digest} {}\n", range.len())
+    };
+    compressed([pieces.iter().map(line).collect::<String>().as_bytes()])
+}
+
+/// What a second version costs with chunks of each size, manifest included: of 100 MB with 1 MB changed in one
 /// place (the mean of 16 places), and of the trees that `HB_MEASURE_TREES=OLD:NEW` names.
 #[test]
 #[ignore = "measures; run by hand"]
@@ -88,7 +96,7 @@ fn what_a_second_version_costs_with_chunks_of_each_size() {
             let all = pieces(&changed, average);
             let new: Vec<_> = all.iter().filter(|it| !known.contains(&it.0)).collect();
             chunks += new.len();
-            sent += compressed(new.iter().map(|it| &changed[it.1.clone()]));
+            sent += compressed(new.iter().map(|it| &changed[it.1.clone()])) + manifest(&all);
         }
         print!(
             "{:5} KiB: 1 MB of 100 MB: {:.1} chunks, {} bytes",
@@ -100,11 +108,12 @@ fn what_a_second_version_costs_with_chunks_of_each_size() {
             let known: HashSet<_> = pieces(old, average).into_iter().map(|it| it.0).collect();
             let mut seen = HashSet::new();
             let mut all = pieces(new, average);
+            let said = manifest(&all);
             all.retain(|it| seen.insert(it.0));
-            let whole = compressed(all.iter().map(|it| &new[it.1.clone()]));
+            let whole = compressed(all.iter().map(|it| &new[it.1.clone()])) + said;
             let count = all.len();
             all.retain(|it| !known.contains(&it.0));
-            let sent = compressed(all.iter().map(|it| &new[it.1.clone()]));
+            let sent = compressed(all.iter().map(|it| &new[it.1.clone()])) + said;
             print!("; trees: {} of {count} chunks, {sent} of {whole} bytes", all.len());
         }
         println!();
