@@ -16,7 +16,7 @@ use crate::{
     fault::{CacheError, Fault, wrong},
     frame,
     manifest::{Manifest, Piece},
-    storage::{self, Storage},
+    storage::{self, Listed, Storage},
 };
 
 /// A cache. What it gives is checked; nothing else about it is believed.
@@ -99,6 +99,19 @@ impl Cache {
 
     pub(crate) fn is_writable(&self) -> bool {
         self.storage.is_writable()
+    }
+
+    /// Whether it is up to hb to remove what is old there.
+    pub(crate) fn is_collected(&self) -> bool {
+        self.storage.is_collected()
+    }
+
+    pub(crate) fn list(&self, folder: &str) -> Result<Vec<Listed>, Fault> {
+        self.storage.list(folder)
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Fault> {
+        self.storage.remove(name)
     }
 
     pub(crate) fn flush(&self) -> Result<(), Fault> {

@@ -17,7 +17,17 @@ pub(crate) enum Entry {
     Builds(ResolvedId, KeyName),
     /// What a derivation and all below it gave, as the owner of a key says.
     Graph(DerivationId, KeyName),
+    /// What was pushed at once, by the digest of that text.
+    Push(ContentDigest),
+    /// Somebody is pushing.
+    Pushing(Visit),
+    /// Somebody removes what is old.
+    Collecting(Visit),
 }
+
+/// Somebody who is at a cache, by a random number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visit(pub(crate) u64);
 
 impl Entry {
     /// Its name, in which `/` stands between folders.
@@ -30,7 +40,31 @@ impl Entry {
             Self::Object(path) => format!("objects/{}", path.base_name()),
             Self::Builds(resolved, key) => format!("builds/{resolved}/{key}"),
             Self::Graph(derivation, key) => format!("graphs/{derivation}/{key}"),
+            Self::Push(digest) => format!("pushes/{digest}"),
+            Self::Pushing(Visit(number)) => format!("{PUSHING}{number:016x}"),
+            Self::Collecting(Visit(number)) => format!("{COLLECTING}{number:016x}"),
         }
+    }
+
+    /// The entry of a name; `None` for a name that no entry has.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (area, rest) = name.split_once('/')?;
+        let pair = || rest.split_once('/');
+        let visit = || u64::from_str_radix(rest, 16).ok().map(Visit);
+        let entry = match area {
+            "chunks" => {
+                let (start, end) = pair()?;
+                Self::Chunk(format!("{start}{end}").parse().ok()?)
+            }
+            "objects" => Self::Object(StorePath::from_base_name(rest).ok()?),
+            "builds" => Self::Builds(pair()?.0.parse().ok()?, KeyName::new(pair()?.1).ok()?),
+            "graphs" => Self::Graph(pair()?.0.parse().ok()?, KeyName::new(pair()?.1).ok()?),
+            "pushes" => Self::Push(rest.parse().ok()?),
+            "pushing" => Self::Pushing(visit()?),
+            "collecting" => Self::Collecting(visit()?),
+            _ => return None,
+        };
+        (entry.name() == name).then_some(entry)
     }
 
     /// The most bytes that it may have, decompressed.
@@ -44,3 +78,34 @@ impl Entry {
 
 /// The folder of the objects' manifests.
 pub(crate) const OBJECTS: &str = "objects/";
+
+/// The folders of those who are there.
+pub(crate) const PUSHING: &str = "pushing/";
+pub(crate) const COLLECTING: &str = "collecting/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_by_their_names() {
+        let digest = ContentDigest::of(b"a");
+        let key = KeyName::new("builder-1").unwrap();
+        let id = digest.to_string();
+        let object = format!("{}-c++?=1", "0".repeat(32));
+        for entry in [
+            Entry::Chunk(digest),
+            Entry::Object(StorePath::from_base_name(&object).unwrap()),
+            Entry::Builds(id.parse().unwrap(), key.clone()),
+            Entry::Graph(id.parse().unwrap(), key),
+            Entry::Push(digest),
+            Entry::Pushing(Visit(7)),
+            Entry::Collecting(Visit(u64::MAX)),
+        ] {
+            assert_eq!(Entry::parse(&entry.name()), Some(entry));
+        }
+        for name in ["", "chunks", "chunks/ab", "objects/.tmpX", "pushing/7", "other/0"] {
+            assert_eq!(Entry::parse(name), None, "{name}");
+        }
+    }
+}

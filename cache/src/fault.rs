@@ -67,6 +67,18 @@ pub enum Fault {
     /// It has no list of what it holds.
     #[error("a plain server has no list of what it holds")]
     NoList,
+    /// It is not up to hb what is removed there.
+    #[error(
+        "hb removes nothing there: only in folders and S3-compatible servers; a registry has \
+         policies and a garbage collection of its own"
+    )]
+    NotCollected,
+    /// Somebody else is there whose work excludes ours.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// Others may believe that we had gone.
+    #[error("nothing was heard of it for too long; begin again")]
+    Lapsed,
     /// It failed before, and is not asked again.
     #[error("it failed before, and is not asked again")]
     LeftOut,

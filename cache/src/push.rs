@@ -23,10 +23,12 @@ use crate::{
     Cache, Watch,
     builds::to_text,
     chunks::Cutter,
+    collect::list_of,
     entry::Entry,
     fault::{Error, Fault},
     history::History,
     manifest::{Manifest, Piece},
+    presence::Presence,
     watch::Report,
 };
 
@@ -93,6 +95,7 @@ impl Cache {
         if let Some(path) = store.hold(roots)?.into_iter().next() {
             return Err(hb_store::StoreError::NotInStore { path }.into());
         }
+        let presence = Presence::push(self, watch).map_err(self.failed())?;
         let mut histories = Vec::new();
         for root in roots {
             for derivation in store.derivations_of(root)? {
@@ -109,11 +112,12 @@ impl Cache {
             cache: self,
             store,
             watch,
+            presence,
             counts: Counts::default(),
             seen: HashSet::new(),
             report: PushReport::default(),
         };
-        pushing.run(&store.closure(&wanted)?, &histories)
+        pushing.run(wanted, &histories)
     }
 
     fn failed(&self) -> impl Fn(Fault) -> Error {
@@ -125,6 +129,8 @@ struct Pushing<'a> {
     cache: &'a Cache,
     store: &'a Store,
     watch: Watch<'a>,
+    /// Keeps everything there, where somebody may remove what is old.
+    presence: Option<Presence<'a>>,
     counts: Counts,
     /// Chunks that were looked at in this run.
     seen: HashSet<ContentDigest>,
@@ -134,10 +140,11 @@ struct Pushing<'a> {
 impl Pushing<'_> {
     fn run(
         mut self,
-        closure: &[StorePath],
+        wanted: Vec<StorePath>,
         histories: &[(hb_model::DerivationId, History)],
     ) -> Result<PushReport, Error> {
         let failed = self.cache.failed();
+        let closure = &self.store.closure(&wanted)?;
         self.report.objects = closure.len();
         let mut new = Vec::new();
         let mut total = 0;
@@ -160,7 +167,14 @@ impl Pushing<'_> {
             };
             self.at_once(&manifests, put).map_err(&failed)?;
         }
-        self.put_builds(histories)?;
+        let mut entries = self.put_builds(histories)?;
+        entries.extend(wanted.into_iter().map(Entry::Object));
+        if let Some(presence) = &self.presence {
+            let text = list_of(&entries);
+            let entry = Entry::Push(ContentDigest::of(text.as_bytes()));
+            presence.renew().map_err(&failed)?;
+            self.cache.put(&entry, text.as_bytes(), &[]).map_err(&failed)?;
+        }
         self.cache.flush().map_err(&failed)?;
         self.report.chunks = self.counts.chunks.into_inner();
         self.report.sent = self.counts.sent.into_inner();
@@ -180,6 +194,10 @@ impl Pushing<'_> {
         Ok(paths.iter().map(|path| found.get(path).copied().unwrap_or_default()).collect())
     }
 
+    fn renew(&self) -> Result<(), Fault> {
+        self.presence.as_ref().map_or(Ok(()), Presence::renew)
+    }
+
     /// Do something for each item, many at once, until one fails.
     fn at_once<T: Sync>(
         &self,
@@ -191,7 +209,7 @@ impl Pushing<'_> {
             while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let done = match (self.watch.cancelled)() {
                     true => Err(Fault::Cancelled),
-                    false => work(item),
+                    false => self.renew().and_then(|()| work(item)),
                 };
                 if done.is_err() {
                     next.store(items.len(), Ordering::Relaxed);
@@ -218,7 +236,8 @@ impl Pushing<'_> {
         let (sender, receiver) = mpsc::sync_channel::<(ContentDigest, Vec<u8>)>(WAITING);
         let receiver = Mutex::new(receiver);
         let (cache, counts, watch) = (self.cache, &self.counts, self.watch);
-        let work = || send_all(cache, counts, watch, &receiver);
+        let presence = self.presence.as_ref();
+        let work = || send_all(cache, counts, watch, presence, &receiver);
         let (cut, sent) = thread::scope(|scope| {
             let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
             let cut = (|| {
@@ -273,8 +292,12 @@ impl Pushing<'_> {
         Ok(())
     }
 
-    /// Put what is known of builds there, an entry for each key that signed it.
-    fn put_builds(&mut self, histories: &[(hb_model::DerivationId, History)]) -> Result<(), Error> {
+    /// Put what is known of builds there, an entry for each key that signed it. Gives those
+    /// entries.
+    fn put_builds(
+        &mut self,
+        histories: &[(hb_model::DerivationId, History)],
+    ) -> Result<Vec<Entry>, Error> {
         let mut entries: BTreeMap<String, (Entry, String)> = BTreeMap::new();
         let (mut signed, mut unsigned) = (HashSet::new(), HashSet::new());
         for (derivation, history) in histories {
@@ -302,7 +325,8 @@ impl Pushing<'_> {
                 Err(fault) => Err(fault),
             }
         };
-        self.at_once(&entries, put).map_err(self.cache.failed())
+        self.at_once(&entries, put).map_err(self.cache.failed())?;
+        Ok(entries.into_iter().map(|(entry, _)| entry).collect())
     }
 }
 
@@ -312,6 +336,7 @@ fn send_all(
     cache: &Cache,
     counts: &Counts,
     watch: Watch,
+    presence: Option<&Presence>,
     chunks: &Mutex<Receiver<(ContentDigest, Vec<u8>)>>,
 ) -> Result<(), Fault> {
     let mut outcome = Ok(());
@@ -321,7 +346,9 @@ fn send_all(
         if outcome.is_ok() {
             outcome = match (watch.cancelled)() {
                 true => Err(Fault::Cancelled),
-                false => send(cache, counts, digest, &bytes),
+                false => presence
+                    .map_or(Ok(()), Presence::renew)
+                    .and_then(|()| send(cache, counts, digest, &bytes)),
             };
         }
         if outcome.is_err() {

@@ -12,6 +12,8 @@ pub enum Report {
         /// The bytes in all.
         total: u64,
     },
+    /// Somebody removes what is old there; that is waited for.
+    Waiting,
     /// A cache failed or lied, and is not asked again.
     LeftOut(CacheError),
 }

@@ -136,6 +136,8 @@ impl Inner {
         self.events.emit(match report {
             Report::Progress { done, total } => Event::Pulling { done, total },
             Report::LeftOut(error) => Event::CacheLeftOut(Arc::new(error)),
+            // Only who pushes waits.
+            Report::Waiting => return,
         });
     }
 

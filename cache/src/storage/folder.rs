@@ -7,11 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Storage, read_at_most};
-use crate::{
-    entry::{Entry, OBJECTS},
-    fault::Fault,
-};
+use super::{Listed, Storage, read_at_most};
+use crate::{entry::Entry, fault::Fault};
 
 /// Others may read what is put there.
 const MODE: u32 = 0o644;
@@ -63,6 +60,7 @@ impl Storage for Folder {
     fn put(&self, entry: &Entry, bytes: &[u8], _: &[Entry]) -> Result<u64, Fault> {
         let path = self.path(entry);
         let folder = path.parent().unwrap_or(&self.root);
+        self.require()?;
         let write = || {
             fs::create_dir_all(folder)?;
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -79,20 +77,58 @@ impl Storage for Folder {
         flush().map_err(failed(&self.root))
     }
 
-    fn objects(&self) -> Result<Vec<String>, Fault> {
-        let folder = self.root.join(OBJECTS);
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return self.require().map(|()| Vec::new());
+    fn list(&self, folder: &str) -> Result<Vec<Listed>, Fault> {
+        self.require()?;
+        let mut listed = Vec::new();
+        self.walk(folder.trim_end_matches('/'), &mut listed)?;
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+
+    fn is_collected(&self) -> bool {
+        true
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Fault> {
+        let path = self.root.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path)(error)),
+            _ => {
+                // Below an area, of which only one process at a time removes anything: a folder
+                // with nothing else in it.
+                if name.matches('/').count() > 1 {
+                    let _ = path.parent().map(fs::remove_dir);
+                }
+                Ok(())
             }
-            entries => entries.map_err(failed(&folder))?,
+        }
+    }
+}
+
+impl Folder {
+    /// Everything below a folder; what goes away meanwhile is not there.
+    fn walk(&self, folder: &str, listed: &mut Vec<Listed>) -> Result<(), Fault> {
+        let path = self.root.join(folder);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed(&path))?,
         };
-        let name = |entry: io::Result<fs::DirEntry>| {
-            entry.map(|entry| entry.file_name().to_string_lossy().into_owned())
-        };
-        let mut names: Vec<String> =
-            entries.map(name).collect::<Result<_, _>>().map_err(failed(&folder))?;
-        names.sort();
-        Ok(names)
+        for entry in entries {
+            let entry = entry.map_err(failed(&path))?;
+            // No entry of a cache has another name.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let name = format!("{folder}/{name}");
+            let found = match entry.metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                found => found.map_err(failed(&path))?,
+            };
+            if found.is_dir() {
+                self.walk(&name, listed)?;
+            } else {
+                let put = found.modified().map_err(failed(&path))?;
+                listed.push(Listed { name, put, size: found.len() });
+            }
+        }
+        Ok(())
     }
 }

@@ -9,10 +9,14 @@ mod web;
 
 use std::{
     io::{self, Read},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use crate::{Address, Credential, Network, entry::Entry, fault::Fault};
+use crate::{
+    Address, Credential, Network,
+    entry::{Entry, OBJECTS},
+    fault::Fault,
+};
 
 use folder::Folder;
 use oci::Oci;
@@ -54,8 +58,34 @@ pub(crate) trait Storage: Send + Sync {
         Ok(())
     }
 
+    /// Everything that is there and has a name that begins so, a folder.
+    fn list(&self, folder: &str) -> Result<Vec<Listed>, Fault>;
+
     /// The names of all objects that are there: `<h>-<name>`.
-    fn objects(&self) -> Result<Vec<String>, Fault>;
+    fn objects(&self) -> Result<Vec<String>, Fault> {
+        let listed = self.list(OBJECTS)?.into_iter();
+        Ok(listed.filter_map(|it| Some(it.name.strip_prefix(OBJECTS)?.to_owned())).collect())
+    }
+
+    /// Whether it is up to hb to remove what is old; other storages do that themselves.
+    fn is_collected(&self) -> bool {
+        false
+    }
+
+    /// Remove what has this name, if it is there.
+    fn remove(&self, _name: &str) -> Result<(), Fault> {
+        Err(Fault::NotCollected)
+    }
+}
+
+/// Something that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// Its whole name.
+    pub(crate) name: String,
+    /// When it was put there, by the storage's own clock.
+    pub(crate) put: SystemTime,
+    pub(crate) size: u64,
 }
 
 /// All that a reader gives; `None` if that is more than `limit` bytes.

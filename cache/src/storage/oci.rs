@@ -15,7 +15,7 @@ use ureq::http::{StatusCode, header};
 use url::Url;
 
 use super::{
-    Manner, Storage,
+    Listed, Manner, Storage,
     client::{body, found, refused},
     registry::{Call, Registry},
 };
@@ -267,6 +267,11 @@ impl Storage for Oci {
             annotations,
         };
         Ok(sent + self.put_document(entry, Some(&tag), &index)?.size)
+    }
+
+    /// A registry lists tags, of which only those of objects say what they are of.
+    fn list(&self, _: &str) -> Result<Vec<Listed>, Fault> {
+        Err(Fault::NotCollected)
     }
 
     fn objects(&self) -> Result<Vec<String>, Fault> {

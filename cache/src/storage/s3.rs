@@ -9,14 +9,10 @@ use ureq::{Agent, http::StatusCode};
 use url::Url;
 
 use super::{
-    Manner, Storage,
+    Listed, Manner, Storage,
     client::{body, clients, found, refused, request},
 };
-use crate::{
-    Clients, Credential,
-    entry::{Entry, OBJECTS},
-    fault::Fault,
-};
+use crate::{Clients, Credential, entry::Entry, fault::Fault};
 
 /// How long a signature is good for: longer than any request takes.
 const VALID: Duration = Duration::from_secs(3600);
@@ -96,10 +92,10 @@ impl Storage for S3 {
         }
     }
 
-    fn objects(&self) -> Result<Vec<String>, Fault> {
+    fn list(&self, folder: &str) -> Result<Vec<Listed>, Fault> {
         let bucket = self.bucket()?;
-        let start = format!("{}{OBJECTS}", self.prefix);
-        let (mut names, mut next) = (Vec::new(), None);
+        let start = format!("{}{folder}", self.prefix);
+        let (mut all, mut next) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
             let url = || {
                 let mut list = bucket.list_objects_v2(self.credentials.as_ref());
@@ -120,13 +116,33 @@ impl Storage for S3 {
             let nonsense = |error: &dyn std::fmt::Display| Fault::Protocol(error.to_string());
             let text = String::from_utf8(body(response, MAX_PAGE)?).map_err(|it| nonsense(&it))?;
             let page = ListObjectsV2::parse_response(&text).map_err(|it| nonsense(&it))?;
-            let keys = page.contents.iter().map(|content| content.key.as_str());
-            names.extend(keys.filter_map(|key| key.strip_prefix(&start)).map(ToOwned::to_owned));
+            for content in page.contents {
+                let time = content.last_modified.unwrap_or_default();
+                let put = humantime::parse_rfc3339(&time).map_err(|it| nonsense(&it))?;
+                let name = content.key.strip_prefix(&self.prefix).unwrap_or(&content.key);
+                let size = content.size.unwrap_or_default();
+                all.push(Listed { name: name.to_owned(), put, size });
+            }
             match page.next_continuation_token {
                 Some(token) => next = Some(token),
-                None => return Ok(names),
+                None => return Ok(all),
             }
         }
         Err(Fault::TooLarge { limit: MAX_PAGES })
+    }
+
+    fn is_collected(&self) -> bool {
+        true
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Fault> {
+        let (bucket, key) = (self.bucket()?, format!("{}{name}", self.prefix));
+        let url = || bucket.delete_object(self.credentials.as_ref(), &key).sign(VALID);
+        match request(|| self.agent().delete(url().as_str()).call())?.status() {
+            StatusCode::OK | StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => Ok(()),
+            StatusCode::UNAUTHORIZED => Err(Fault::Denied(401)),
+            StatusCode::FORBIDDEN => Err(Fault::Denied(403)),
+            status => Err(Fault::Status { entry: name.to_owned(), status: status.as_u16() }),
+        }
     }
 }

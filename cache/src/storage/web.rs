@@ -8,7 +8,7 @@ use ureq::{
 use url::Url;
 
 use super::{
-    Manner, Storage,
+    Listed, Manner, Storage,
     client::{body, clients, refused, request},
 };
 use crate::{Clients, Credential, entry::Entry, fault::Fault};
@@ -70,7 +70,7 @@ impl Storage for Web {
         false
     }
 
-    fn objects(&self) -> Result<Vec<String>, Fault> {
+    fn list(&self, _: &str) -> Result<Vec<Listed>, Fault> {
         Err(Fault::NoList)
     }
 }

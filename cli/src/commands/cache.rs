@@ -1,12 +1,15 @@
-//! `hb cache`: put objects into binary caches, get them, and list them.
+//! `hb cache`: put objects into binary caches, get them, list them, and remove old ones.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use clap::{Args, Subcommand};
-use hb_cache::{Address, Cache, PushOptions, Report, Watch};
+use hb_cache::{Address, Cache, CollectOptions, PushOptions, Report, Watch};
 use hb_model::StorePath;
 use hb_store::Store;
 use serde_json::json;
@@ -62,6 +65,20 @@ enum CacheCommand {
         #[arg(long, value_name = "ADDRESS")]
         from: Option<String>,
     },
+    /// Remove what was pushed long ago and nothing younger needs
+    Gc {
+        /// Store paths that stay besides, with all that they refer to
+        keep: Vec<String>,
+        /// Leave what was pushed, or pushed again, less than so long ago, such as `90d`
+        #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+        older_than: Duration,
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// The cache; the first one of the settings if it is not said
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<String>,
+    },
 }
 
 /// Carry the subcommand out.
@@ -86,6 +103,11 @@ pub(crate) fn run(global: &Global, args: CacheArgs) -> Result<Exit, Failure> {
         CacheCommand::Ls { paths, from } => {
             let cache = open_cache(&settings, &one(&settings, from)?)?;
             list(global, &cache, &paths)
+        }
+        CacheCommand::Gc { keep, older_than, dry_run, from } => {
+            let cache = open_cache(&settings, &one(&settings, from)?)?;
+            let keep: Vec<_> = keep.iter().map(|path| named(path)).collect::<Result<_, _>>()?;
+            collect(global, &cache, CollectOptions { older_than, keep: &keep, dry_run })
         }
     }
 }
@@ -118,6 +140,7 @@ pub(super) fn watched<T>(
         match report {
             Report::Progress { done, total } => progress.transfer(verb, done, total),
             Report::LeftOut(error) => progress.warn(&error),
+            Report::Waiting => progress.waiting(),
         }
     };
     let stop = Arc::new(AtomicBool::new(false));
@@ -236,4 +259,34 @@ fn list(global: &Global, cache: &Cache, paths: &[String]) -> Result<Exit, Failur
         exit = output::failure(&hb_cache::Error::Nowhere(path.clone()).into());
     }
     Ok(exit)
+}
+
+fn collect(
+    global: &Global,
+    cache: &Arc<Cache>,
+    options: CollectOptions<'_>,
+) -> Result<Exit, Failure> {
+    let report = watched(global, "removing", |watch| cache.collect(options, watch))??;
+    let objects: Vec<_> = report.objects.iter().map(ToString::to_string).collect();
+    if global.json {
+        output::json(&json!({
+            "objects": objects,
+            "builds": report.builds,
+            "chunks": report.chunks,
+            "bytes": report.bytes,
+        }))?;
+        return Ok(Exit::Success);
+    }
+    if !global.quiet {
+        objects.iter().for_each(output::result);
+    }
+    output::result(format!(
+        "{} {} objects, {} chunks and {} builds, {}",
+        if options.dry_run { "would free" } else { "freed" },
+        objects.len(),
+        report.chunks,
+        report.builds,
+        output::bytes(report.bytes)
+    ));
+    Ok(Exit::Success)
 }

@@ -111,6 +111,11 @@ impl Progress {
         self.line(format!("warning: {error}; it is not asked again"));
     }
 
+    /// What a push waits for.
+    pub(crate) fn waiting(&self) {
+        self.line("waiting until somebody has removed what is old from the cache".to_owned());
+    }
+
     /// Bytes on their way to or from a cache.
     pub(crate) fn transfer(&mut self, verb: &'static str, done: u64, total: u64) {
         let bars = &self.bars;

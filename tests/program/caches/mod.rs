@@ -1,5 +1,6 @@
 //! What one machine builds and another one gets from a binary cache.
 
+mod collecting;
 mod network;
 mod registry;
 mod repair;
