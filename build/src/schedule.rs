@@ -147,13 +147,17 @@ impl Scheduler {
     }
 
     fn take_answers(&mut self, answers: Answers) {
+        let mut is_current = true;
         for (question, offered) in answers {
+            is_current &= offered.is_none();
             let records = self.realiser.store();
             let progress = self.plan.answer(&question, offered.as_ref(), records);
             self.follow(progress, 0);
         }
-        let progress = self.plan.reassess(self.realiser.store());
-        self.follow(progress, 0);
+        if !is_current {
+            let progress = self.plan.reassess(self.realiser.store());
+            self.follow(progress, 0);
+        }
     }
 
     fn start(&mut self, job: Job) {

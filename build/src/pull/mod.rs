@@ -60,18 +60,25 @@ impl Pulling {
         cancel: &Cancel,
     ) -> Result<(), StoreError> {
         let mut is_first = true;
+        let mut is_current = true;
         loop {
             let questions = plan.take_questions();
-            if questions.is_empty() {
+            if questions.is_empty() && std::mem::replace(&mut is_current, true) {
                 return Ok(());
+            }
+            if questions.is_empty() {
+                // Once, and not for each layer of the graph: what is asked is what nobody can
+                // know yet, and all above that is still to be known, too.
+                plan.reassess(&self.0.store)?;
+                continue;
             }
             if std::mem::take(&mut is_first) {
                 self.learn(graph, cancel).await;
             }
             for (question, offered) in self.answer(questions, cancel).await? {
+                is_current &= offered.is_none();
                 plan.answer(&question, offered.as_ref(), &self.0.store)?;
             }
-            plan.reassess(&self.0.store)?;
         }
     }
 
