@@ -26,6 +26,9 @@ pub(crate) struct Global {
     /// The folder that holds the store
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+    /// A store that is only read, and what it has used in its place; may be given again
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) lower_store: Vec<PathBuf>,
     /// Never fetch; what is missing is an error that lists all of it
     #[arg(long, global = true)]
     pub(crate) offline: bool,
@@ -45,6 +48,7 @@ impl Global {
     pub(crate) fn layer(&self) -> Layer {
         Layer {
             store: self.store.clone(),
+            lower_stores: Some(self.lower_store.clone()).filter(|stores| !stores.is_empty()),
             offline: self.offline.then_some(true),
             sandbox: self.sandbox,
             ..Layer::default()

@@ -15,6 +15,7 @@ use etcetera::BaseStrategy as _;
 use hb_cache::{Address, AddressError, Network};
 use hb_model::{Limits, PublicKey, Trust};
 use hb_sandbox::{Backend, Isolation, Maker, Reentry};
+use hb_store::StoreOptions;
 use serde::Deserialize;
 
 use crate::{error::CliError, network::network};
@@ -31,6 +32,8 @@ const SYSTEM_FILE: &str = "/etc/hb/config.toml";
 pub(crate) struct Layer {
     /// Where the store lies.
     pub(crate) store: Option<PathBuf>,
+    /// Stores that are only read, the first of which is asked first.
+    pub(crate) lower_stores: Option<Vec<PathBuf>>,
     /// How many builds run at once.
     pub(crate) jobs: Option<usize>,
     /// Never fetch.
@@ -146,6 +149,7 @@ impl From<SandboxMaker> for Maker {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) store: PathBuf,
+    pub(crate) store_options: StoreOptions,
     pub(crate) jobs: usize,
     pub(crate) offline: bool,
     pub(crate) keep_failed: bool,
@@ -173,6 +177,7 @@ impl Layer {
     fn or(self, next: Self) -> Self {
         Self {
             store: self.store.or(next.store),
+            lower_stores: self.lower_stores.or(next.lower_stores),
             jobs: self.jobs.or(next.jobs),
             offline: self.offline.or(next.offline),
             keep_failed: self.keep_failed.or(next.keep_failed),
@@ -190,8 +195,8 @@ impl Layer {
         }
     }
 
-    /// What `HB_STORE`, `HB_JOBS`, `HB_OFFLINE`, `HB_KEEP_FAILED`, `HB_KEEP_COMPILED` and
-    /// `HB_SANDBOX` say.
+    /// What `HB_STORE`, `HB_LOWER_STORES`, `HB_JOBS`, `HB_OFFLINE`, `HB_KEEP_FAILED`,
+    /// `HB_KEEP_COMPILED` and `HB_SANDBOX` say.
     fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CliError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let flag = |name: &str| {
@@ -223,6 +228,7 @@ impl Layer {
             .transpose()?;
         Ok(Self {
             store: set("HB_STORE").map(PathBuf::from),
+            lower_stores: set("HB_LOWER_STORES").map(|list| std::env::split_paths(&list).collect()),
             jobs,
             offline: flag("HB_OFFLINE")?,
             keep_failed: flag("HB_KEEP_FAILED")?,
@@ -251,6 +257,9 @@ impl Layer {
         for path in self.certificates.iter_mut().flatten() {
             *path = folder.join(&*path);
         }
+        for lower in self.lower_stores.iter_mut().flatten() {
+            *lower = folder.join(&*lower);
+        }
         self
     }
 }
@@ -267,6 +276,10 @@ impl Settings {
             return Err(CliError::usage("a project cannot say whose certificates to believe")
                 .with_help("`certificates` stands in your own settings or the system's"));
         }
+        if project.lower_stores.is_some() {
+            return Err(CliError::usage("a project cannot name lower stores")
+                .with_help("what they say was built is believed; name them in your own settings"));
+        }
         let directories = etcetera::choose_base_strategy().ok();
         let user = match &directories {
             Some(base) => Layer::from_file(&user_file(base))?,
@@ -281,14 +294,16 @@ impl Settings {
         let cache = directories.as_ref().filter(|_| keep_compiled);
         let compiled = cache.map(|base| base.cache_dir().join("hb/compiled"));
         let store = match (layers.store, directories) {
-            (Some(store), _) => std::path::absolute(&store)
-                .map_err(|source| CliError::Io { path: store.clone(), source })?,
+            (Some(store), _) => absolute(&store)?,
             (None, Some(base)) => default_store(&base),
             (None, None) => return Err(CliError::NoHome),
         };
+        let lower = layers.lower_stores.unwrap_or_default();
+        let lower = lower.iter().map(|lower| absolute(lower)).collect::<Result<_, _>>()?;
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             store,
+            store_options: StoreOptions { lower, ..StoreOptions::default() },
             jobs: layers.jobs.unwrap_or_else(processors),
             offline: layers.offline.unwrap_or(false),
             keep_failed: layers.keep_failed.unwrap_or(false),
@@ -312,6 +327,10 @@ impl Settings {
             isolation_needed: layers.isolation_needed.unwrap_or(NeededIsolation::Namespaces).into(),
         })
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    std::path::absolute(path).map_err(|source| CliError::Io { path: path.to_owned(), source })
 }
 
 fn addresses(texts: Vec<String>) -> Result<Vec<Address>, CliError> {

@@ -210,6 +210,11 @@ fn store_code(error: &StoreError) -> &'static str {
         | StoreError::WrongOwner { .. }
         | StoreError::OpenedForReading { .. } => "store.denied",
         StoreError::Io { .. } => "store.io",
+        StoreError::Lower { .. }
+        | StoreError::BelowItself { .. }
+        | StoreError::GoneBelow { .. }
+        | StoreError::UnfinishedLog { .. }
+        | StoreError::InLower { .. } => "store.lower",
         StoreError::OlderFormat { .. } | StoreError::NewerFormat { .. } => "store.format",
         StoreError::ForeignDatabase { .. }
         | StoreError::DamagedDatabase { .. }
@@ -252,6 +257,24 @@ fn store_help(error: &StoreError) -> Option<&'static str> {
         StoreError::WrongOwner { .. } => {
             "run hb as that user, or name a store of your own with --store DIR"
         }
+        StoreError::Lower { source, .. } => match &**source {
+            StoreError::OlderFormat { .. } => {
+                "open it for writing once with this hb, where that can be done, or make it anew"
+            }
+            StoreError::UnfinishedLog { .. } => {
+                "a lower store must not change while it is one; open it for writing once, \
+                 which completes it"
+            }
+            _ => "`lower-stores` in the settings, HB_LOWER_STORES or --lower-store names it",
+        },
+        StoreError::BelowItself { .. } => {
+            "`lower-stores` in the settings, HB_LOWER_STORES or --lower-store names it"
+        }
+        StoreError::GoneBelow { .. } => {
+            "name that lower store again; if it is gone for good, `hb store verify --repair` builds \
+             again what lay there"
+        }
+        StoreError::InLower { .. } => "mend it there, or name another lower store",
         StoreError::OlderFormat { .. } => "open it for writing once, which brings it up to date",
         StoreError::Changed { .. } => "`hb store verify --contents` finds all that is damaged",
         StoreError::NewerFormat { .. } => {

@@ -10,7 +10,7 @@ use std::{
 use hb_evaluator::{Error, Evaluator, Held, Options, Report, Shown};
 use hb_lang::Dialect;
 use hb_model::{Derivation, DerivationId, OutputName};
-use hb_store::{OpenMode, Store};
+use hb_store::{OpenMode, Store, StoreOptions};
 
 use crate::{
     args::{ArgumentArgs, EvaluationArgs, Global, RecipeArgs},
@@ -133,7 +133,7 @@ impl RecipeName {
 
 /// Open the store for building.
 pub(crate) fn open_store(settings: &Settings) -> Result<Store, Failure> {
-    Ok(Store::open(&settings.store, OpenMode::Write)?)
+    Ok(Store::open_with(&settings.store, OpenMode::Write, settings.store_options.clone())?)
 }
 
 /// How to evaluate, where it is not the usual way.
@@ -214,7 +214,7 @@ impl Session {
     pub(crate) fn bare() -> Result<Self, Failure> {
         let nowhere = Path::new("/");
         let (arguments, evaluation) = (ArgumentArgs::default(), EvaluationArgs::default());
-        let store = nowhere.to_owned().into();
+        let store = StoreSource::At(nowhere.to_owned(), StoreOptions::default());
         Self::with(None, nowhere, &arguments, evaluation, store, Evaluation::default())
     }
 

@@ -12,7 +12,7 @@ use crate::{
     disk::Folder,
     error::{Context as _, Result},
     install::Finished,
-    objects::{parse, registered},
+    objects::parse,
     scan::Scanner,
     store::Store,
     tree::{Filter, Kind, Node, Place, Reading, Tree},
@@ -53,19 +53,15 @@ impl Store {
         let object = finished(staged, tree, &contents, name);
         let path = object.path.clone();
         self.install(&[object], |transaction| {
-            let database = &self.inner.database;
-            let remember = || {
-                if let Some((id, _)) = registered(transaction, &path)?
-                    && !looked_at.too_recent
-                {
-                    let sql = "INSERT OR REPLACE INTO sources VALUES (?1, ?2)";
-                    transaction
-                        .prepare_cached(sql)?
-                        .execute(params![looked_at.fingerprint.as_slice(), id])?;
-                }
-                Ok(())
+            let Some(row) = self.row(transaction, &path)?.filter(|_| !looked_at.too_recent) else {
+                return Ok(());
             };
-            remember().map_err(|error| database.error(error))
+            let remember = || {
+                let sql = "INSERT OR REPLACE INTO sources VALUES (?1, ?2)";
+                let values = params![looked_at.fingerprint.as_slice(), row];
+                transaction.prepare_cached(sql)?.execute(values)
+            };
+            remember().map(|_| ()).map_err(|error| self.inner.database.error(error))
         })?;
         Ok(path)
     }

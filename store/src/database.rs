@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The format written here, in SQLite's `user_version`.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// `hbst`, in SQLite's `application_id`: this database is one of ours.
 const APPLICATION: u32 = 0x6862_7374;
@@ -24,6 +24,9 @@ const APPLICATION: u32 = 0x6862_7374;
 /// How long to wait for another process's transaction: they last milliseconds, except
 /// where a disk flushes slowly or gc removes very much.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
+
+const READ_ONLY: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Enough for the statements of one build at a time.
 const STATEMENT_CACHE: usize = 64;
@@ -36,7 +39,8 @@ CREATE TABLE objects (
     size INTEGER NOT NULL,
     self_reference INTEGER NOT NULL,
     registered INTEGER NOT NULL,
-    fixed TEXT
+    fixed TEXT,
+    borrowed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE refs (
     referrer INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
@@ -91,12 +95,16 @@ CREATE TABLE signatures (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// What makes a database of format 2 one of format 3, but for what came with it. Objects that are there already keep
-/// nothing of the hash that was declared for them.
+/// What makes a database of format 2 one of format 3, but for what came with it. Objects
+/// that are there already keep nothing of the hash that was declared for them.
 const FROM_2_TO_3: &str = "ALTER TABLE objects ADD COLUMN fixed TEXT;";
 
+/// What makes a database of format 3 one of format 4. Nothing was borrowed before.
+const FROM_3_TO_4: &str = "ALTER TABLE objects ADD COLUMN borrowed INTEGER NOT NULL DEFAULT 0;";
+
 /// What leads from each older format to the next; the first leads from format 1.
-const MIGRATIONS: [&[&str]; FORMAT as usize - 1] = [&[FROM_1_TO_2], &[FROM_2_TO_3, SIGNATURES]];
+const MIGRATIONS: [&[&str]; FORMAT as usize - 1] =
+    [&[FROM_1_TO_2], &[FROM_2_TO_3, SIGNATURES], &[FROM_3_TO_4]];
 
 /// One connection, used by one thread at a time.
 #[derive(Debug)]
@@ -113,6 +121,23 @@ impl Database {
             OpenMode::Write => open_for_writing(path, durability),
             OpenMode::Read => open_for_reading(path),
         };
+        Self::opened(path, mode, connection)
+    }
+
+    /// Open the database of a lower store: nothing at all is written, and so a log cannot
+    /// be read.
+    pub(crate) fn open_below(path: &Path) -> Result<Self> {
+        if has_log(path) {
+            return Err(StoreError::UnfinishedLog { path: path.to_owned() });
+        }
+        Self::opened(path, OpenMode::Read, open_unchanging(path))
+    }
+
+    fn opened(
+        path: &Path,
+        mode: OpenMode,
+        connection: rusqlite::Result<Connection>,
+    ) -> Result<Self> {
         let connection = connection.map_err(|error| database(path, error))?;
         let opened = Self { connection: Mutex::new(connection), path: path.to_owned() };
         opened.check_format(mode)?;
@@ -234,16 +259,26 @@ fn open_for_writing(path: &Path, durability: Durability) -> rusqlite::Result<Con
 fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let writable = rustix::fs::access(folder, Access::WRITE_OK).is_ok();
-    let has_log = fs::metadata(path.with_extension("sqlite-wal")).is_ok_and(|log| log.len() > 0);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if writable || has_log {
-        Connection::open_with_flags(path, flags)?
-    } else {
-        let uri = format!("file:{}?immutable=1", percent_encoded(path));
-        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
-    };
+    if !writable && !has_log(path) {
+        return open_unchanging(path);
+    }
+    let connection = Connection::open_with_flags(path, READ_ONLY)?;
     prepare(&connection)?;
     Ok(connection)
+}
+
+/// Open what nobody changes: nothing is written, and no lock is taken.
+fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+    let uri = format!("file:{}?immutable=1", percent_encoded(path));
+    let flags = READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Whether something is in the write-ahead log that the file itself may lack.
+fn has_log(path: &Path) -> bool {
+    fs::metadata(path.with_extension("sqlite-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {

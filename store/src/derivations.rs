@@ -67,16 +67,23 @@ impl Store {
     /// The objects of the derivations that gave an object, the newest first; those that
     /// are still in the store.
     pub fn derivations_of(&self, path: &StorePath) -> Result<Vec<StorePath>> {
-        let database = &self.inner.database;
-        let found = database.read(|connection| {
-            let sql = "
-                SELECT DISTINCT givers.name FROM objects AS given
-                JOIN realisations ON object = given.id
-                JOIN objects AS givers ON givers.id = derivation
-                WHERE given.name = ?1 ORDER BY givers.id DESC";
-            names(connection, sql, [path.base_name()])
-        })?;
-        parse_all(database, found)
+        let mut all: Vec<StorePath> = Vec::new();
+        for database in self.databases() {
+            let found = database.read(|connection| {
+                let sql = "
+                    SELECT DISTINCT givers.name FROM objects AS given
+                    JOIN realisations ON object = given.id
+                    JOIN objects AS givers ON givers.id = derivation
+                    WHERE given.name = ?1 ORDER BY givers.id DESC";
+                names(connection, sql, [path.base_name()])
+            })?;
+            for giver in parse_all::<Vec<_>>(database, found)? {
+                if !all.contains(&giver) && self.contains(&giver)? {
+                    all.push(giver);
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// The objects of the derivations that the one at `path` needs.

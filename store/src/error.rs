@@ -68,6 +68,40 @@ pub enum StoreError {
         /// Where one was expected.
         root: PathBuf,
     },
+    /// A store to be read beside this one cannot be.
+    #[error("the lower store ‘{}’ cannot be used", root.display())]
+    Lower {
+        /// Where it is.
+        root: PathBuf,
+        /// Why.
+        source: Box<StoreError>,
+    },
+    /// The database of a lower store is not complete without its log.
+    #[error("a process works on the store database ‘{}’, or was killed while it did", path.display())]
+    UnfinishedLog {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A store is named as its own lower store.
+    #[error("the store ‘{}’ is named as a lower store of itself", root.display())]
+    BelowItself {
+        /// Where it is.
+        root: PathBuf,
+    },
+    /// What is needed lay in a lower store.
+    #[error("‘{path}’ lay in a lower store, and none that is named now has it")]
+    GoneBelow {
+        /// What is needed.
+        path: StorePath,
+    },
+    /// Something of a lower store cannot be changed.
+    #[error("‘{path}’ lies in the lower store ‘{}’, which is only read", root.display())]
+    InLower {
+        /// The object.
+        path: StorePath,
+        /// The lower store.
+        root: PathBuf,
+    },
     /// The store belongs to another user.
     #[error("the store ‘{}’ belongs to the user {owner}, not to {user}", root.display())]
     WrongOwner {

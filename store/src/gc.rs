@@ -25,7 +25,7 @@ use crate::{
     clock::now_seconds,
     disk::remove_tree,
     error::{Context as _, Result},
-    objects::parse,
+    objects::{list_in, parse},
     protocol, reserve,
     roots::{RootKind, entries},
     session::held_by_sessions,
@@ -75,9 +75,11 @@ struct Graph {
 struct Object {
     id: i64,
     name: String,
+    /// None of what lies in a lower store.
     size: u64,
     /// Seconds since 1970.
     registered: i64,
+    is_borrowed: bool,
 }
 
 impl Store {
@@ -88,13 +90,14 @@ impl Store {
         let layout = &self.inner.layout;
         let mut report = GcReport::default();
         protocol::forget(&parts, || {
-            report = self.decide(options)?;
+            let forgotten;
+            (report, forgotten) = self.decide(options)?;
             if options.dry_run {
                 return Ok(Vec::new());
             }
             reserve::release(layout)?;
             self.drop_stale_result_roots()?;
-            Ok(report.freed.clone())
+            Ok(forgotten)
         })?;
         if options.dry_run {
             return Ok(report);
@@ -113,29 +116,37 @@ impl Store {
         Ok(report)
     }
 
-    /// What is to go. Must be called while nobody names anything.
-    fn decide(&self, options: &GcOptions) -> Result<GcReport> {
+    /// What is to go, and what is to be forgotten: that, and what was borrowed and is needed
+    /// no more. Must be called while nobody names anything.
+    fn decide(&self, options: &GcOptions) -> Result<(GcReport, Vec<StorePath>)> {
         let graph = self.graph()?;
         let dead = graph.dead(&self.live(&graph, options)?, graph.enough(options));
-        let names = dead.iter().map(|&index| &graph.objects[index].name);
-        Ok(GcReport {
-            freed: names.map(|name| parse(&self.inner.database, name)).collect::<Result<_>>()?,
-            strays: self.strays()?,
-            bytes: dead.iter().map(|&index| graph.objects[index].size).sum(),
-        })
+        let mut report = GcReport { strays: self.strays()?, ..GcReport::default() };
+        let mut forgotten = Vec::new();
+        for object in dead.into_iter().map(|index| &graph.objects[index]) {
+            let path = parse(&self.inner.database, &object.name)?;
+            if !object.is_borrowed {
+                report.freed.push(path.clone());
+                report.bytes += object.size;
+            }
+            forgotten.push(path);
+        }
+        Ok((report, forgotten))
     }
 
     fn graph(&self) -> Result<Graph> {
         self.inner.database.read(|connection| {
-            let mut select =
-                connection.prepare("SELECT id, name, size, registered FROM objects ORDER BY id")?;
+            let mut select = connection
+                .prepare("SELECT id, name, size, registered, borrowed FROM objects ORDER BY id")?;
             let objects: Vec<Object> = select
                 .query_map([], |row| {
+                    let is_borrowed = row.get(4)?;
                     Ok(Object {
                         id: row.get(0)?,
                         name: row.get(1)?,
-                        size: row.get::<_, i64>(2)? as u64,
+                        size: if is_borrowed { 0 } else { row.get::<_, i64>(2)? as u64 },
                         registered: row.get(3)?,
+                        is_borrowed,
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
@@ -171,8 +182,10 @@ impl Store {
     pub(crate) fn strays(&self) -> Result<Vec<OsString>> {
         let found = entries(&self.inner.layout.objects())?;
         // Looked up after the folder was read: what is published meanwhile is known now.
-        let known: FxHashSet<_> =
-            self.list()?.iter().map(|path| OsString::from(path.base_name())).collect();
+        let known: FxHashSet<_> = list_in::<Vec<_>>(&self.inner.database)?
+            .iter()
+            .map(|path| OsString::from(path.base_name()))
+            .collect();
         let names = found.iter().filter_map(|path| path.file_name());
         Ok(names.filter(|name| !known.contains(*name)).map(OsStr::to_owned).collect())
     }

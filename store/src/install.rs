@@ -24,7 +24,7 @@ use crate::{
     disk::{Folder, make_accessible},
     error::{Context as _, Result, StoreError},
     lock::lock_exclusive,
-    objects::{NewObject, is_registered, register, registered},
+    objects::{NewObject, is_registered, register, row_of},
     protocol::{self, Parts},
     scratch::ScratchDir,
     session::Naming,
@@ -144,15 +144,16 @@ impl Parts for StoreParts<'_> {
     }
 
     fn is_known(&self, transaction: &Transaction, new: &Finished) -> Result<bool> {
-        let known = registered(transaction, &new.path);
-        match known.map_err(|error| self.database().error(error))? {
-            None => Ok(false),
-            Some((_, digest)) if digest == new.digest => Ok(true),
-            Some((_, registered)) => {
+        let row = row_of(transaction, &new.path).map_err(|error| self.database().error(error))?;
+        let is_own = row.is_some_and(|(_, _, is_borrowed)| !is_borrowed);
+        let below = if is_own { None } else { self.store.digest_below(&new.path)? };
+        for registered in row.map(|(_, digest, _)| digest).into_iter().chain(below) {
+            if registered != new.digest {
                 let (path, got) = (new.path.clone(), new.digest);
-                Err(StoreError::TwoDigests { path, registered, got })
+                return Err(StoreError::TwoDigests { path, registered, got });
             }
         }
+        Ok(is_own || below.is_some())
     }
 
     fn is_entry_known(&self, transaction: &Transaction, entry: &OsString) -> Result<bool> {
@@ -202,15 +203,17 @@ impl Parts for StoreParts<'_> {
             self_reference: new.self_reference,
             fixed: new.fixed.as_ref(),
         };
-        register(self.database(), transaction, &object).map(|_| ())
+        register(self.store, transaction, &object)
     }
 
+    /// What lies in a lower store as well stays known, and what is known of it.
     fn forget(&self, transaction: &Transaction, name: &StorePath) -> Result<()> {
-        let delete = || {
-            let sql = "DELETE FROM objects WHERE name = ?1";
-            transaction.prepare_cached(sql)?.execute([name.base_name()])
+        let sql = match self.store.below(name)? {
+            Some(_) => "UPDATE objects SET borrowed = 1 WHERE name = ?1",
+            None => "DELETE FROM objects WHERE name = ?1",
         };
-        delete().map(|_| ()).map_err(|error| self.database().error(error))
+        let forget = || transaction.prepare_cached(sql)?.execute([name.base_name()]);
+        forget().map(|_| ()).map_err(|error| self.database().error(error))
     }
 
     fn move_out(&self, entry: &OsString, to: &Folder) -> Result<()> {

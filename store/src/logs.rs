@@ -34,7 +34,10 @@ impl Store {
         recorded.extend(self.realisations_by_derivation(path)?);
         let mut logs: Vec<_> = recorded
             .iter()
-            .map(|recorded| self.log_path(&recorded.realisation.key.resolved))
+            .flat_map(|recorded| {
+                let resolved = recorded.realisation.key.resolved;
+                self.layouts().map(move |layout| layout.log(&resolved))
+            })
             .filter(|log| log.exists())
             .collect();
         logs.dedup();

@@ -1,6 +1,9 @@
 //! What the database knows of objects: asking, and the rows of a new one.
 
-use std::{collections::BTreeSet, ffi::OsStr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ffi::OsStr,
+};
 
 use hb_model::{FixedOutput, NodeDigest, StoreName, StorePath};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
@@ -59,87 +62,130 @@ impl ObjectRow {
 }
 
 impl Store {
-    /// Whether an object is registered.
+    /// Whether an object is registered, here or in a lower store.
     pub fn contains(&self, path: &StorePath) -> Result<bool> {
-        self.inner.database.read(|connection| id_of(connection, path)).map(|id| id.is_some())
+        for database in self.databases() {
+            if database.read(|connection| present_id(connection, path))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// An object's metadata.
     pub fn info(&self, path: &StorePath) -> Result<Option<ObjectInfo>> {
-        let database = &self.inner.database;
-        let found = database.read(|connection| {
-            let sql = format!("SELECT {COLUMNS} FROM objects WHERE name = ?1");
-            let row = connection
-                .prepare_cached(&sql)?
-                .query_row([path.base_name()], ObjectRow::read)
-                .optional()?;
-            row.map(|row| Ok((references_of(connection, row.id)?, row))).transpose()
-        })?;
-        found.map(|(references, row)| assemble(database, row, references)).transpose()
+        for database in self.databases() {
+            if database.read(|connection| present_id(connection, path))?.is_some() {
+                return info_in(database, path);
+            }
+        }
+        Ok(None)
     }
 
-    /// The bytes of all objects.
+    /// The bytes of all objects, those of lower stores included.
     pub(crate) fn total_size(&self) -> Result<u64> {
-        self.inner.database.read(|connection| {
-            let sql = "SELECT coalesce(sum(size), 0) FROM objects";
-            Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
-        })
+        let mut total = 0;
+        for database in self.databases() {
+            total += database.read(|connection| {
+                let sql = "SELECT coalesce(sum(size), 0) FROM objects WHERE NOT borrowed";
+                Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
+            })?;
+        }
+        Ok(total)
     }
 
     /// The objects and all that they refer to, directly or not, each after everything
     /// that it refers to.
     pub fn closure(&self, paths: &[StorePath]) -> Result<Vec<StorePath>> {
-        let database = &self.inner.database;
         for path in paths {
             if !self.contains(path)? {
                 return Err(StoreError::NotInStore { path: path.clone() });
             }
         }
-        let names = database.read(|connection| {
-            let sql = "
-                WITH RECURSIVE reached (id) AS (
-                    SELECT id FROM objects WHERE name IN (SELECT value FROM json_each(?1))
-                    UNION
-                    SELECT reference FROM refs JOIN reached ON referrer = reached.id
-                )
-                SELECT name FROM objects WHERE id IN reached ORDER BY id";
-            names(connection, sql, [json_list(paths)])
-        })?;
-        parse_all(database, names)
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        // What is not found in one database is looked for in the next; each has all that
+        // what it has refers to.
+        let mut left = paths.to_vec();
+        for database in self.databases() {
+            for (path, is_borrowed) in closure_in(database, &left)? {
+                if is_borrowed && !self.contains(&path)? {
+                    return Err(StoreError::GoneBelow { path });
+                }
+                if seen.insert(path.clone()) {
+                    found.push(path);
+                }
+            }
+            left.retain(|path| !seen.contains(path));
+            if left.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// The objects that refer to one directly, itself not among them.
     pub fn referrers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>> {
-        let database = &self.inner.database;
-        let names = database.read(|connection| {
-            let sql = "
-                SELECT referring.name FROM objects AS target
-                JOIN refs ON reference = target.id
-                JOIN objects AS referring ON referring.id = referrer
-                WHERE target.name = ?1";
-            names(connection, sql, [path.base_name()])
-        })?;
-        parse_all(database, names)
+        let mut found = BTreeSet::new();
+        for database in self.databases() {
+            let names = database.read(|connection| {
+                let sql = "
+                    SELECT referring.name FROM objects AS target
+                    JOIN refs ON reference = target.id
+                    JOIN objects AS referring ON referring.id = referrer
+                    WHERE target.name = ?1 AND NOT referring.borrowed";
+                names(connection, sql, [path.base_name()])
+            })?;
+            found.extend(parse_all::<Vec<_>>(database, names)?);
+        }
+        Ok(found)
     }
 
     /// The objects of this name that came in last, the newest first, at most so many.
     pub fn newest_called(&self, name: &StoreName, count: usize) -> Result<Vec<StorePath>> {
-        let database = &self.inner.database;
-        let names = database.read(|connection| {
-            // Behind the hash part and a dash.
-            let sql =
-                "SELECT name FROM objects WHERE substr(name, ?1) = ?2 ORDER BY id DESC LIMIT ?3";
-            let start = StorePath::HASH_LENGTH + 2;
-            names(connection, sql, params![start as i64, name.as_str(), count as i64])
-        })?;
-        parse_all(database, names)
+        let mut found = Vec::new();
+        for database in self.databases() {
+            let names = database.read(|connection| {
+                // Behind the hash part and a dash.
+                let sql = "
+                    SELECT name FROM objects WHERE substr(name, ?1) = ?2 AND NOT borrowed
+                    ORDER BY id DESC LIMIT ?3";
+                let start = StorePath::HASH_LENGTH + 2;
+                names(connection, sql, params![start as i64, name.as_str(), count as i64])
+            })?;
+            let names: Vec<StorePath> = parse_all(database, names)?;
+            found
+                .extend(names.into_iter().filter(|path| !found.contains(path)).collect::<Vec<_>>());
+        }
+        found.truncate(count);
+        Ok(found)
     }
 
-    /// All objects, each after everything that it refers to.
+    /// All objects, those of lower stores included, each after everything that it refers to.
     pub fn list(&self) -> Result<Vec<StorePath>> {
+        let mut all: Vec<StorePath> = Vec::new();
+        for database in self.databases().rev() {
+            all.extend(list_in::<Vec<_>>(database)?);
+        }
+        if !self.inner.lower.is_empty() {
+            let mut seen = HashSet::new();
+            all.retain(|path| seen.insert(path.clone()));
+        }
+        Ok(all)
+    }
+
+    /// What was borrowed of lower stores and is in none any more.
+    pub(crate) fn gone_below(&self) -> Result<Vec<StorePath>> {
         let database = &self.inner.database;
-        let sql = "SELECT name FROM objects ORDER BY id";
-        parse_all(database, database.read(|connection| names(connection, sql, []))?)
+        let sql = "SELECT name FROM objects WHERE borrowed ORDER BY id";
+        let borrowed = database.read(|connection| names(connection, sql, []))?;
+        let mut gone = Vec::new();
+        for path in parse_all::<Vec<_>>(database, borrowed)? {
+            if self.below(&path)?.is_none() {
+                gone.push(path);
+            }
+        }
+        Ok(gone)
     }
 }
 
@@ -153,33 +199,85 @@ pub(crate) struct NewObject<'a> {
     pub(crate) fixed: Option<&'a FixedOutput>,
 }
 
-/// The row and the digest of a registered object.
+/// The objects of one store.
+pub(crate) fn list_in<C: FromIterator<StorePath>>(database: &Database) -> Result<C> {
+    let sql = "SELECT name FROM objects WHERE NOT borrowed ORDER BY id";
+    parse_all(database, database.read(|connection| names(connection, sql, []))?)
+}
+
+/// What one database knows of an object, borrowed or not.
+pub(crate) fn info_in(database: &Database, path: &StorePath) -> Result<Option<ObjectInfo>> {
+    let found = database.read(|connection| {
+        let sql = format!("SELECT {COLUMNS} FROM objects WHERE name = ?1");
+        let row = connection
+            .prepare_cached(&sql)?
+            .query_row([path.base_name()], ObjectRow::read)
+            .optional()?;
+        row.map(|row| Ok((references_of(connection, row.id)?, row))).transpose()
+    })?;
+    found.map(|(references, row)| assemble(database, row, references)).transpose()
+}
+
+/// What one database knows of some objects, borrowed or not, and all that they refer to:
+/// each after everything that it refers to, and whether it is borrowed.
+pub(crate) fn closure_in(
+    database: &Database,
+    paths: &[StorePath],
+) -> Result<Vec<(StorePath, bool)>> {
+    let found: Vec<(String, bool)> = database.read(|connection| {
+        let sql = "
+            WITH RECURSIVE reached (id) AS (
+                SELECT id FROM objects WHERE name IN (SELECT value FROM json_each(?1))
+                UNION
+                SELECT reference FROM refs JOIN reached ON referrer = reached.id
+            )
+            SELECT name, borrowed FROM objects WHERE id IN reached ORDER BY id";
+        let mut select = connection.prepare_cached(sql)?;
+        select.query_map([json_list(paths)], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    })?;
+    found
+        .into_iter()
+        .map(|(name, is_borrowed)| Ok((parse(database, &name)?, is_borrowed)))
+        .collect()
+}
+
+/// The row and the digest of an object that is registered in this database.
 pub(crate) fn registered(
     connection: &Connection,
     path: &StorePath,
 ) -> rusqlite::Result<Option<(i64, NodeDigest)>> {
+    Ok(row_of(connection, path)?.filter(|row| !row.2).map(|(id, digest, _)| (id, digest)))
+}
+
+/// The row of an object in this database, its digest, and whether it is borrowed.
+pub(crate) fn row_of(
+    connection: &Connection,
+    path: &StorePath,
+) -> rusqlite::Result<Option<(i64, NodeDigest, bool)>> {
     connection
-        .prepare_cached("SELECT id, digest FROM objects WHERE name = ?1")?
-        .query_row([path.base_name()], |row| Ok((row.get(0)?, NodeDigest::from_bytes(row.get(1)?))))
+        .prepare_cached("SELECT id, digest, borrowed FROM objects WHERE name = ?1")?
+        .query_row([path.base_name()], |row| {
+            Ok((row.get(0)?, NodeDigest::from_bytes(row.get(1)?), row.get(2)?))
+        })
         .optional()
 }
 
 /// Whether an entry of the object folder is registered.
 pub(crate) fn is_registered(connection: &Connection, entry: &OsStr) -> rusqlite::Result<bool> {
     let path = entry.to_str().and_then(|name| StorePath::from_base_name(name).ok());
-    path.map_or(Ok(None), |path| id_of(connection, &path)).map(|id| id.is_some())
+    path.map_or(Ok(None), |path| present_id(connection, &path)).map(|id| id.is_some())
 }
 
-/// Write the rows of an object that is not registered; its references must be.
-pub(crate) fn register(
-    database: &Database,
-    transaction: &Transaction,
-    object: &NewObject,
-) -> Result<i64> {
-    let error = |error| database.error(error);
+/// Write the rows of an object that is not registered; its references must be, here or in a
+/// lower store.
+pub(crate) fn register(store: &Store, transaction: &Transaction, object: &NewObject) -> Result<()> {
+    let error = |error| store.inner.database.error(error);
+    if take_over(transaction, object).map_err(error)? {
+        return Ok(());
+    }
     let mut references = Vec::with_capacity(object.references.len());
     for reference in object.references {
-        let id = id_of(transaction, reference).map_err(error)?;
+        let id = store.row(transaction, reference)?;
         references.push(id.ok_or_else(|| StoreError::MissingReference {
             path: object.path.clone(),
             reference: reference.clone(),
@@ -188,11 +286,18 @@ pub(crate) fn register(
     insert(transaction, object, &references).map_err(error)
 }
 
+/// The row of an object that was borrowed, of the same content, becomes this store's own.
+fn take_over(transaction: &Transaction, object: &NewObject) -> rusqlite::Result<bool> {
+    let sql = "UPDATE objects SET borrowed = 0, registered = ?3 WHERE name = ?1 AND digest = ?2";
+    let values = params![object.path.base_name(), object.digest.as_bytes(), now_seconds()];
+    Ok(transaction.prepare_cached(sql)?.execute(values)? > 0)
+}
+
 fn insert(
     transaction: &Transaction,
     object: &NewObject,
     references: &[i64],
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<()> {
     let sql = "INSERT INTO objects (name, digest, size, self_reference, registered, fixed)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     transaction.prepare_cached(sql)?.execute(params![
@@ -208,14 +313,20 @@ fn insert(
     for reference in references {
         add.execute([id, *reference])?;
     }
-    Ok(id)
+    Ok(())
 }
 
+/// The row of an object that is registered in this database.
+pub(crate) fn present_id(
+    connection: &Connection,
+    path: &StorePath,
+) -> rusqlite::Result<Option<i64>> {
+    Ok(registered(connection, path)?.map(|(id, _)| id))
+}
+
+/// The row of an object in this database, borrowed or not.
 pub(crate) fn id_of(connection: &Connection, path: &StorePath) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM objects WHERE name = ?1")?
-        .query_row([path.base_name()], |row| row.get(0))
-        .optional()
+    Ok(row_of(connection, path)?.map(|(id, ..)| id))
 }
 
 fn references_of(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>> {

@@ -19,7 +19,7 @@ use crate::{
     copy::{copy, digests, seal, total_size},
     error::{Context as _, Result, StoreError},
     install::Finished,
-    realisations::{Origin, Recorded, record},
+    realisations::{Origin, Recorded},
     rewrite::{Replacements, Rewritable, ZEROS},
     scan::{Scanner, hash_part},
     scratch::ScratchDir,
@@ -134,9 +134,8 @@ impl Store {
     /// realisations returned are those that count: where this key was built here before,
     /// the earlier ones.
     pub fn commit(&self, prepared: Prepared) -> Result<BTreeMap<OutputName, Realisation>> {
-        let database = &self.inner.database;
         self.install(&prepared.finished, |transaction| {
-            prepared.recorded.iter().try_for_each(|new| record(database, transaction, new))
+            prepared.recorded.iter().try_for_each(|new| self.record(transaction, new))
         })?;
         let mut realisations = BTreeMap::new();
         for new in &prepared.recorded {

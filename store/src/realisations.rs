@@ -1,17 +1,16 @@
 //! What resolved derivations turned out to make.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use hb_model::{
-    NodeDigest, OutputName, Realisation, RealisationKey, ResolvedId, SecretKey, Signature, Signed,
-    StorePath,
+    OutputName, Realisation, RealisationKey, ResolvedId, SecretKey, Signature, Signed, StorePath,
 };
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
     database::Database,
     error::{Result, StoreError},
-    objects::{id_of, parse, registered},
+    objects::{info_in, parse, row_of},
     store::Store,
 };
 
@@ -91,33 +90,30 @@ impl Store {
     /// The realisation recorded for a key. Its object is registered; [`Store::hold`] it
     /// before relying on that.
     pub fn realisation(&self, key: &RealisationKey) -> Result<Option<Recorded>> {
-        let row = self.inner.database.read(|connection| {
-            connection
-                .prepare_cached(&format!("{SELECT} WHERE resolved = ?1 AND output = ?2"))?
-                .query_row(
-                    params![key.resolved.as_bytes(), key.output.as_str()],
-                    RealisationRow::read,
-                )
-                .optional()
-        })?;
-        match row {
-            Some(row) => self.assemble(row),
-            None => Ok(None),
+        for database in self.databases() {
+            if let Some(found) = realisation_in(database, key)?
+                && (self.inner.lower.is_empty() || self.contains(&found.realisation.path)?)
+            {
+                return Ok(Some(found));
+            }
         }
+        Ok(None)
     }
 
     /// The path that came out for a key when it was last built, whether or not the object
     /// is still there: what else follows from it can be known without building it again.
     pub fn outcome(&self, key: &RealisationKey) -> Result<Option<StorePath>> {
-        let database = &self.inner.database;
-        let name: Option<String> = database.read(|connection| {
-            let sql = "SELECT name FROM outcomes WHERE resolved = ?1 AND output = ?2";
-            connection
-                .prepare_cached(sql)?
-                .query_row(params![key.resolved.as_bytes(), key.output.as_str()], |row| row.get(0))
-                .optional()
-        })?;
-        name.map(|name| parse(database, &name)).transpose()
+        for database in self.databases() {
+            let name: Option<String> = database.read(|connection| {
+                let sql = "SELECT name FROM outcomes WHERE resolved = ?1 AND output = ?2";
+                let values = params![key.resolved.as_bytes(), key.output.as_str()];
+                connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
+            })?;
+            if let Some(name) = name {
+                return parse(database, &name).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// What is known to have come out as an object, recorded with it or not.
@@ -147,59 +143,39 @@ impl Store {
         self.realisations("givers.name", derivation)
     }
 
+    /// Of each key what this store knows, or else the first lower one that knows of it.
     fn realisations(&self, column: &str, path: &StorePath) -> Result<Vec<Recorded>> {
-        let rows: Vec<_> = self.inner.database.read(|connection| {
-            connection
-                .prepare_cached(&format!("{SELECT} WHERE {column} = ?1 ORDER BY resolved, output"))?
-                .query_map([path.base_name()], RealisationRow::read)?
-                .collect()
-        })?;
-        let found: Result<Vec<_>> = rows.into_iter().map(|row| self.assemble(row)).collect();
-        Ok(found?.into_iter().flatten().collect())
-    }
-
-    /// `None` if the object has gone since its row was read.
-    fn assemble(&self, row: RealisationRow) -> Result<Option<Recorded>> {
-        let database = &self.inner.database;
-        let damaged = |what: &str| database.damaged(format!("a realisation has the {what}"));
-        let path = parse(database, &row.name)?;
-        let Some(info) = self.info(&path)? else { return Ok(None) };
-        let own = info.self_reference.then(|| path.clone());
-        let realisation = Realisation {
-            key: RealisationKey {
-                resolved: ResolvedId::from_bytes(row.resolved),
-                output: OutputName::new(&row.output)
-                    .map_err(|_| damaged(&format!("output ‘{}’", row.output)))?,
-            },
-            path,
-            digest: info.digest,
-            references: info.references.into_iter().chain(own).collect::<BTreeSet<_>>(),
-            isolation: row
-                .isolation
-                .parse()
-                .map_err(|()| damaged(&format!("isolation ‘{}’", row.isolation)))?,
-            builder: row.builder,
-        };
-        let derivation = row.derivation.map(|name| parse(database, &name)).transpose()?;
-        let origin = [Origin::Local, Origin::Foreign]
-            .into_iter()
-            .find(|origin| origin.as_str() == row.origin)
-            .ok_or_else(|| damaged(&format!("origin ‘{}’", row.origin)))?;
-        let signatures = self.signatures(&realisation.key)?;
-        Ok(Some(Recorded { realisation, derivation, origin, signatures }))
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for database in self.databases() {
+            let rows: Vec<_> = database.read(|connection| {
+                let sql = format!("{SELECT} WHERE {column} = ?1 ORDER BY resolved, output");
+                connection
+                    .prepare_cached(&sql)?
+                    .query_map([path.base_name()], RealisationRow::read)?
+                    .collect()
+            })?;
+            for row in rows {
+                if let Some(recorded) = assemble(database, row)?
+                    && seen.insert(recorded.realisation.key.clone())
+                {
+                    found.push(recorded);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Record what others found out, of objects that are here. One that this store found out
     /// itself counts more.
     pub fn record_foreign(&self, builds: Vec<(Signed, Option<StorePath>)>) -> Result<()> {
         self.writer()?;
-        let database = &self.inner.database;
-        database.transact(|transaction| {
+        self.inner.database.transact(|transaction| {
             builds.into_iter().try_for_each(|(signed, derivation)| {
                 let Signed { realisation, signatures } = signed;
                 let origin = Origin::Foreign;
                 let recorded = Recorded { realisation, derivation, origin, signatures };
-                record(database, transaction, &recorded)
+                self.record(transaction, &recorded)
             })
         })
     }
@@ -207,9 +183,8 @@ impl Store {
     /// Record again what was forgotten.
     pub(crate) fn record_again(&self, builds: &[Recorded]) -> Result<()> {
         self.writer()?;
-        let database = &self.inner.database;
-        database.transact(|transaction| {
-            builds.iter().try_for_each(|recorded| record(database, transaction, recorded))
+        self.inner.database.transact(|transaction| {
+            builds.iter().try_for_each(|recorded| self.record(transaction, recorded))
         })
     }
 
@@ -233,41 +208,103 @@ impl Store {
         })
     }
 
-    fn signatures(&self, key: &RealisationKey) -> Result<Vec<Signature>> {
+    /// Write a realisation's row, unless one that counts more is there.
+    pub(crate) fn record(&self, transaction: &Transaction, recorded: &Recorded) -> Result<()> {
         let database = &self.inner.database;
-        let texts: Vec<String> = database.read(|connection| {
-            let sql =
-                "SELECT signature FROM signatures WHERE resolved = ?1 AND output = ?2 ORDER BY key";
-            connection
-                .prepare_cached(sql)?
-                .query_map(params![key.resolved.as_bytes(), key.output.as_str()], |row| row.get(0))?
-                .collect()
-        })?;
-        let damaged = |text: &str| database.damaged(format!("the signature ‘{text}’ is none"));
-        texts.iter().map(|text| text.parse().map_err(|_| damaged(text))).collect()
+        let Realisation { key, path, digest, .. } = &recorded.realisation;
+        if self.counts_below(key, recorded.origin)? {
+            return Ok(());
+        }
+        let missing = |path: &StorePath| StoreError::NotInStore { path: path.clone() };
+        self.row(transaction, path)?;
+        let object = row_of(transaction, path).map_err(|error| database.error(error))?;
+        let (object, registered, _) = object.ok_or_else(|| missing(path))?;
+        if registered != *digest {
+            return Err(StoreError::TwoDigests { path: path.clone(), registered, got: *digest });
+        }
+        let giver = |giver| self.row(transaction, giver)?.ok_or_else(|| missing(giver));
+        let derivation = recorded.derivation.as_ref().map(giver).transpose()?;
+        write(database, transaction, recorded, object, derivation)
+    }
+
+    /// Whether a lower store knows what a key gave, and that counts more than what one of
+    /// this origin says.
+    fn counts_below(&self, key: &RealisationKey, origin: Origin) -> Result<bool> {
+        for lower in &self.inner.lower {
+            if let Some(known) = realisation_in(&lower.database, key)?
+                && (known.origin == Origin::Local || origin == Origin::Foreign)
+                && self.digest_below(&known.realisation.path)?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
-/// Write a realisation's row, unless one that counts more is there.
-pub(crate) fn record(
+fn realisation_in(database: &Database, key: &RealisationKey) -> Result<Option<Recorded>> {
+    let row = database.read(|connection| {
+        let values = params![key.resolved.as_bytes(), key.output.as_str()];
+        connection
+            .prepare_cached(&format!("{SELECT} WHERE resolved = ?1 AND output = ?2"))?
+            .query_row(values, RealisationRow::read)
+            .optional()
+    })?;
+    row.map_or(Ok(None), |row| assemble(database, row))
+}
+
+/// `None` if the object has gone since its row was read.
+fn assemble(database: &Database, row: RealisationRow) -> Result<Option<Recorded>> {
+    let damaged = |what: &str| database.damaged(format!("a realisation has the {what}"));
+    let path = parse(database, &row.name)?;
+    let Some(info) = info_in(database, &path)? else { return Ok(None) };
+    let own = info.self_reference.then(|| path.clone());
+    let realisation = Realisation {
+        key: RealisationKey {
+            resolved: ResolvedId::from_bytes(row.resolved),
+            output: OutputName::new(&row.output)
+                .map_err(|_| damaged(&format!("output ‘{}’", row.output)))?,
+        },
+        path,
+        digest: info.digest,
+        references: info.references.into_iter().chain(own).collect::<BTreeSet<_>>(),
+        isolation: row
+            .isolation
+            .parse()
+            .map_err(|()| damaged(&format!("isolation ‘{}’", row.isolation)))?,
+        builder: row.builder,
+    };
+    let derivation = row.derivation.map(|name| parse(database, &name)).transpose()?;
+    let origin = [Origin::Local, Origin::Foreign]
+        .into_iter()
+        .find(|origin| origin.as_str() == row.origin)
+        .ok_or_else(|| damaged(&format!("origin ‘{}’", row.origin)))?;
+    let signatures = signatures(database, &realisation.key)?;
+    Ok(Some(Recorded { realisation, derivation, origin, signatures }))
+}
+
+fn signatures(database: &Database, key: &RealisationKey) -> Result<Vec<Signature>> {
+    let texts: Vec<String> = database.read(|connection| {
+        let sql =
+            "SELECT signature FROM signatures WHERE resolved = ?1 AND output = ?2 ORDER BY key";
+        connection
+            .prepare_cached(sql)?
+            .query_map(params![key.resolved.as_bytes(), key.output.as_str()], |row| row.get(0))?
+            .collect()
+    })?;
+    let damaged = |text: &str| database.damaged(format!("the signature ‘{text}’ is none"));
+    texts.iter().map(|text| text.parse().map_err(|_| damaged(text))).collect()
+}
+
+/// The rows of a realisation, that of its object, and perhaps that of its derivation.
+fn write(
     database: &Database,
     transaction: &Transaction,
     recorded: &Recorded,
+    object: i64,
+    derivation: Option<i64>,
 ) -> Result<()> {
-    let Realisation { key, path, digest, isolation, builder, .. } = &recorded.realisation;
-    let object: Option<(i64, NodeDigest)> =
-        registered(transaction, path).map_err(|error| database.error(error))?;
-    let missing = |path: &StorePath| StoreError::NotInStore { path: path.clone() };
-    let (object, registered) = object.ok_or_else(|| missing(path))?;
-    if registered != *digest {
-        return Err(StoreError::TwoDigests { path: path.clone(), registered, got: *digest });
-    }
-    let derivation = recorded.derivation.as_ref();
-    let derivation = derivation.map(|giver| match id_of(transaction, giver) {
-        Ok(id) => id.ok_or_else(|| missing(giver)),
-        Err(error) => Err(database.error(error)),
-    });
-    let derivation = derivation.transpose()?;
+    let Realisation { key, isolation, builder, .. } = &recorded.realisation;
     let write = || {
         let sql = "
             INSERT INTO realisations

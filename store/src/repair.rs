@@ -14,7 +14,7 @@ use crate::{
     clock::store_times,
     copy::{FILE_MODE, FOLDER_MODE, PROGRAM_MODE, seal},
     disk::make_accessible,
-    error::{Context as _, Result},
+    error::{Context as _, Result, StoreError},
     realisations::Recorded,
     store::Store,
     tree::{Kind, Place, Reading, Tree},
@@ -38,6 +38,7 @@ impl Store {
     /// gave it.
     pub fn set_aside(&self, path: &StorePath) -> Result<Aside> {
         let objects = &self.writer()?.objects;
+        self.refuse_lower(path)?;
         let name = path.base_name();
         let (builds, keys) = (self.realisations_of(path)?, self.keys_of(path)?);
         let kept = self.inner.database.transact(|transaction| {
@@ -51,13 +52,13 @@ impl Store {
                 transaction.execute("DELETE FROM outcomes WHERE name = ?1", [&name])
             };
             forget().map_err(|error| self.inner.database.error(error))?;
-            if !self.is_on_disk(path) {
+            if !self.is_on_own_disk(path) {
                 return Ok(None);
             }
             // A folder without write permission cannot be moved.
             make_accessible(&objects.fd, name.as_bytes())
                 .at("open up", objects.path.join(&name))?;
-            self.keep_aside(&self.physical(path), &name).map(Some)
+            self.keep_aside(&self.inner.layout.object(path), &name).map(Some)
         })?;
         Ok(Aside { path: path.clone(), kept, builds, keys })
     }
@@ -72,6 +73,7 @@ impl Store {
     /// Give the entries of an object the modes and the time that they must have.
     pub fn mend_metadata(&self, path: &StorePath) -> Result<()> {
         self.writer()?;
+        self.refuse_lower(path)?;
         let place = Place::of(&self.physical(path))?;
         let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: true };
         let Some(tree) = Tree::read(&place, reading)? else { return Ok(()) };
@@ -96,8 +98,10 @@ impl Store {
         Ok(())
     }
 
-    /// Whether anything lies at an object's place.
-    pub(crate) fn is_on_disk(&self, path: &StorePath) -> bool {
-        self.physical(path).symlink_metadata().is_ok()
+    fn refuse_lower(&self, path: &StorePath) -> Result<()> {
+        match self.lies_below(path)? {
+            Some(root) => Err(StoreError::InLower { path: path.clone(), root: root.to_owned() }),
+            None => Ok(()),
+        }
     }
 }

@@ -44,7 +44,10 @@ impl Store {
     /// Keep an object under a name; whatever had the name before loses it.
     pub fn add_root(&self, name: &StoreName, path: &StorePath) -> Result<()> {
         self.require(path)?;
-        let target = Path::new("../../store").join(path.base_name());
+        let target = match self.lies_below(path)? {
+            Some(_) => self.physical(path),
+            None => Path::new("../../store").join(path.base_name()),
+        };
         self.replace_link(&self.inner.layout.named_roots().join(name.as_str()), &target)
     }
 
@@ -92,10 +95,11 @@ impl Store {
         Ok(roots)
     }
 
-    /// The object of this store that a result link points to.
+    /// The object of this store, or of a lower one, that a result link points to.
     pub(crate) fn result_behind(&self, link: &Path) -> Option<StorePath> {
+        let target = fs::read_link(link).ok()?;
         object_behind(link)
-            .filter(|path| fs::read_link(link).is_ok_and(|target| target == self.physical(path)))
+            .filter(|path| self.layouts().any(|layout| layout.object(path) == target))
     }
 
     fn require(&self, path: &StorePath) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::{
     install::StoreParts,
     layout::Layout,
     lock::lock_exclusive,
+    lower::{self, Lower},
     protocol, reserve,
     session::Session,
 };
@@ -38,6 +39,22 @@ pub enum Durability {
     Relaxed,
 }
 
+/// How a store is opened, where that is not as usual.
+#[derive(Clone, Debug, Default)]
+pub struct StoreOptions {
+    /// What a power failure may cost.
+    pub durability: Durability,
+    /// Stores that are only read: what they have is as good as what is here. The first is
+    /// asked first. Nobody may change them meanwhile.
+    pub lower: Vec<PathBuf>,
+}
+
+impl From<Durability> for StoreOptions {
+    fn from(durability: Durability) -> Self {
+        Self { durability, ..Self::default() }
+    }
+}
+
 /// A store; clones are handles on the same one. All functions may block.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -49,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) database: Database,
     pub(crate) durability: Durability,
+    /// What is read beside it; the first is asked first.
+    pub(crate) lower: Vec<Lower>,
     /// What writing needs; absent in a store opened for reading.
     writer: Option<Writer>,
 }
@@ -63,26 +82,32 @@ pub(crate) struct Writer {
 impl Store {
     /// Open the store below `root`.
     pub fn open(root: &Path, mode: OpenMode) -> Result<Self> {
-        Self::open_with(root, mode, Durability::Full)
+        Self::open_with(root, mode, StoreOptions::default())
     }
 
-    /// Open the store below `root` with another bargain about power failures.
-    pub fn open_with(root: &Path, mode: OpenMode, durability: Durability) -> Result<Self> {
-        let layout = Layout::new(root);
+    /// Open the store below `root` in another way than the usual one.
+    pub fn open_with(
+        root: &Path,
+        mode: OpenMode,
+        options: impl Into<StoreOptions>,
+    ) -> Result<Self> {
+        let (layout, options) = (Layout::new(root), options.into());
         if mode == OpenMode::Read {
             if !layout.database().exists() {
                 return Err(StoreError::NoStore { root: root.to_owned() });
             }
+            let durability = options.durability;
             let database = Database::open(&layout.database(), mode, durability)?;
-            let inner = Inner { layout, database, durability, writer: None };
+            let lower = lower::open_all(root, &options.lower)?;
+            let inner = Inner { layout, database, durability, lower, writer: None };
             return Ok(Self { inner: Arc::new(inner) });
         }
         layout.create()?;
-        match Self::open_for_writing(&layout, durability) {
+        match Self::open_for_writing(&layout, &options) {
             // Opening must work even now: gc is what helps.
             Err(StoreError::Full { .. }) if layout.reserve().exists() => {
                 reserve::release(&layout)?;
-                Self::open_for_writing(&layout, durability)
+                Self::open_for_writing(&layout, &options)
             }
             opened => {
                 reserve::keep(&layout);
@@ -91,25 +116,22 @@ impl Store {
         }
     }
 
-    fn open_for_writing(layout: &Layout, durability: Durability) -> Result<Self> {
+    fn open_for_writing(layout: &Layout, options: &StoreOptions) -> Result<Self> {
+        let durability = options.durability;
         let opening = lock_exclusive(&layout.sessions_lock())?;
         let database = Database::open(&layout.database(), OpenMode::Write, durability)?;
         drop(opening);
         let objects = Folder::open(&layout.objects())?;
         let session = Session::start(layout)?;
         let writer = Some(Writer { session, objects });
+        let lower = lower::open_all(layout.root(), &options.lower)?;
         let layout = layout.clone();
-        Ok(Self { inner: Arc::new(Inner { layout, database, durability, writer }) })
+        Ok(Self { inner: Arc::new(Inner { layout, database, durability, lower, writer }) })
     }
 
     /// The folder that everything lies below.
     pub fn root(&self) -> &Path {
         self.inner.layout.root()
-    }
-
-    /// Where an object lies, or would.
-    pub fn physical(&self, path: &StorePath) -> PathBuf {
-        self.inner.layout.object(path)
     }
 
     /// Keep objects, and all that they refer to, from gc for as long as this store is

@@ -16,6 +16,7 @@ use rustix::fs::Stat;
 use crate::{
     clock::STORE_MTIME,
     copy::{copy, digests},
+    database::Database,
     error::{Result, StoreError},
     objects::{ObjectInfo, is_registered},
     scan::Scanner,
@@ -126,6 +127,7 @@ impl Store {
     ) -> Result<Vec<Finding>> {
         let mut findings = self.verify_database()?;
         findings.extend(self.verify_strays()?);
+        findings.extend(self.gone_below()?.into_iter().map(|path| Finding::Missing { path }));
         let paths = self.list()?;
         let next = AtomicUsize::new(0);
         let total_bytes = self.total_size()?;
@@ -165,20 +167,12 @@ impl Store {
     }
 
     fn verify_database(&self) -> Result<Vec<Finding>> {
-        let details = self.inner.database.read(|connection| {
-            let mut check = connection.prepare("PRAGMA quick_check")?;
-            let mut details: Vec<String> =
-                check.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            details.retain(|detail| detail != "ok");
-            let mut check = connection.prepare("PRAGMA foreign_key_check")?;
-            let mut rows = check.query([])?;
-            while let Some(row) = rows.next()? {
-                let (from, to): (String, String) = (row.get(0)?, row.get(2)?);
-                details.push(format!("a row of {from} names a row of {to} that is not there"));
-            }
-            Ok(details)
-        })?;
-        Ok(details.into_iter().map(|detail| Finding::Database { detail }).collect())
+        let mut findings = Vec::new();
+        for database in self.databases() {
+            let details = check(database)?;
+            findings.extend(details.into_iter().map(|detail| Finding::Database { detail }));
+        }
+        Ok(findings)
     }
 
     fn verify_strays(&self) -> Result<Vec<Finding>> {
@@ -281,4 +275,21 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// What is wrong with a database in itself.
+fn check(database: &Database) -> Result<Vec<String>> {
+    database.read(|connection| {
+        let mut check = connection.prepare("PRAGMA quick_check")?;
+        let mut details: Vec<String> =
+            check.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        details.retain(|detail| detail != "ok");
+        let mut check = connection.prepare("PRAGMA foreign_key_check")?;
+        let mut rows = check.query([])?;
+        while let Some(row) = rows.next()? {
+            let (from, to): (String, String) = (row.get(0)?, row.get(2)?);
+            details.push(format!("a row of {from} names a row of {to} that is not there"));
+        }
+        Ok(details)
+    })
 }

@@ -2,16 +2,12 @@
 
 mod support;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path};
 
 use hb_model::{OutputName, RealisationKey, ResolvedId};
 use hb_store::{GcOptions, LockAttempt, OpenMode, Store, StoreError, VerifyOptions};
 
-use support::{Fixture, resolved};
+use support::{Fixture, resolved, run_with_mount, store_in_environment};
 
 fn sql(fixture: &Fixture, statement: &str) {
     let database = fixture.path("hb/db.sqlite");
@@ -36,7 +32,7 @@ fn a_newer_format_is_refused_with_both_numbers() {
     sql(&fixture, "PRAGMA user_version = 7");
     for mode in [OpenMode::Read, OpenMode::Write] {
         let error = open(&fixture, mode).unwrap_err();
-        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 3, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 4, .. }), "{error}");
     }
 }
 
@@ -65,7 +61,7 @@ fn an_older_format_is_brought_up_to_date_when_opened_for_writing() {
     drop(database);
 
     let error = Store::open(folder.path(), OpenMode::Read).unwrap_err();
-    assert!(matches!(error, StoreError::OlderFormat { found: 1, known: 3, .. }), "{error}");
+    assert!(matches!(error, StoreError::OlderFormat { found: 1, known: 4, .. }), "{error}");
     let store = Store::open(folder.path(), OpenMode::Write).unwrap();
     assert_eq!(schema(folder.path()), expected);
     let key =
@@ -180,30 +176,6 @@ fn a_derivation_is_built_by_one_at_a_time_and_the_other_learns_by_whom() {
     assert!(matches!(other.try_lock_build(&resolved("x")).unwrap(), LockAttempt::Acquired(_)));
     drop(lock);
     assert!(matches!(other.try_lock_build(&id).unwrap(), LockAttempt::Acquired(_)));
-}
-
-/// Run an ignored test of this file in a mount namespace of its own, after `mount`, a
-/// shell command that finds the store's folder in `$0`; skipped without the right to.
-fn run_with_mount(mount: &str, root: &Path, test: &str, path: &str) {
-    let script = format!("{mount} && exec \"$@\"");
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .arg(root)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored"])
-        .env("HB_TEST_STORE", root)
-        .env("HB_TEST_PATH", path)
-        .output();
-    // Without the program or the right there is nothing to test.
-    if let Ok(output) = output
-        && !String::from_utf8_lossy(&output.stderr).contains("unshare failed")
-    {
-        assert!(output.status.success(), "{output:?}");
-    }
-}
-
-fn store_in_environment() -> PathBuf {
-    std::env::var_os("HB_TEST_STORE").unwrap().into()
 }
 
 #[test]

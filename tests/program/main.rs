@@ -14,6 +14,7 @@ mod interrupt;
 mod isolation;
 mod kept_code;
 mod limits;
+mod lower_stores;
 mod memory;
 mod messages;
 mod moving;

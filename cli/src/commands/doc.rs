@@ -89,7 +89,7 @@ fn of_file(global: &Global, name: &str, args: &DocArgs) -> Result<Vec<Documentat
         &args.arguments,
         args.evaluation,
         &recipe.settings,
-        recipe.settings.store.clone().into(),
+        (&recipe.settings).into(),
     )?;
     let whole = RecipeName { attribute: Vec::new(), ..recipe.name.clone() };
     let value = session.eval_recipe(&whole)?;

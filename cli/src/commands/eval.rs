@@ -212,6 +212,6 @@ fn begin(
     }
     let compiled = settings.compiled.clone();
     let how = Evaluation { options, search_path, silent: again, compiled };
-    let store = settings.store.clone().into();
+    let store = settings.into();
     Session::with(project, folder, &args.arguments, args.evaluation, store, how)
 }

@@ -115,11 +115,10 @@ fn store_path(store: &Store, text: &str) -> Result<StorePath, Failure> {
     }
     let place =
         std::fs::canonicalize(text).map_err(|source| CliError::Io { path: text.into(), source })?;
-    let objects = std::fs::canonicalize(store.root().join("store"))
-        .map_err(|source| CliError::Io { path: store.root().to_owned(), source })?;
-    place
-        .strip_prefix(&objects)
-        .ok()
+    let folders = store.object_folders().filter_map(|folder| std::fs::canonicalize(folder).ok());
+    folders
+        .into_iter()
+        .find_map(|folder| place.strip_prefix(&folder).ok())
         .and_then(|below| below.components().next())
         .and_then(|first| StorePath::from_base_name(&first.as_os_str().to_string_lossy()).ok())
         .ok_or_else(|| CliError::usage(format!("‘{text}’ does not lead into the store")).into())

@@ -60,7 +60,7 @@ pub(crate) fn run(global: &Global, args: TestArgs) -> Result<Exit, Failure> {
         &args.recipe.arguments,
         args.recipe.evaluation,
         &recipe.settings,
-        recipe.settings.store.clone().into(),
+        (&recipe.settings).into(),
     )?;
     let value = session.eval_recipe(&recipe.name)?;
     let mut tests = Tests { session, cases: Vec::new(), builds: Vec::new() };

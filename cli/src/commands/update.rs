@@ -137,7 +137,7 @@ pub(crate) fn resolve(
         &ArgumentArgs::default(),
         EvaluationArgs::default(),
         &settings,
-        settings.store.clone().into(),
+        (&settings).into(),
     )?;
     let value = session.eval_text(&text, &project.folder)?;
     let json = session.evaluator().json(value);

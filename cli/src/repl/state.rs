@@ -226,7 +226,7 @@ fn begin(
     project: Option<&Project>,
     settings: &Settings,
 ) -> Result<(Session, Held, Held), Failure> {
-    let store = settings.store.clone().into();
+    let store = settings.into();
     let (arguments, evaluation) = (&setting.arguments, setting.evaluation);
     let mut session =
         Session::new(project, &setting.folder, arguments, evaluation, settings, store)?;

@@ -19,10 +19,10 @@ use hb_evaluator::{
     CodeKey, ContextElement, FileType, Filter, FilterStop, ImportError, World, WorldError,
 };
 use hb_model::{Derivation, DerivationId, STORE_DIR, StoreName, StorePath};
-use hb_store::{EntryKind, OpenMode, Store, StoreError};
+use hb_store::{EntryKind, OpenMode, Store, StoreError, StoreOptions};
 
 use self::{ignored::Ignored, kept_code::KeptCode};
-use crate::{output, search_path::SearchPath};
+use crate::{config::Settings, output, search_path::SearchPath};
 
 /// What an evaluation may see.
 #[derive(Clone, Debug)]
@@ -49,8 +49,8 @@ pub(crate) struct View {
 pub(crate) enum StoreSource {
     /// It is open.
     Open(Store),
-    /// It lies here.
-    At(PathBuf),
+    /// It lies here, and is to be opened so.
+    At(PathBuf, StoreOptions),
 }
 
 impl From<Store> for StoreSource {
@@ -59,9 +59,9 @@ impl From<Store> for StoreSource {
     }
 }
 
-impl From<PathBuf> for StoreSource {
-    fn from(place: PathBuf) -> Self {
-        Self::At(place)
+impl From<&Settings> for StoreSource {
+    fn from(settings: &Settings) -> Self {
+        Self::At(settings.store.clone(), settings.store_options.clone())
     }
 }
 
@@ -134,13 +134,14 @@ impl HostWorld {
     }
 
     fn store(&mut self, name: &StoreName) -> Result<Store, WorldError> {
-        if let StoreSource::At(place) = &self.store {
-            let store = Store::open(place, OpenMode::Write).map_err(|e| store_error(name, &e))?;
+        if let StoreSource::At(place, options) = &self.store {
+            let store = Store::open_with(place, OpenMode::Write, options.clone())
+                .map_err(|e| store_error(name, &e))?;
             self.store = StoreSource::Open(store);
         }
         match &self.store {
             StoreSource::Open(store) => Ok(store.clone()),
-            StoreSource::At(_) => unreachable!("it has just been opened"),
+            StoreSource::At(..) => unreachable!("it has just been opened"),
         }
     }
 

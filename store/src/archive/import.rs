@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     install::Finished,
     publish::{Staged, declared_hash},
-    realisations::{Origin, Recorded, record},
+    realisations::{Origin, Recorded},
     rewrite::{Replacements, Rewritable, ZEROS},
     scan::{Scanner, hash_part},
     scratch::ScratchDir,
@@ -169,9 +169,8 @@ impl Importing<'_> {
         }
         self.report.builds = builds.len();
         self.report.unbelieved = all - builds.len();
-        let database = &self.store.inner.database;
-        database.transact(|transaction| {
-            builds.iter().try_for_each(|build| record(database, transaction, build))
+        self.store.inner.database.transact(|transaction| {
+            builds.iter().try_for_each(|build| self.store.record(transaction, build))
         })
     }
 }

@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use hb_model::{
@@ -206,4 +207,28 @@ pub fn name(text: &str) -> StoreName {
 
 pub fn resolved(label: &str) -> ResolvedId {
     ResolvedId::from_bytes(*hb_model::ContentDigest::of(label.as_bytes()).as_bytes())
+}
+
+/// Run an ignored test of the same file in a mount namespace of its own, after `mount`, a
+/// shell command that finds the store's folder in `$0`; skipped without the right to.
+pub fn run_with_mount(mount: &str, root: &Path, test: &str, path: &str) {
+    let script = format!("{mount} && exec \"$@\"");
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(root)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored"])
+        .env("HB_TEST_STORE", root)
+        .env("HB_TEST_PATH", path)
+        .output();
+    // Without the program or the right there is nothing to test.
+    if let Ok(output) = output
+        && !String::from_utf8_lossy(&output.stderr).contains("unshare failed")
+    {
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+pub fn store_in_environment() -> PathBuf {
+    std::env::var_os("HB_TEST_STORE").unwrap().into()
 }

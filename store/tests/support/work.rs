@@ -168,6 +168,7 @@ fn make_old(database: &Path) {
     let statements = "
         DROP TABLE signatures;
         ALTER TABLE objects DROP COLUMN fixed;
+        ALTER TABLE objects DROP COLUMN borrowed;
         ALTER TABLE objects ADD COLUMN derivation TEXT;
         DROP INDEX realisations_by_derivation;
         ALTER TABLE realisations DROP COLUMN derivation;

@@ -52,9 +52,17 @@ fn report(global: &Global, findings: &[Finding]) -> Result<Exit, Failure> {
 /// registered. Ends with what is still wrong.
 pub(super) fn repair(global: &Global, settings: &Settings, store: &Store) -> Result<Exit, Failure> {
     let findings = look(global, store, true)?;
-    let damaged: BTreeSet<_> = findings.iter().filter_map(damaged_object).cloned().collect();
+    let mut damaged: BTreeSet<_> = findings.iter().filter_map(damaged_object).cloned().collect();
+    let mut lower = BTreeSet::new();
+    for path in findings.iter().filter_map(|it| damaged_object(it).or(disordered_object(it))) {
+        if let Some(root) = store.lies_below(path)? {
+            lower.insert(path.clone());
+            note(global, format!("{path}: lies in the lower store {}", root.display()));
+        }
+    }
+    damaged.retain(|path| !lower.contains(path));
     for path in findings.iter().filter_map(disordered_object).collect::<BTreeSet<_>>() {
-        if !damaged.contains(path) {
+        if !damaged.contains(path) && !lower.contains(path) {
             store.mend_metadata(path)?;
             note(global, format!("{path}: gave it the modes and times of the store"));
         }
