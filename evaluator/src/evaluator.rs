@@ -30,6 +30,8 @@ pub struct Options {
     pub nix_paths: Option<StoreDir>,
     /// Let `warn` end the evaluation.
     pub abort_on_warn: bool,
+    /// Let `traceVerbose` show its messages.
+    pub trace_verbose: bool,
     /// Let `fromTOML` read dates and times.
     pub toml_timestamps: bool,
     /// Delay everything that Nix delays, also what is at hand: slower, and shows in nothing
@@ -49,6 +51,7 @@ impl Default for Options {
             collect_always: false,
             nix_paths: None,
             abort_on_warn: false,
+            trace_verbose: false,
             toml_timestamps: false,
             delay_as_nix: false,
             literals: LiteralRules::default(),

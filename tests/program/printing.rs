@@ -105,3 +105,17 @@ fn nix_agrees_with_what_eval_prints() {
         assert_eq!(found.as_deref(), wanted, "{arguments:?}: {}", explain(&output));
     }
 }
+
+#[test]
+fn verbose_traces_are_shown_when_asked_for() {
+    let project = project();
+    let expression = "builtins.traceVerbose \"of a\" (builtins.trace \"then\" 1)";
+    for (option, wanted) in
+        [(None, "trace: then\n"), (Some("--trace-verbose"), "trace: of a\ntrace: then\n")]
+    {
+        let mut hb = project.hb(["eval", "-E", expression]);
+        let output = hb.args(option).output().unwrap();
+        assert_eq!(output.stdout, b"1\n", "{}", explain(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), wanted, "{option:?}");
+    }
+}

@@ -54,6 +54,9 @@ pub(crate) struct EvalArgs {
     /// Let a warning end the evaluation
     #[arg(long)]
     abort_on_warn: bool,
+    /// Show the messages of `traceVerbose`
+    #[arg(long)]
+    trace_verbose: bool,
     /// Features of Nix to turn on: `parse-toml-timestamps` is heeded; hb has the others, or not
     #[arg(long, value_name = "NAMES")]
     extra_experimental_features: Vec<String>,
@@ -194,6 +197,7 @@ fn begin(
     let mut features = args.extra_experimental_features.iter().flat_map(|list| list.split(' '));
     let mut options = Options {
         abort_on_warn: args.abort_on_warn,
+        trace_verbose: args.trace_verbose,
         toml_timestamps: features.any(|feature| feature == "parse-toml-timestamps"),
         literals: LiteralRules {
             url: args.literals.lint_url_literals.severity(),

@@ -51,15 +51,18 @@ pub(super) const TABLE: &[Builtin] = &[
     },
     Builtin {
         name: "trace",
-        params: &[forced("message", "any value"), lazy("value", "any value")],
+        params: &[lazy("message", "any value"), lazy("value", "any value")],
         doc: "Writes the message to the log, then gives `value`.",
         run: trace,
     },
     Builtin {
         name: "traceVerbose",
-        params: &[lazy("message", "what would be shown"), forced("value", "any value")],
-        doc: "The value: messages of this kind are shown by no option.",
-        run: |_, args| Ok(args[1]),
+        params: &[lazy("message", "any value"), lazy("value", "any value")],
+        doc: "Gives `value`; with `--trace-verbose` it writes the message to the log first.",
+        run: |m, args| match m.options.trace_verbose {
+            true => trace(m, args),
+            false => Ok(args[1]),
+        },
     },
     Builtin {
         name: "warn",
@@ -114,9 +117,10 @@ fn warn(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn trace(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let line = match args[0].as_bytes() {
+    let message = m.force(args[0])?;
+    let line = match message.as_bytes() {
         Some(bytes) => bytes.to_vec(),
-        None => print(m, args[0], Printing::AsIs)?,
+        None => print(m, message, Printing::AsIs)?,
     };
     m.world.trace(&format!("trace: {}", String::from_utf8_lossy(&line)));
     Ok(args[1])

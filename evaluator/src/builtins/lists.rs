@@ -151,8 +151,19 @@ fn tail(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 // Forcing: elements are evaluated until one is equal.
 fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[1])?;
-    for &item in list.as_list().unwrap_or_default() {
-        if m.equal(args[0], item)? {
+    let items = list.as_list().unwrap_or_default();
+    if items.is_empty() {
+        return Ok(Value::FALSE);
+    }
+    let wanted = m.force(args[0])?;
+    for &item in items {
+        let item = item.evaluated().unwrap_or(item);
+        // Most texts differ in their lengths or at the beginning.
+        let is_equal = match (wanted.as_bytes(), item.as_bytes()) {
+            (Some(a), Some(b)) => a.len() == b.len() && a == b,
+            _ => m.equal(wanted, item)?,
+        };
+        if is_equal {
             return Ok(Value::TRUE);
         }
     }
@@ -171,14 +182,15 @@ fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 // Calling back. The elements kept are those of the argument, so they stay alive.
 fn filter(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[1])?;
-    let mut kept = Vec::new();
-    for &item in list.as_list().unwrap_or_default() {
+    let items = list.as_list().unwrap_or_default();
+    let mut kept = Vec::with_capacity(items.len());
+    for &item in items {
         let keep = m.call(args[0], &[item])?;
         if m.expect_bool(keep)? {
             kept.push(item);
         }
     }
-    match kept.len() == list.as_list().map_or(0, <[Value]>::len) {
+    match kept.len() == items.len() {
         true => Ok(list),
         false => Ok(m.list(&kept)),
     }
@@ -211,6 +223,9 @@ fn foldl_strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 /// Words of an element that is a delayed call: in the list, and of its own.
 const WORDS_OF_A_CALL: usize = 4;
 
+/// Memory for a list of so many is not asked for beforehand.
+const SURELY_POSSIBLE: usize = 1 << 16;
+
 fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let length = m.expect_int(args[1])?;
     let Ok(length) = usize::try_from(length) else {
@@ -219,8 +234,9 @@ fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     };
     m.expect_callable(args[0])?;
     // Ask beforehand, for as much as it takes at least: there is no way back later.
-    let is_possible = length <= MAX_LENGTH
-        && Vec::<[Value; WORDS_OF_A_CALL]>::new().try_reserve_exact(length).is_ok();
+    let is_possible = length <= SURELY_POSSIBLE
+        || length <= MAX_LENGTH
+            && Vec::<[Value; WORDS_OF_A_CALL]>::new().try_reserve_exact(length).is_ok();
     if !is_possible {
         let reason = format!("a list of {length} elements does not fit into memory");
         return Err(Fault::Argument { builtin: "genList", reason }.into());
@@ -343,9 +359,14 @@ fn elem_at(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let lists = m.expect_list(args[0])?;
-    let mut all = Vec::new();
-    for &list in lists.as_list().unwrap_or_default() {
-        let list = m.expect_list(list)?;
+    let lists = lists.as_list().unwrap_or_default();
+    let mut length = 0;
+    for &list in lists {
+        length += m.expect_list(list)?.as_list().unwrap_or_default().len();
+    }
+    let mut all = Vec::with_capacity(length);
+    for list in lists {
+        let list = list.evaluated().unwrap_or(Value::NULL);
         all.extend_from_slice(list.as_list().unwrap_or_default());
     }
     Ok(m.list(&all))

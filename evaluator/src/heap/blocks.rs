@@ -1,6 +1,6 @@
 //! Where the heap's blocks come from, and go back to.
 //!
-//! Blocks are cut from arenas. A heap that outgrows its first arenas asks for huge pages
+//! Blocks are cut from arenas. A heap that outgrows its first arena asks for huge pages
 //! in the others: fetching memory page by page was a fifth of a short run. Memory goes
 //! back to the system block by block; its addresses stay, to be used again.
 
@@ -10,10 +10,6 @@ use super::BLOCK_BYTES;
 
 /// A huge page, and as much as its alignment.
 const ARENA_BYTES: usize = 2 * 1024 * 1024;
-
-/// Small heaps do without huge pages, of which they would use little.
-#[cfg(not(miri))]
-const SMALL_ARENAS: usize = 2;
 
 /// The memory of all blocks.
 #[derive(Default)]
@@ -50,8 +46,9 @@ impl Blocks {
         if start.is_null() {
             handle_alloc_error(layout);
         }
+        // A small heap does without huge pages, of which it would use little.
         #[cfg(not(miri))]
-        if self.arenas.len() >= SMALL_ARENAS {
+        if !self.arenas.is_empty() {
             use rustix::mm::{Advice, madvise};
             // SAFETY: all of the arena, and only advice: failing changes nothing.
             let _ = unsafe { madvise(start.cast(), ARENA_BYTES, Advice::LinuxHugepage) };
@@ -67,16 +64,17 @@ impl Blocks {
 
     /// Give the memory of free blocks back to the system, but for so many.
     pub(super) fn give_back(&mut self, keep: usize) {
-        for start in self.spare.drain(keep.min(self.spare.len())..) {
-            #[cfg(not(miri))]
-            {
-                use rustix::mm::{Advice, madvise};
-                // SAFETY: whole pages of an arena, in which nothing is alive. Where this
-                // fails, the memory merely stays.
-                let _ = unsafe { madvise(start.cast(), BLOCK_BYTES, Advice::LinuxDontNeed) };
-            }
-            self.returned.push(start);
+        let mut given: Vec<*mut u64> = self.spare.drain(keep.min(self.spare.len())..).collect();
+        given.sort_unstable();
+        #[cfg(not(miri))]
+        for neighbours in given.chunk_by(|a, b| b.addr() - a.addr() == BLOCK_BYTES) {
+            use rustix::mm::{Advice, madvise};
+            let (start, bytes) = (neighbours[0], neighbours.len() * BLOCK_BYTES);
+            // SAFETY: whole pages of arenas, in which nothing is alive. Where this fails, the
+            // memory merely stays.
+            let _ = unsafe { madvise(start.cast(), bytes, Advice::LinuxDontNeed) };
         }
+        self.returned.extend(given);
     }
 
     /// How many free blocks have memory.

@@ -1,4 +1,5 @@
-//! Collecting: mark what the roots reach, then sweep every block.
+//! Collecting: mark what the roots reach, then sweep every block in which something was
+//! marked; of one in which nothing was, no cell is looked at.
 //!
 //! Marking also cuts indirections: a field that points to a forced thunk is made to
 //! hold the thunk's value, so that the thunk itself goes. Native code may hold elements
@@ -7,8 +8,11 @@
 
 use std::alloc::dealloc;
 
-use super::object::{Header, MARKED};
-use super::{BLOCK_BYTES, Block, CELL_WORDS, Heap, Kind, MIN_BYTES_BETWEEN_COLLECTIONS, Obj};
+use super::object::{Header, MARKED, OUTSIDE};
+use super::{
+    BLOCK_BYTES, BLOCK_HEADER_WORDS, Block, CELL_WORDS, Heap, Kind, Obj, bytes_until_collection,
+    cells_in_block,
+};
 use crate::Value;
 
 /// Marks roots during a collection.
@@ -56,6 +60,9 @@ impl Marker<'_> {
         let header = object.header();
         if header.flags & MARKED == 0 {
             object.set_header(Header { flags: header.flags | MARKED, ..header });
+            if header.flags & OUTSIDE == 0 {
+                object.enliven_block();
+            }
             self.pending.push(object);
         }
     }
@@ -120,10 +127,10 @@ impl Heap {
         }
         self.marking = pending;
         let alive = self.sweep();
-        self.threshold = alive.max(MIN_BYTES_BETWEEN_COLLECTIONS);
+        self.threshold = bytes_until_collection(alive);
         self.since_collection = 0;
         self.due = self.stress;
-        self.give_spare_back(MIN_BYTES_BETWEEN_COLLECTIONS / BLOCK_BYTES);
+        self.give_spare_back(self.threshold / BLOCK_BYTES);
     }
 
     /// Rebuild the free runs, give empty blocks back, and return the bytes alive.
@@ -169,15 +176,20 @@ impl Heap {
     /// Join a block's free cells into runs; returns the bytes alive.
     fn sweep_block(&mut self, block: &Block) -> usize {
         let class = block.class as usize;
+        // SAFETY: the block's own word.
+        if unsafe { block.start.replace(0) } == 0 {
+            return 0;
+        }
         let cell_words = CELL_WORDS[class] as usize;
-        let cells = BLOCK_BYTES / 8 / cell_words;
+        let cells = cells_in_block(class);
         let mut alive = 0;
         let mut waiting = self.runs[class].waiting;
         let mut run_start = 0;
         let mut cell = 0;
         let at = |cell: usize| {
             // SAFETY: `cell` is below the number of cells that fit the block.
-            Obj::at(unsafe { block.start.add(cell * cell_words) }.expose_provenance() as u64)
+            let start = unsafe { block.start.add(BLOCK_HEADER_WORDS + cell * cell_words) };
+            Obj::at(start.expose_provenance() as u64)
         };
         while cell < cells {
             let object = at(cell);
@@ -196,9 +208,6 @@ impl Heap {
             } else {
                 cell += 1;
             }
-        }
-        if alive == 0 {
-            return 0;
         }
         if run_start < cells {
             make_run(at(run_start), cells - run_start, waiting);

@@ -12,6 +12,7 @@
 mod attrs;
 mod blocks;
 mod collect;
+mod mould;
 mod object;
 #[cfg(test)]
 mod tests;
@@ -20,16 +21,18 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
 pub use attrs::Attrs;
 pub(crate) use collect::Marker;
+pub(crate) use mould::Mould;
 pub(crate) use object::{Kind, Obj};
 
 use blocks::Blocks;
-use object::Header;
+use mould::LARGE;
+use object::{Header, OUTSIDE};
 
 use crate::Value;
 use crate::context::ContextId;
 
 /// Bytes in a block: some pages.
-const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Cells hold at most this many words; what is larger has an allocation of its own.
 const MAX_CELL_WORDS: usize = 1024;
@@ -43,24 +46,36 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
-/// Up to this size there is a class for each number of words.
-const SMALL_CELL_WORDS: usize = 8;
-const _: () = {
-    let mut class = 0;
-    while CELL_WORDS[class] as usize != SMALL_CELL_WORDS {
-        assert!(CELL_WORDS[class] + 1 == CELL_WORDS[class + 1]);
-        class += 1;
-    }
-};
+/// The first collection is due after this many bytes: a heap of which little stays alive is
+/// kept within what the caches of one core hold.
+const FIRST_COLLECTION: usize = 2 * 1024 * 1024;
 
-/// A collection is due after this many bytes, or as many as were alive after the last
-/// one if that is more: collecting then costs a bounded share of allocating.
-const MIN_BYTES_BETWEEN_COLLECTIONS: usize = 12 * 1024 * 1024;
+/// Where much stays alive, marking it often costs more than fresh memory does: later ones are
+/// due after this many times what is alive, but no more than [`ENOUGH`].
+const TIMES_ALIVE: usize = 16;
 
-/// Cells of one size, in a block.
+/// As many bytes as are always worth a collection, or as many as are alive if that is more: so
+/// collecting costs a bounded share of allocating.
+const ENOUGH: usize = 12 * 1024 * 1024;
+
+/// After how many bytes a collection is due where so many are alive.
+fn bytes_until_collection(alive: usize) -> usize {
+    (FIRST_COLLECTION + TIMES_ALIVE * alive).min(ENOUGH).max(alive)
+}
+
+/// Cells of one size, in a block. Its first word says whether the collection that is running
+/// has found one of them alive.
 struct Block {
     start: *mut u64,
     class: u8,
+}
+
+/// The words of a block before its cells.
+const BLOCK_HEADER_WORDS: usize = 1;
+
+/// How many cells of a class a block has.
+const fn cells_in_block(class: usize) -> usize {
+    (BLOCK_BYTES / 8 - BLOCK_HEADER_WORDS) / CELL_WORDS[class] as usize
 }
 
 /// A large object.
@@ -81,7 +96,6 @@ struct Run {
 /// The heap; dropping it frees everything.
 pub(crate) struct Heap {
     runs: [Run; CELL_WORDS.len()],
-    class_of_words: [u8; MAX_CELL_WORDS + 1],
     blocks: Vec<Block>,
     memory: Blocks,
     large: Vec<Large>,
@@ -99,24 +113,15 @@ pub(crate) struct Heap {
 impl Heap {
     /// An empty heap. With `stress`, a collection is due at every safepoint.
     pub(crate) fn new(stress: bool) -> Self {
-        let mut class_of_words = [0u8; MAX_CELL_WORDS + 1];
-        let mut class = 0;
-        for (words, slot) in class_of_words.iter_mut().enumerate() {
-            if words > CELL_WORDS[class] as usize {
-                class += 1;
-            }
-            *slot = class as u8;
-        }
         let none = std::ptr::null_mut();
         let nothing = Value::NULL;
         let mut heap = Self {
             runs: [Run { next: none, end: none, waiting: 0 }; CELL_WORDS.len()],
-            class_of_words,
             blocks: Vec::new(),
             memory: Blocks::default(),
             large: Vec::new(),
             since_collection: 0,
-            threshold: MIN_BYTES_BETWEEN_COLLECTIONS,
+            threshold: bytes_until_collection(0),
             stress,
             due: stress,
             marking: Vec::new(),
@@ -138,37 +143,32 @@ impl Heap {
         self.due
     }
 
-    /// Whether as much was made since the last collection as is ever collected for.
+    /// Whether much may have become garbage since the last collection.
     pub(crate) fn is_worth_collecting(&self) -> bool {
-        self.stress || self.since_collection >= MIN_BYTES_BETWEEN_COLLECTIONS
+        self.stress || self.since_collection >= FIRST_COLLECTION
     }
 
     /// A new object. The caller writes all payload words before anything else.
     #[inline(always)]
     fn allocate(&mut self, kind: Kind, small: usize, extra: usize, payload_words: usize) -> Obj {
-        debug_assert!(payload_words > 0, "a free cell needs a word for its link");
-        assert!(extra <= MAX_LENGTH, "no value has more than four thousand million parts");
-        let words = payload_words + 1;
-        let header = Header { kind, flags: 0, small: small as u16, extra: extra as u32 };
-        if words > MAX_CELL_WORDS {
-            return self.allocate_large(header, words);
+        self.cast(Mould::new(kind, small, extra, payload_words))
+    }
+
+    /// A new object of a mould. The caller writes all payload words before anything else.
+    #[inline(always)]
+    pub(crate) fn cast(&mut self, mould: Mould) -> Obj {
+        let Mould { header, class, words } = mould;
+        if class == LARGE {
+            return self.allocate_large(header, words as usize);
         }
-        // The smallest sizes are found without the tables.
-        let (class, cell_words) = match words <= SMALL_CELL_WORDS {
-            true => (words - CELL_WORDS[0] as usize, words),
-            false => {
-                let class = self.class_of_words[words] as usize;
-                (class, CELL_WORDS[class] as usize)
-            }
-        };
-        let run = &mut self.runs[class];
+        let run = &mut self.runs[class as usize];
         if run.next == run.end {
-            self.next_run(class);
+            self.next_run(class as usize);
         }
-        let run = &mut self.runs[class];
+        let run = &mut self.runs[class as usize];
         let cell = run.next;
         // SAFETY: the run is not empty, and runs are whole cells of one block.
-        run.next = unsafe { cell.add(cell_words) };
+        run.next = unsafe { cell.add(words as usize) };
         let object = Obj::at(cell.expose_provenance() as u64);
         object.set_header(header);
         object
@@ -191,11 +191,16 @@ impl Heap {
             cells
         } else {
             let start = self.memory.take();
-            let cells = BLOCK_BYTES / 8 / cell_words;
-            // SAFETY: within the block, or one past its end.
-            let end = unsafe { start.add(cells * cell_words) };
+            let cells = cells_in_block(class);
+            // SAFETY: the first is the block's own word, the others are within the block or one
+            // past its end.
+            let (first, end) = unsafe {
+                start.write(0);
+                let first = start.add(BLOCK_HEADER_WORDS);
+                (first, first.add(cells * cell_words))
+            };
             self.blocks.push(Block { start, class: class as u8 });
-            self.runs[class] = Run { next: start, end, waiting: 0 };
+            self.runs[class] = Run { next: first, end, waiting: 0 };
             cells
         };
         self.note_allocation(cells * cell_words * 8);
@@ -225,7 +230,7 @@ impl Heap {
             handle_alloc_error(layout);
         }
         let object = Obj::at(start.expose_provenance() as u64);
-        object.set_header(header);
+        object.set_header(Header { flags: OUTSIDE, ..header });
         self.large.push(Large { object, layout });
         self.note_allocation(layout.size());
         object
@@ -356,38 +361,21 @@ impl Heap {
         self.empty_list
     }
 
-    /// A closure of a prototype; its captures are null until they are filled in.
+    /// A closure or thunk whose captures are null until they are filled in.
     #[inline(always)]
-    pub(crate) fn closure(&mut self, prototype: u32, captures: usize) -> Obj {
-        self.code_object(Kind::Closure, prototype, captures)
-    }
-
-    /// A thunk of a prototype; its captures are null until they are filled in.
-    #[inline(always)]
-    pub(crate) fn thunk(&mut self, prototype: u32, captures: usize) -> Obj {
-        self.code_object(Kind::Thunk, prototype, captures)
-    }
-
-    /// A thunk marked as not having its captures yet.
-    pub(crate) fn unfilled_thunk(&mut self, prototype: u32, captures: usize) -> Obj {
-        let thunk = self.thunk(prototype, captures);
-        thunk.set_unfilled();
-        thunk
-    }
-
-    /// A closure or thunk whose captures the caller writes before anything else.
-    #[inline(always)]
-    pub(crate) fn bare(&mut self, kind: Kind, prototype: u32, captures: usize) -> Obj {
-        self.allocate(kind, captures, prototype as usize, captures.max(1))
-    }
-
-    #[inline(always)]
-    fn code_object(&mut self, kind: Kind, prototype: u32, captures: usize) -> Obj {
-        let object = self.bare(kind, prototype, captures);
-        for i in 0..captures.max(1) {
+    pub(crate) fn blank(&mut self, mould: Mould) -> Obj {
+        let object = self.cast(mould);
+        for i in 0..object.small().max(1) {
             object.set_value(i, Value::NULL);
         }
         object
+    }
+
+    /// A thunk that is marked as not having its captures yet.
+    pub(crate) fn unfilled_thunk(&mut self, mould: Mould) -> Obj {
+        let thunk = self.blank(mould);
+        thunk.set_unfilled();
+        thunk
     }
 
     /// A thunk of a prototype that calls its first capture with the others.

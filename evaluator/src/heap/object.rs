@@ -24,6 +24,7 @@
 
 use std::num::NonZeroU64;
 
+use super::BLOCK_BYTES;
 use crate::Value;
 
 /// What an object is.
@@ -48,7 +49,7 @@ pub(crate) enum Kind {
 }
 
 /// The first word of each object.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Header {
     pub(super) kind: Kind,
@@ -59,6 +60,8 @@ pub(super) struct Header {
 
 /// Reachable in the collection that is running.
 pub(super) const MARKED: u8 = 1;
+/// In memory of its own, not in a block.
+pub(super) const OUTSIDE: u8 = 8;
 /// A thunk that is being evaluated.
 const BUSY: u8 = 2;
 /// A thunk whose captures are not there yet.
@@ -98,6 +101,14 @@ impl Obj {
     pub(super) fn set_header(self, header: Header) {
         // SAFETY: as above; nothing holds a reference to a header.
         unsafe { *self.pointer().cast::<Header>() = header }
+    }
+
+    /// Note that the block that this lies in has something that is alive.
+    #[inline(always)]
+    pub(super) fn enliven_block(self) {
+        let block = self.pointer().map_addr(|address| address & !(BLOCK_BYTES - 1));
+        // SAFETY: blocks begin at multiples of their size, with a word that is not of a cell.
+        unsafe { block.write(1) };
     }
 
     /// What this is.
@@ -148,6 +159,13 @@ impl Obj {
     #[inline(always)]
     pub(crate) fn object(self, index: usize) -> Obj {
         Obj::at(self.word(index))
+    }
+
+    /// Where the payload's first word lies.
+    #[inline(always)]
+    pub(crate) fn payload(self) -> *mut Value {
+        // SAFETY: every object has a payload.
+        unsafe { self.pointer().add(1).cast() }
     }
 
     /// Put one capture of a closure or thunk in.
@@ -241,7 +259,7 @@ impl Obj {
     pub(crate) fn resolve(self, value: Value) {
         let header = self.header();
         debug_assert!(header.flags & MARKED == 0, "no code runs during a collection");
-        self.set_header(Header { kind: Kind::Forced, flags: 0, ..header });
+        self.set_header(Header { kind: Kind::Forced, flags: header.flags & OUTSIDE, ..header });
         self.set_value(0, value);
     }
 
@@ -249,7 +267,8 @@ impl Obj {
     /// only capture.
     pub(crate) fn redirect(self, alias: u32, value: Value) {
         debug_assert!(self.kind() == Kind::Thunk);
-        self.set_header(Header { kind: Kind::Thunk, flags: 0, small: 1, extra: alias });
+        let flags = self.header().flags & OUTSIDE;
+        self.set_header(Header { kind: Kind::Thunk, flags, small: 1, extra: alias });
         self.set_value(0, value);
     }
 

@@ -1,6 +1,8 @@
 //! The heap by itself: what survives, what is given back, and what `//` makes.
 
-use super::{Attrs, BLOCK_BYTES, Heap};
+use super::{
+    Attrs, BLOCK_BYTES, ENOUGH, FIRST_COLLECTION, Heap, Kind, Mould, bytes_until_collection,
+};
 use crate::context::ContextId;
 use crate::source::Pos;
 use crate::symbol::Symbol;
@@ -46,6 +48,28 @@ fn what_the_roots_reach_survives_and_the_rest_is_given_back() {
 }
 
 #[test]
+fn a_heap_of_which_little_stays_alive_stays_small() {
+    let mut heap = Heap::new(false);
+    let mut most = 0;
+    for _ in 0..10 * STRINGS {
+        heap.float(1.5);
+        most = most.max(heap.blocks.len());
+        if heap.collection_is_due() {
+            heap.collect(false, |_| {});
+        }
+    }
+    let allowed = FIRST_COLLECTION / BLOCK_BYTES + 2;
+    assert!(most <= allowed, "{most} blocks, and not {allowed}");
+}
+
+#[test]
+fn the_more_is_alive_the_rarer_are_collections() {
+    assert_eq!(bytes_until_collection(0), FIRST_COLLECTION);
+    assert_eq!(bytes_until_collection(ENOUGH / 4), ENOUGH);
+    assert_eq!(bytes_until_collection(10 * ENOUGH), 10 * ENOUGH);
+}
+
+#[test]
 fn freed_cells_are_used_again() {
     let mut heap = Heap::new(false);
     for round in 0..10 {
@@ -73,7 +97,7 @@ fn large_objects_are_given_back() {
 #[test]
 fn a_forced_thunk_gives_way_to_its_value() {
     let mut heap = Heap::new(false);
-    let thunk = heap.thunk(0, 2);
+    let thunk = heap.blank(Mould::code(Kind::Thunk, 0, 2));
     let list = heap.list(&[Value::thunk(thunk)]);
     thunk.resolve(Value::TRUE);
     heap.collect(false, |marker| {
@@ -85,7 +109,7 @@ fn a_forced_thunk_gives_way_to_its_value() {
 #[test]
 fn a_list_stays_as_native_code_saw_it() {
     let mut heap = Heap::new(false);
-    let thunk = heap.thunk(0, 1);
+    let thunk = heap.blank(Mould::code(Kind::Thunk, 0, 1));
     let list = heap.list(&[Value::thunk(thunk)]);
     let items = list.as_list().expect("a list");
     thunk.resolve(Value::TRUE);

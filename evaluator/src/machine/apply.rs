@@ -5,8 +5,8 @@ use hb_lang::suggest::nearest;
 use super::{EXIT, Frame, Machine};
 use crate::builtins::MAX_PARAMS;
 use crate::error::{Error, Eval, Fault};
-use crate::heap::Kind;
-use crate::program::Pattern;
+use crate::heap::{Kind, Obj};
+use crate::program::{Pattern, Prototype};
 use crate::source::Place;
 use crate::symbol::well_known;
 use crate::value::{Type, Value};
@@ -51,27 +51,23 @@ impl Machine {
             };
             match object.kind() {
                 Kind::Closure => {
-                    let prototype = *self.program.prototype(object.extra());
-                    let arity = prototype.arity as usize;
+                    let arity = self.program.prototype(object.extra()).arity as usize;
                     if count < arity {
                         return self.partial(count);
                     }
-                    self.check_depth()?;
                     if count > arity {
+                        self.check_depth()?;
                         self.set_rest_aside(count - arity, arity);
                     }
-                    self.reserve(prototype.height);
-                    self.depth += 1;
-                    self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
-                    self.ip = prototype.entry;
-                    self.base = (self.stack.len() - arity) as u32;
-                    self.env = object;
-                    return Ok(());
+                    return self.enter_closure(object);
                 }
                 Kind::Partial => {
                     let earlier = object.values(1, object.small());
                     self.stack[at] = object.value(0);
-                    self.stack.splice(at + 1..at + 1, earlier.iter().copied());
+                    let (first, height) = (at + 1, self.stack.len());
+                    self.stack.extend_from_slice(earlier);
+                    self.stack.copy_within(first..height, first + earlier.len());
+                    self.stack[first..first + earlier.len()].copy_from_slice(earlier);
                     count += earlier.len();
                 }
                 Kind::Attrs | Kind::Layered => {
@@ -86,6 +82,19 @@ impl Machine {
                 _ => return Err(not_a_function(function)),
             }
         }
+    }
+
+    /// Start a call of a closure with as many arguments as it takes, which are on the stack.
+    #[inline(always)]
+    pub(super) fn enter_closure(&mut self, closure: Obj) -> Eval<()> {
+        self.check_depth()?;
+        let &Prototype { entry, height, arity, .. } = self.program.prototype(closure.extra());
+        self.reserve(height);
+        self.depth += 1;
+        self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
+        (self.ip, self.base) = (entry, self.stack.len() as u32 - u32::from(arity));
+        self.env = closure;
+        Ok(())
     }
 
     /// Replace the function and its too few arguments by a function of the rest.

@@ -368,7 +368,7 @@ impl Machine {
     /// A function that checks what goes in and what comes out.
     fn guarded_function(&mut self, from: Value, to: Value, blame: Value, function: Value) -> Value {
         let result = Step::Result.of(&mut self.heap, blame);
-        let guard = self.heap.closure(self.guard, GUARD_CAPTURES.into());
+        let guard = self.blank(self.guard);
         for (i, value) in [from, blame, function, to, result].into_iter().enumerate() {
             guard.capture(i, value);
         }

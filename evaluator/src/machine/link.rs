@@ -9,7 +9,7 @@ use super::text::canonical;
 use crate::heap::Attrs;
 use crate::program::{
     Code, Declaration, Eager, EagerSelect, Entry, Header, LOAD, Op, Pattern, Prototype, Reader,
-    Shape, Text,
+    Shape, Source, Text,
 };
 use crate::source::SourceId;
 use crate::symbol::Symbol;
@@ -37,7 +37,7 @@ impl Machine {
         let number = texts.len() as u32 - 1;
         let mut linker = Linker { machine: self, number, code: &code };
         let root = linker.prototype(code.root());
-        Value::thunk(self.heap.thunk(root, 0))
+        Value::thunk(self.blank(root))
     }
 
     /// Load a prototype's code; gives its first instruction.
@@ -92,12 +92,14 @@ impl Linker<'_> {
         let name = header.name.map(|name| self.symbol(name));
         let program = &mut self.machine.program;
         program.max_height = program.max_height.max(header.height);
+        let mould = program.next_mould(header.arity, header.capture_count);
         program.prototypes.push(Prototype {
             entry: LOAD,
             text: self.number,
             body: header.body,
             arity: header.arity,
             capture_count: header.capture_count,
+            mould,
             capture_start: program.captures.len() as u32,
             height: header.height,
             name,
@@ -163,7 +165,7 @@ impl Linker<'_> {
         let number = self.prototype(from.take());
         let program = &mut self.machine.program;
         for _ in 0..program.prototypes[number as usize].capture_count {
-            program.captures.push(from.take());
+            program.captures.push(from.take::<Source>().into());
         }
     }
 
@@ -206,7 +208,7 @@ impl Linker<'_> {
                 match self.machine.program.prototype(number).capture_count {
                     // One without captures is made once.
                     0 => {
-                        let closure = self.machine.heap.closure(number, 0);
+                        let closure = self.machine.blank(number);
                         Op::Constant(self.machine.program.add_constant(Value::object(closure)))
                     }
                     _ => Op::Closure(number),
@@ -290,7 +292,7 @@ impl Linker<'_> {
             }
             Entry::Thunk(header) => {
                 let prototype = self.prototype(header);
-                Value::thunk(self.machine.heap.thunk(prototype, 0))
+                Value::thunk(self.machine.blank(prototype))
             }
             Entry::Declaration(subject, contract, keeper) => {
                 let source = self.text().source;

@@ -71,7 +71,7 @@ impl Machine {
                 true => {
                     let code = [Op::CallBuiltin { count: 0, builtin: number }, Op::Update];
                     let prototype = self.program.add_stub(&code, 0);
-                    Value::thunk(self.heap.thunk(prototype, 0))
+                    Value::thunk(self.blank(prototype))
                 }
             };
             self.globals.values.push(value);
@@ -84,7 +84,7 @@ impl Machine {
         // The set contains itself.
         let constant = self.program.add_constant(Value::NULL);
         let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Update], 0);
-        let itself = Value::thunk(self.heap.thunk(prototype, 0));
+        let itself = Value::thunk(self.blank(prototype));
         for (name, value) in [
             ("true", Value::TRUE),
             ("false", Value::FALSE),

@@ -39,7 +39,7 @@ use crate::builtins::{self, Builtin, NixScheme};
 use crate::context::Contexts;
 use crate::error::{Eval, Fault};
 use crate::evaluator::Options;
-use crate::heap::{Heap, Obj};
+use crate::heap::{Heap, Kind, Obj};
 use crate::nix_world::NixWorld;
 use crate::program::{LOAD, Op, Program};
 use crate::source::{Pos, Sources};
@@ -221,7 +221,12 @@ impl Machine {
         self.stack[floor] = function;
         let count = arguments.len();
         self.natives += 1;
-        let result = self.nested(|machine| machine.apply(count));
+        let result = self.nested(|machine| match function.of_kind(Kind::Closure) {
+            Some(closure) if machine.program.prototype(closure.extra()).arity as usize == count => {
+                machine.enter_closure(closure)
+            }
+            _ => machine.apply(count),
+        });
         self.natives -= 1;
         self.stack.truncate(floor);
         result
@@ -230,6 +235,7 @@ impl Machine {
     /// Re-enter the run loop from native code: `start` sets up what to run.
     ///
     /// Afterwards the frames are as before, and the stack is no higher, whether it worked or not.
+    #[inline(always)]
     fn nested(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
         self.deeper(|machine| {
             let (depth, frames) = (machine.depth, machine.frames.len());
@@ -257,10 +263,14 @@ impl Machine {
     }
 
     /// Recurse natively by one level.
+    #[inline(always)]
     pub(crate) fn deeper<T>(&mut self, level: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
         self.check_depth()?;
         self.depth += 1;
-        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || level(self));
+        let result = match stacker::remaining_stack() {
+            Some(left) if left >= RED_ZONE => level(self),
+            _ => on_more_stack(|| level(self)),
+        };
         self.depth -= 1;
         result
     }
@@ -335,4 +345,11 @@ impl Machine {
     pub(crate) fn builtin(&self, number: u32) -> &'static Builtin {
         self.builtins[number as usize]
     }
+}
+
+/// Do something on a segment of native stack of its own.
+#[cold]
+#[inline(never)]
+fn on_more_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::grow(STACK_SEGMENT, work)
 }

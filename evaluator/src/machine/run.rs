@@ -123,7 +123,7 @@ impl Machine {
         // Push a thunk, and then fill it: it may capture itself.
         macro_rules! push_thunk {
             ($prototype:expr) => {{
-                let thunk = self.bare(Kind::Thunk, $prototype);
+                let thunk = self.bare($prototype);
                 push!(Value::thunk(thunk));
                 fill(&self.program, $prototype, thunk, base, env);
             }};
@@ -235,18 +235,16 @@ impl Machine {
                 }
 
                 Op::Closure(index) => {
-                    let closure = self.bare(Kind::Closure, index);
+                    let closure = self.bare(index);
                     push!(Value::object(closure));
                     fill(&self.program, index, closure, base, env);
                 }
                 Op::Thunk(index) => push_thunk!(index),
                 Op::AllocateClosure(index) => {
-                    let count = self.program.prototype(index).capture_count as usize;
-                    push!(Value::object(self.heap.closure(index, count)));
+                    push!(Value::object(self.blank(index)));
                 }
                 Op::AllocateThunk(index) => {
-                    let count = self.program.prototype(index).capture_count as usize;
-                    push!(Value::thunk(self.heap.thunk(index, count)));
+                    push!(Value::thunk(self.blank(index)));
                 }
                 Op::Fill(slot) => {
                     let Some(object) = base.up(slot as usize).get().as_any_object() else {
@@ -331,8 +329,8 @@ impl Machine {
                 Op::AllocateDefault { slot, prototype } => {
                     let at = base.up(slot as usize);
                     if at.get() == Value::UNSET {
-                        let count = self.program.prototype(prototype).capture_count as usize;
-                        let thunk = self.heap.unfilled_thunk(prototype, count);
+                        let mould = self.program.prototype(prototype).mould;
+                        let thunk = self.heap.unfilled_thunk(mould);
                         at.put(Value::thunk(thunk));
                     }
                 }
@@ -526,10 +524,15 @@ impl Machine {
         Ok(())
     }
 
-    /// A closure or thunk, to be filled at once.
+    /// A closure or thunk of a prototype, to be filled at once.
     #[inline(always)]
-    fn bare(&mut self, kind: Kind, index: u32) -> Obj {
-        self.heap.bare(kind, index, self.program.prototype(index).capture_count as usize)
+    fn bare(&mut self, prototype: u32) -> Obj {
+        self.heap.cast(self.program.prototype(prototype).mould)
+    }
+
+    /// A closure or thunk of a prototype; its captures are null until they are filled in.
+    pub(super) fn blank(&mut self, prototype: u32) -> Obj {
+        self.heap.blank(self.program.prototype(prototype).mould)
     }
 }
 
@@ -545,8 +548,11 @@ fn variable(source: Source, base: StackPointer, env: Obj) -> Value {
 #[inline(always)]
 fn fill(program: &Program, index: u32, object: Obj, base: StackPointer, env: Obj) {
     let prototype = program.prototype(index);
-    for (i, &source) in program.captures_of(prototype).iter().enumerate() {
-        object.capture(i, variable(source, base, env));
+    let upvalues = StackPointer::of_captures(env);
+    for (i, capture) in program.captures_of(prototype).iter().enumerate() {
+        let (number, is_upvalue) = capture.parts();
+        let from = if is_upvalue { upvalues } else { base };
+        object.capture(i, from.up(number).get());
     }
 }
 

@@ -8,6 +8,7 @@
 //! for its pointers.
 
 use super::Machine;
+use crate::heap::Obj;
 use crate::value::Value;
 
 /// A place on the stack, good until the stack grows or shrinks its memory.
@@ -15,6 +16,12 @@ use crate::value::Value;
 pub(super) struct StackPointer(*mut Value);
 
 impl StackPointer {
+    /// Where the captures of a closure or thunk lie, which are read as what is on the stack is.
+    #[inline(always)]
+    pub(super) fn of_captures(object: Obj) -> Self {
+        Self(object.payload())
+    }
+
     /// The value there, which is below the height.
     #[inline(always)]
     pub(super) fn get(self) -> Value {

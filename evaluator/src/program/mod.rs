@@ -28,7 +28,7 @@ pub(crate) use compile::{Surroundings, compile};
 pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};
 pub(crate) use encoding::Reader;
-pub(crate) use op::{Infix, Op, Slot, Source};
+pub(crate) use op::{Capture, Infix, Op, Slot, Source};
 pub(crate) use quick::Quick;
 
 use table::Table;
@@ -38,7 +38,7 @@ use std::path::PathBuf;
 
 use hb_lang::Span;
 
-use crate::heap::{Attrs, Obj};
+use crate::heap::{Attrs, Kind, Mould, Obj};
 use crate::source::{Place, SourceId};
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -55,6 +55,8 @@ pub(crate) struct Prototype {
     pub(crate) arity: u16,
     /// How many captures it has.
     pub(crate) capture_count: u16,
+    /// What its closures or thunks begin as.
+    pub(crate) mould: Mould,
     /// Its first capture in [`Program::captures`].
     pub(crate) capture_start: u32,
     /// How many values its frame has on the stack at most.
@@ -172,7 +174,7 @@ impl CodePointer {
 pub(crate) struct Program {
     pub(crate) code: Vec<Op>,
     pub(crate) prototypes: Table<Prototype>,
-    pub(crate) captures: Table<Source>,
+    pub(crate) captures: Table<Capture>,
     pub(crate) constants: Table<Value>,
     pub(crate) shapes: Table<Shape>,
     pub(crate) orders: Vec<u32>,
@@ -215,7 +217,7 @@ impl Program {
 
     /// A prototype's captures.
     #[inline(always)]
-    pub(crate) fn captures_of(&self, prototype: &Prototype) -> &[Source] {
+    pub(crate) fn captures_of(&self, prototype: &Prototype) -> &[Capture] {
         self.captures.several(prototype.capture_start, prototype.capture_count.into())
     }
 
@@ -256,6 +258,12 @@ impl Program {
         Some(self.texts[self.origins[index].1 as usize].source)
     }
 
+    /// What the closures or thunks of the prototype that is added next begin as.
+    pub(crate) fn next_mould(&self, arity: u16, captures: u16) -> Mould {
+        let kind = if arity == 0 { Kind::Thunk } else { Kind::Closure };
+        Mould::code(kind, self.prototypes.len() as u32, captures.into())
+    }
+
     /// Code that the machine itself needs, without a source.
     pub(crate) fn add_stub(&mut self, code: &[Op], captures: u16) -> u32 {
         self.add_stub_function(code, 0, captures)
@@ -266,12 +274,14 @@ impl Program {
         debug_assert!(self.texts.is_empty(), "stubs come before any text");
         let entry = self.code.len() as u32;
         self.code.extend_from_slice(code);
+        let mould = self.next_mould(arity, captures);
         self.prototypes.push(Prototype {
             entry,
             text: NO_TEXT,
             body: 0,
             arity,
             capture_count: captures,
+            mould,
             capture_start: 0,
             // No instruction of a stub leaves more than one value.
             height: u32::from(arity) + code.len() as u32,

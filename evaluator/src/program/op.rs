@@ -22,6 +22,28 @@ pub(crate) enum Source {
     Upvalue(u32),
 }
 
+/// A [`Source`] in one word: twice its number, and one more for an upvalue. So which of the two
+/// it is chooses between two pointers, without a branch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capture(u32);
+
+impl From<Source> for Capture {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Local(slot) => Self(slot << 1),
+            Source::Upvalue(index) => Self(index << 1 | 1),
+        }
+    }
+}
+
+impl Capture {
+    /// Its number, and whether that is of an upvalue.
+    #[inline(always)]
+    pub(crate) fn parts(self) -> (usize, bool) {
+        ((self.0 >> 1) as usize, self.0 & 1 == 1)
+    }
+}
+
 /// The infix operators that take two evaluated values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Infix {
