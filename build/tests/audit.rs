@@ -74,6 +74,11 @@ async fn a_random_number_is_named_with_its_path_and_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_many_names_an_input_has_is_named() {
+    check_leak("echo $(stat -L -c %h /proc/$$/exe) names > $out", Cause::LinkCount).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_process_number_is_named() {
     check_leak("echo by process $$ > $out", Cause::ProcessId).await;
 }

@@ -34,6 +34,8 @@ pub(crate) struct Layer {
     pub(crate) store: Option<PathBuf>,
     /// Stores that are only read, the first of which is asked first.
     pub(crate) lower_stores: Option<Vec<PathBuf>>,
+    /// Store equal files as one with several names.
+    pub(crate) hard_links: Option<bool>,
     /// How many builds run at once.
     pub(crate) jobs: Option<usize>,
     /// Never fetch.
@@ -178,6 +180,7 @@ impl Layer {
         Self {
             store: self.store.or(next.store),
             lower_stores: self.lower_stores.or(next.lower_stores),
+            hard_links: self.hard_links.or(next.hard_links),
             jobs: self.jobs.or(next.jobs),
             offline: self.offline.or(next.offline),
             keep_failed: self.keep_failed.or(next.keep_failed),
@@ -195,8 +198,8 @@ impl Layer {
         }
     }
 
-    /// What `HB_STORE`, `HB_LOWER_STORES`, `HB_JOBS`, `HB_OFFLINE`, `HB_KEEP_FAILED`,
-    /// `HB_KEEP_COMPILED` and `HB_SANDBOX` say.
+    /// What `HB_STORE`, `HB_LOWER_STORES`, `HB_HARD_LINKS`, `HB_JOBS`, `HB_OFFLINE`,
+    /// `HB_KEEP_FAILED`, `HB_KEEP_COMPILED` and `HB_SANDBOX` say.
     fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CliError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let flag = |name: &str| {
@@ -229,6 +232,7 @@ impl Layer {
         Ok(Self {
             store: set("HB_STORE").map(PathBuf::from),
             lower_stores: set("HB_LOWER_STORES").map(|list| std::env::split_paths(&list).collect()),
+            hard_links: flag("HB_HARD_LINKS")?,
             jobs,
             offline: flag("HB_OFFLINE")?,
             keep_failed: flag("HB_KEEP_FAILED")?,
@@ -303,7 +307,11 @@ impl Settings {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             store,
-            store_options: StoreOptions { lower, ..StoreOptions::default() },
+            store_options: StoreOptions {
+                lower,
+                hard_links: layers.hard_links.unwrap_or(false),
+                ..StoreOptions::default()
+            },
             jobs: layers.jobs.unwrap_or_else(processors),
             offline: layers.offline.unwrap_or(false),
             keep_failed: layers.keep_failed.unwrap_or(false),

@@ -215,6 +215,7 @@ fn store_code(error: &StoreError) -> &'static str {
         | StoreError::GoneBelow { .. }
         | StoreError::UnfinishedLog { .. }
         | StoreError::InLower { .. } => "store.lower",
+        StoreError::CannotShare { .. } => "store.sharing",
         StoreError::OlderFormat { .. } | StoreError::NewerFormat { .. } => "store.format",
         StoreError::ForeignDatabase { .. }
         | StoreError::DamagedDatabase { .. }
@@ -273,6 +274,9 @@ fn store_help(error: &StoreError) -> Option<&'static str> {
         StoreError::GoneBelow { .. } => {
             "name that lower store again; if it is gone for good, `hb store verify --repair` builds \
              again what lay there"
+        }
+        StoreError::CannotShare { .. } => {
+            "with `hard-links = true` in the settings, or HB_HARD_LINKS=1, equal files become links"
         }
         StoreError::InLower { .. } => "mend it there, or name another lower store",
         StoreError::OlderFormat { .. } => "open it for writing once, which brings it up to date",

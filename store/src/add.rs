@@ -14,6 +14,7 @@ use crate::{
     install::Finished,
     objects::parse,
     scan::Scanner,
+    share::Shared,
     store::Store,
     tree::{Filter, Kind, Node, Place, Reading, Tree},
 };
@@ -49,8 +50,9 @@ impl Store {
         let staged = Place { around: Arc::clone(&scratch.folder), name: b"source".to_vec() };
         let tree = &looked_at.tree;
         let contents = copy(tree, &place, Some(&staged), &Scanner::default())?;
+        let shared = self.share_staged(tree, &contents, &staged)?;
         seal(tree, &staged)?;
-        let object = finished(staged, tree, &contents, name);
+        let object = finished(staged, tree, &contents, name, shared);
         let path = object.path.clone();
         self.install(&[object], |transaction| {
             let Some(row) = self.row(transaction, &path)?.filter(|_| !looked_at.too_recent) else {
@@ -132,11 +134,18 @@ impl NewFile<'_> {
             references,
             self_reference: false,
             fixed: None,
+            shared: Shared::default(),
         })
     }
 }
 
-fn finished(staged: Place, tree: &Tree, contents: &Contents, name: &StoreName) -> Finished {
+fn finished(
+    staged: Place,
+    tree: &Tree,
+    contents: &Contents,
+    name: &StoreName,
+    shared: Shared,
+) -> Finished {
     let digest = tree.digest(&digests(contents));
     let references = BTreeSet::new();
     Finished {
@@ -148,6 +157,7 @@ fn finished(staged: Place, tree: &Tree, contents: &Contents, name: &StoreName) -
         references,
         self_reference: false,
         fixed: None,
+        shared,
     }
 }
 

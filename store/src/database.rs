@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The format written here, in SQLite's `user_version`.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// `hbst`, in SQLite's `application_id`: this database is one of ours.
 const APPLICATION: u32 = 0x6862_7374;
@@ -40,7 +40,8 @@ CREATE TABLE objects (
     self_reference INTEGER NOT NULL,
     registered INTEGER NOT NULL,
     fixed TEXT,
-    borrowed INTEGER NOT NULL DEFAULT 0
+    borrowed INTEGER NOT NULL DEFAULT 0,
+    shared INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE refs (
     referrer INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
@@ -102,9 +103,24 @@ const FROM_2_TO_3: &str = "ALTER TABLE objects ADD COLUMN fixed TEXT;";
 /// What makes a database of format 3 one of format 4. Nothing was borrowed before.
 const FROM_3_TO_4: &str = "ALTER TABLE objects ADD COLUMN borrowed INTEGER NOT NULL DEFAULT 0;";
 
+/// What makes a database of format 4 one of format 5, but for what came with it.
+const FROM_4_TO_5: &str = "ALTER TABLE objects ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;";
+
+/// What came with format 5.
+const FILES: &str = "
+CREATE TABLE files (
+    digest BLOB NOT NULL,
+    executable INTEGER NOT NULL,
+    object INTEGER NOT NULL REFERENCES objects (id) ON DELETE CASCADE,
+    place BLOB NOT NULL,
+    PRIMARY KEY (digest, executable)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX files_by_object ON files (object);
+";
+
 /// What leads from each older format to the next; the first leads from format 1.
 const MIGRATIONS: [&[&str]; FORMAT as usize - 1] =
-    [&[FROM_1_TO_2], &[FROM_2_TO_3, SIGNATURES], &[FROM_3_TO_4]];
+    [&[FROM_1_TO_2], &[FROM_2_TO_3, SIGNATURES], &[FROM_3_TO_4], &[FROM_4_TO_5, FILES]];
 
 /// One connection, used by one thread at a time.
 #[derive(Debug)]
@@ -180,6 +196,7 @@ impl Database {
         self.write(|transaction| {
             transaction.execute_batch(SCHEMA)?;
             transaction.execute_batch(SIGNATURES)?;
+            transaction.execute_batch(FILES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", FORMAT)
         })

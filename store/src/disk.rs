@@ -3,6 +3,8 @@
 
 use std::{
     ffi::{CString, OsStr},
+    fs::File,
+    io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
 };
@@ -37,6 +39,12 @@ impl Folder {
         let path = self.path.join(relative);
         let fd = beneath(&self.fd, relative, DIRECTORY).at("open the folder", &path)?;
         Ok(Self { fd, path })
+    }
+
+    /// Open a file below this folder for reading; no link on the way is followed.
+    pub(crate) fn open_file(&self, relative: &Path) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        Ok(beneath(&self.fd, relative, flags)?.into())
     }
 
     /// The path of an entry, for messages.

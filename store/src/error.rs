@@ -94,6 +94,12 @@ pub enum StoreError {
         /// What is needed.
         path: StorePath,
     },
+    /// Equal files cannot be stored once.
+    #[error("the file system of the store ‘{}’ cannot clone files", root.display())]
+    CannotShare {
+        /// Where it is.
+        root: PathBuf,
+    },
     /// Something of a lower store cannot be changed.
     #[error("‘{path}’ lies in the lower store ‘{}’, which is only read", root.display())]
     InLower {

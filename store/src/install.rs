@@ -28,6 +28,7 @@ use crate::{
     protocol::{self, Parts},
     scratch::ScratchDir,
     session::Naming,
+    share::Shared,
     store::{Durability, Store, Writer},
     tree::Place,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Finished {
     pub(crate) self_reference: bool,
     /// The declared hash that the path follows from, unless it is the content's.
     pub(crate) fixed: Option<FixedOutput>,
+    /// What its files are shared with, or may be.
+    pub(crate) shared: Shared,
 }
 
 impl Store {
@@ -203,7 +206,8 @@ impl Parts for StoreParts<'_> {
             self_reference: new.self_reference,
             fixed: new.fixed.as_ref(),
         };
-        register(self.store, transaction, &object)
+        register(self.store, transaction, &object)?;
+        self.store.record_shared(transaction, &new.path, &new.shared)
     }
 
     /// What lies in a lower store as well stays known, and what is known of it.

@@ -174,15 +174,17 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Sealed, and complete but for its place.
+    /// Shared with what is equal, sealed, and complete but for its place.
     pub(crate) fn finish(
         self,
+        store: &Store,
         path: StorePath,
         references: BTreeSet<StorePath>,
         self_reference: bool,
         fixed: Option<FixedOutput>,
     ) -> Result<Finished> {
         let Self { place, files: Rewritable { tree, contents, .. } } = self;
+        let shared = store.share_staged(&tree, &contents, &place)?;
         seal(&tree, &place)?;
         Ok(Finished {
             staged: place,
@@ -193,6 +195,7 @@ impl Staged {
             references,
             self_reference,
             fixed,
+            shared,
         })
     }
 }
@@ -350,7 +353,7 @@ impl<'a> Preparing<'a> {
         references: BTreeSet<StorePath>,
         self_reference: bool,
     ) -> Result<Finished> {
-        staged.finish(path, references, self_reference, self.built.fixed.clone())
+        staged.finish(self.store, path, references, self_reference, self.built.fixed.clone())
     }
 
     /// The one output whose hash was declared.

@@ -74,28 +74,7 @@ impl Store {
     pub fn mend_metadata(&self, path: &StorePath) -> Result<()> {
         self.writer()?;
         self.refuse_lower(path)?;
-        let place = Place::of(&self.physical(path))?;
-        let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: true };
-        let Some(tree) = Tree::read(&place, reading)? else { return Ok(()) };
-        let around = &place.around;
-        for (index, node) in tree.nodes.iter().enumerate() {
-            let relative = place.relative(&tree.path(index));
-            let mend = || {
-                if let Kind::File { executable, .. } = node.kind {
-                    let mode = if executable { PROGRAM_MODE } else { FILE_MODE };
-                    rustix::fs::chmodat(&around.fd, &relative, mode, AtFlags::empty())?;
-                }
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                rustix::fs::utimensat(&around.fd, &relative, &store_times(), flags)
-            };
-            mend().at("mend", around.path.join(&relative))?;
-        }
-        seal(&tree, &place)?;
-        if matches!(tree.nodes[0].kind, Kind::Directory { .. }) {
-            rustix::fs::chmodat(&around.fd, &place.name[..], FOLDER_MODE, AtFlags::empty())
-                .at("mend", place.path())?;
-        }
-        Ok(())
+        mend(&Place::of(&self.physical(path))?)
     }
 
     fn refuse_lower(&self, path: &StorePath) -> Result<()> {
@@ -104,4 +83,29 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+/// Give the entries of the object at a place the modes and the time that they must have.
+pub(crate) fn mend(place: &Place) -> Result<()> {
+    let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: true };
+    let Some(tree) = Tree::read(place, reading)? else { return Ok(()) };
+    let around = &place.around;
+    for (index, node) in tree.nodes.iter().enumerate() {
+        let relative = place.relative(&tree.path(index));
+        let mend = || {
+            if let Kind::File { executable, .. } = node.kind {
+                let mode = if executable { PROGRAM_MODE } else { FILE_MODE };
+                rustix::fs::chmodat(&around.fd, &relative, mode, AtFlags::empty())?;
+            }
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::utimensat(&around.fd, &relative, &store_times(), flags)
+        };
+        mend().at("mend", around.path.join(&relative))?;
+    }
+    seal(&tree, place)?;
+    if matches!(tree.nodes[0].kind, Kind::Directory { .. }) {
+        rustix::fs::chmodat(&around.fd, &place.name[..], FOLDER_MODE, AtFlags::empty())
+            .at("mend", place.path())?;
+    }
+    Ok(())
 }

@@ -25,7 +25,11 @@ use crate::{
     error::{Context as _, Result},
     layout::Layout,
     lock::{lock_exclusive, open_lock, try_exclusive},
+    optimise::mend_after,
 };
+
+/// The list of what a session needs, in its folder.
+pub(crate) const HELD: &str = "held";
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -56,11 +60,11 @@ impl Session {
         let folder = staging.open_below(name.as_ref())?;
         let lock = open_lock(&folder.path.join("lock"))?;
         lock.lock().at("lock", &folder.path)?;
-        let place = folder.path.join("held");
+        let place = folder.path.join(HELD);
         let mut options = OpenOptions::new();
         let file =
             options.append(true).create_new(true).mode(0o644).open(&place).at("create", &place)?;
-        let dead = take_over_dead(&staging, &folder, &name)?;
+        let dead = take_over_dead(layout, &staging, &folder, &name)?;
         drop(beginning);
         for left in dead {
             remove_tree(&folder, left.as_bytes())?;
@@ -143,13 +147,19 @@ fn make_own_folder(staging: &Folder) -> Result<String> {
 }
 
 /// Move the folders of dead sessions into our own; their new names.
-fn take_over_dead(staging: &Folder, own: &Folder, own_name: &str) -> Result<Vec<String>> {
+fn take_over_dead(
+    layout: &Layout,
+    staging: &Folder,
+    own: &Folder,
+    own_name: &str,
+) -> Result<Vec<String>> {
     let mut taken = Vec::new();
     for entry in fs::read_dir(&staging.path).at("read the folder", &staging.path)? {
         let entry = entry.at("read the folder", &staging.path)?;
         if entry.file_name() == own_name || is_alive(&entry.path())? {
             continue;
         }
+        mend_after(&entry.path(), layout)?;
         let name = format!("dead-{}", taken.len());
         match fs::rename(entry.path(), own.path.join(&name)) {
             Ok(()) => taken.push(name),
@@ -177,7 +187,7 @@ pub(crate) fn held_by_sessions(layout: &Layout) -> Result<HashSet<StorePath>> {
     let mut paths = HashSet::new();
     for entry in fs::read_dir(&staging).at("read the folder", &staging)? {
         let entry = entry.at("read the folder", &staging)?;
-        let place = entry.path().join("held");
+        let place = entry.path().join(HELD);
         match fs::read_to_string(&place) {
             Ok(text) => {
                 paths.extend(text.lines().filter_map(|line| StorePath::from_base_name(line).ok()));

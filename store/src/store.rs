@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use hb_model::StorePath;
@@ -17,6 +17,7 @@ use crate::{
     lower::{self, Lower},
     protocol, reserve,
     session::Session,
+    share::Sharing,
 };
 
 /// What the caller is going to do.
@@ -47,6 +48,8 @@ pub struct StoreOptions {
     /// Stores that are only read: what they have is as good as what is here. The first is
     /// asked first. Nobody may change them meanwhile.
     pub lower: Vec<PathBuf>,
+    /// Store equal files as one with several names. How many a file has shows in builds.
+    pub hard_links: bool,
 }
 
 impl From<Durability> for StoreOptions {
@@ -68,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) durability: Durability,
     /// What is read beside it; the first is asked first.
     pub(crate) lower: Vec<Lower>,
+    pub(crate) hard_links: bool,
     /// What writing needs; absent in a store opened for reading.
     writer: Option<Writer>,
 }
@@ -77,6 +81,8 @@ pub(crate) struct Writer {
     pub(crate) session: Session,
     /// The folder of the objects.
     pub(crate) objects: Folder,
+    /// How equal files are stored once, if they can be; looked up when it matters.
+    pub(crate) sharing: OnceLock<Option<Sharing>>,
 }
 
 impl Store {
@@ -99,7 +105,8 @@ impl Store {
             let durability = options.durability;
             let database = Database::open(&layout.database(), mode, durability)?;
             let lower = lower::open_all(root, &options.lower)?;
-            let inner = Inner { layout, database, durability, lower, writer: None };
+            let hard_links = options.hard_links;
+            let inner = Inner { layout, database, durability, lower, hard_links, writer: None };
             return Ok(Self { inner: Arc::new(inner) });
         }
         layout.create()?;
@@ -123,10 +130,12 @@ impl Store {
         drop(opening);
         let objects = Folder::open(&layout.objects())?;
         let session = Session::start(layout)?;
-        let writer = Some(Writer { session, objects });
+        let writer = Some(Writer { session, objects, sharing: OnceLock::new() });
         let lower = lower::open_all(layout.root(), &options.lower)?;
         let layout = layout.clone();
-        Ok(Self { inner: Arc::new(Inner { layout, database, durability, lower, writer }) })
+        let hard_links = options.hard_links;
+        let inner = Inner { layout, database, durability, lower, hard_links, writer };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The folder that everything lies below.

@@ -55,6 +55,11 @@ fn killed_while_migrating_the_store_is_whole() {
 }
 
 #[test]
+fn killed_while_optimising_the_store_is_whole() {
+    check(Work::Optimise, 11);
+}
+
+#[test]
 fn killed_while_importing_the_store_is_whole() {
     check(Work::Import, 17);
 }

@@ -32,7 +32,7 @@ fn a_newer_format_is_refused_with_both_numbers() {
     sql(&fixture, "PRAGMA user_version = 7");
     for mode in [OpenMode::Read, OpenMode::Write] {
         let error = open(&fixture, mode).unwrap_err();
-        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 4, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerFormat { found: 7, known: 5, .. }), "{error}");
     }
 }
 
@@ -61,7 +61,7 @@ fn an_older_format_is_brought_up_to_date_when_opened_for_writing() {
     drop(database);
 
     let error = Store::open(folder.path(), OpenMode::Read).unwrap_err();
-    assert!(matches!(error, StoreError::OlderFormat { found: 1, known: 4, .. }), "{error}");
+    assert!(matches!(error, StoreError::OlderFormat { found: 1, known: 5, .. }), "{error}");
     let store = Store::open(folder.path(), OpenMode::Write).unwrap();
     assert_eq!(schema(folder.path()), expected);
     let key =

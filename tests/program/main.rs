@@ -24,6 +24,7 @@ mod printing;
 mod recipe_tests;
 mod repair;
 mod repl;
+mod sharing;
 mod support;
 mod terminal;
 mod together;

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     compare::{Contents, find},
-    conditions::Conditions,
+    conditions::{Conditions, Factor},
 };
 
 /// What a difference seems to come from.
@@ -29,6 +29,8 @@ pub enum Cause {
     /// The path at which an output lay while it was built, where it cannot be
     /// rewritten: compressed or encoded.
     ScratchPath,
+    /// How many names a file of the inputs has.
+    LinkCount,
     /// The number of a process.
     ProcessId,
     /// Random bytes, or what is derived from them.
@@ -90,6 +92,10 @@ fn guess_spot(left: &Side<'_>, right: &Side<'_>) -> Option<Cause> {
         && both(&|side| side.number == Some(u64::from(side.round.user)))
     {
         Some(Cause::User)
+    } else if right.round.varied.contains(&Factor::LinkCounts)
+        && left.number.zip(right.number).is_some_and(|(left, right)| other_count(left, right))
+    {
+        Some(Cause::LinkCount)
     } else if both(&|side| side.number.is_some_and(|n| (1..=MAX_PROCESS_ID).contains(&n))) {
         Some(Cause::ProcessId)
     } else if both(&|side| side.length >= MIN_RANDOM_LENGTH) {
@@ -97,6 +103,11 @@ fn guess_spot(left: &Side<'_>, right: &Side<'_>) -> Option<Cause> {
     } else {
         None
     }
+}
+
+/// Whether the copy of a file with so many names may have that many.
+fn other_count(left: u64, right: u64) -> bool {
+    right == left + 1 || right == 1
 }
 
 /// One side of a difference.

@@ -9,6 +9,8 @@ pub enum Factor {
     Time,
     /// The order in which the folders of the inputs list.
     InputListing,
+    /// How many names each file of the inputs has.
+    LinkCounts,
     /// The order in which folders that the build itself fills list: it follows from
     /// the file system that holds the build folder.
     BuildListing,
@@ -88,6 +90,9 @@ pub enum Reason {
     /// There is no input with a folder of two entries.
     #[error("no folder of the inputs has several entries")]
     NothingToList,
+    /// No input has a file.
+    #[error("the inputs have no files")]
+    NothingToLink,
     /// Copies made in another order list as before.
     #[error("folders list by name on this file system, whatever the order of creation")]
     ListsByName,

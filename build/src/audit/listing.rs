@@ -1,5 +1,6 @@
 //! Another order of listing: copies of the inputs whose entries were created in
-//! another order, and a build folder on another kind of file system.
+//! another order, and a build folder on another kind of file system. Each file of the copies
+//! has another number of names than in the store.
 //!
 //! Whether that changed anything is not assumed but looked at: some file systems list
 //! by name.
@@ -36,24 +37,39 @@ fn is_memory(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.f_type as u64 == TMPFS_MAGIC)
 }
 
+/// Copies of the inputs, and whether that made a difference.
+pub(crate) struct Relisted {
+    pub(crate) inputs: Visible,
+    /// Whether their folders list in another order.
+    pub(crate) listing: Result<(), Reason>,
+    /// Whether their files have other numbers of names.
+    pub(crate) links: Result<(), Reason>,
+}
+
 /// Copies of the inputs in `folder`, made so that their folders list in another order.
-pub(crate) fn relisted(visible: &Visible, folder: &Path) -> io::Result<Result<Visible, Reason>> {
+pub(crate) fn relisted(visible: &Visible, folder: &Path) -> io::Result<Result<Relisted, Reason>> {
     let size = size_to_copy(visible, folder)?;
     if size > MAX_COPIED {
         return Ok(Err(Reason::TooLarge { limit: MAX_COPIED }));
     }
-    let mut copier = Copier { newest_first: lists_newest_first(folder)?, several: 0, changed: 0 };
+    // Beside the copies: no store object is called so.
+    let names = folder.join("names");
+    fs::create_dir(&names)?;
+    let newest_first = lists_newest_first(folder)?;
+    let mut copier = Copier { newest_first, names, files: 0, several: 0, changed: 0 };
     let mut copies = Visible::new();
     for (path, physical) in visible {
         let copy = folder.join(path.base_name());
         copier.copy(physical, &copy)?;
         copies.insert(path.clone(), copy);
     }
-    Ok(match (copier.several, copier.changed) {
+    let listing = match (copier.several, copier.changed) {
         (0, _) => Err(Reason::NothingToList),
         (_, 0) => Err(Reason::ListsByName),
-        _ => Ok(copies),
-    })
+        _ => Ok(()),
+    };
+    let links = if copier.files == 0 { Err(Reason::NothingToLink) } else { Ok(()) };
+    Ok(Ok(Relisted { inputs: copies, listing, links }))
 }
 
 /// Nothing within one file system, where links do.
@@ -82,6 +98,9 @@ fn lists_newest_first(folder: &Path) -> io::Result<bool> {
 
 struct Copier {
     newest_first: bool,
+    /// A folder for further names of files.
+    names: PathBuf,
+    files: usize,
     /// Folders with several entries.
     several: usize,
     /// Those among them whose copies list otherwise.
@@ -95,7 +114,7 @@ impl Copier {
             return symlink(fs::read_link(from)?, to);
         }
         if !found.is_dir() {
-            return fs::hard_link(from, to).or_else(|_| copy_file(from, to));
+            return self.copy_file(from, to, found.nlink());
         }
         fs::create_dir(to)?;
         let usual = listing(from)?;
@@ -113,11 +132,20 @@ impl Copier {
         File::open(to)?.set_modified(found.modified()?)?;
         fs::set_permissions(to, found.permissions())
     }
-}
 
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from, to)?;
-    File::open(to)?.set_modified(fs::metadata(from)?.modified()?)
+    /// A link has one name more than in the store; so must a copy of what has one there.
+    fn copy_file(&mut self, from: &Path, to: &Path, links: u64) -> io::Result<()> {
+        self.files += 1;
+        if fs::hard_link(from, to).is_ok() {
+            return Ok(());
+        }
+        fs::copy(from, to)?;
+        File::open(to)?.set_modified(fs::metadata(from)?.modified()?)?;
+        match links {
+            1 => fs::hard_link(to, self.names.join(self.files.to_string())),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn listing(folder: &Path) -> io::Result<Vec<OsString>> {
@@ -147,12 +175,16 @@ mod tests {
         );
         let copies = folder.path().join("copies");
         fs::create_dir(&copies).unwrap();
-        match relisted(&Visible::from([(path.clone(), tree.clone())]), &copies).unwrap() {
-            Ok(copied) => {
-                assert_ne!(listing(&copied[&path]).unwrap(), listing(&tree).unwrap());
-                assert_eq!(fs::read(copied[&path].join("b")).unwrap(), b"b");
-            }
+        let inputs = Visible::from([(path.clone(), tree.clone())]);
+        let Relisted { inputs, listing: listed, links } =
+            relisted(&inputs, &copies).unwrap().unwrap_or_else(|reason| panic!("{reason}"));
+        let copy = &inputs[&path];
+        match listed {
+            Ok(()) => assert_ne!(listing(copy).unwrap(), listing(&tree).unwrap()),
             Err(reason) => assert_eq!(reason, Reason::ListsByName),
         }
+        assert_eq!(fs::read(copy.join("b")).unwrap(), b"b");
+        assert_eq!(links, Ok(()));
+        assert_ne!(fs::metadata(copy.join("b")).unwrap().nlink(), 1);
     }
 }

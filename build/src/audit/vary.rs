@@ -16,7 +16,7 @@ use walkdir::WalkDir;
 
 use super::{
     conditions::{Conditions, Factor, NotVaried, Reason},
-    listing::{other_file_system, relisted},
+    listing::{Relisted, other_file_system, relisted},
 };
 use crate::{
     BuildError,
@@ -70,6 +70,7 @@ pub(super) async fn prepare(
             Factor::Processors,
             Factor::ProcessIds,
             Factor::InputListing,
+            Factor::LinkCounts,
             Factor::BuildListing,
         ];
         for factor in sandboxed {
@@ -80,13 +81,20 @@ pub(super) async fn prepare(
     prepared.vary_user(number);
     prepared.vary_processors();
     prepared.vary_process_ids(number);
-    prepared.vary_listing(realiser, order).await?;
+    prepared.vary_inputs(realiser, order).await?;
     Ok(prepared)
 }
 
 impl Prepared {
     fn leave(&mut self, factor: Factor, reason: Reason) {
         self.not_varied.push(NotVaried { factor, reason });
+    }
+
+    fn tell(&mut self, factor: Factor, outcome: Result<(), Reason>) {
+        match outcome {
+            Ok(()) => self.varied.push(factor),
+            Err(reason) => self.leave(factor, reason),
+        }
     }
 
     fn vary_user(&mut self, number: usize) {
@@ -116,7 +124,7 @@ impl Prepared {
         self.varied.push(Factor::ProcessIds);
     }
 
-    async fn vary_listing(&mut self, realiser: &Realiser, order: &Order) -> Result<(), BuildError> {
+    async fn vary_inputs(&mut self, realiser: &Realiser, order: &Order) -> Result<(), BuildError> {
         let usual = realiser.store().scratch_dir()?;
         let other = other_file_system(usual.path());
         match &other {
@@ -139,11 +147,15 @@ impl Prepared {
         };
         let relisted = relisted.map_err(|error| BuildError::Folder { path: copies, error })?;
         match relisted {
-            Ok(inputs) => {
+            Ok(Relisted { inputs, listing, links }) => {
                 self.setting.inputs = Some(inputs);
-                self.varied.push(Factor::InputListing);
+                self.tell(Factor::InputListing, listing);
+                self.tell(Factor::LinkCounts, links);
             }
-            Err(reason) => self.leave(Factor::InputListing, reason),
+            Err(reason) => {
+                self.leave(Factor::InputListing, reason);
+                self.leave(Factor::LinkCounts, reason);
+            }
         }
         Ok(())
     }

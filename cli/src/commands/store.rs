@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use hb_model::{StoreName, StorePath};
-use hb_store::{Believe, ExportOptions, GcOptions, ObjectInfo, RootKind, Store, StoreError};
+use hb_store::{
+    Believe, ExportOptions, GcOptions, ObjectInfo, OptimiseReport, RootKind, Sharing, Store,
+    StoreError,
+};
 use serde_json::json;
 
 use crate::{
@@ -78,6 +81,12 @@ enum StoreCommand {
         #[arg(long, value_name = "SIZE")]
         keep: Option<ByteSize>,
     },
+    /// Store equal files of what is there once: as clones, or as hard links with `hard-links`
+    Optimise {
+        /// Say what would be saved, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Write objects and all that they refer to as one stream, for another store
     Export {
         /// Store paths, their physical places, or links to them
@@ -138,6 +147,7 @@ pub(crate) fn run(global: &Global, args: StoreArgs) -> Result<Exit, Failure> {
             let options = GcOptions { dry_run, drop_derivations, older_than, free, keep };
             collect(global, &store, &options)
         }
+        StoreCommand::Optimise { dry_run } => optimise(global, &store, dry_run),
         StoreCommand::Export { paths, output, derivations, sign } => {
             let key = sign.as_deref().map(super::key::secret_key).transpose()?;
             let options = ExportOptions { derivations, sign_with: key.as_ref() };
@@ -244,6 +254,25 @@ fn collect(global: &Global, store: &Store, options: &GcOptions) -> Result<Exit, 
     let verb = if options.dry_run { "would free" } else { "freed" };
     let count = report.freed.len() + report.strays.len();
     output::result(format!("{verb} {count} objects, {}", output::bytes(report.bytes)));
+    Ok(Exit::Success)
+}
+
+fn optimise(global: &Global, store: &Store, dry_run: bool) -> Result<Exit, Failure> {
+    let report = store.optimise(dry_run, &|_, _| {})?;
+    let OptimiseReport { sharing, files, bytes, busy } = report;
+    let sharing = match sharing {
+        Sharing::Clones => "clones",
+        Sharing::Links => "hard links",
+    };
+    if global.json {
+        output::json(&json!({ "sharing": sharing, "files": files, "bytes": bytes, "busy": busy }))?;
+        return Ok(Exit::Success);
+    }
+    let verb = if dry_run { "would share" } else { "shared" };
+    output::result(format!("{verb} {files} files as {sharing}, {}", output::bytes(bytes)));
+    if busy > 0 && !global.quiet {
+        output::note(format!("left {busy} objects that running builds need"));
+    }
     Ok(Exit::Success)
 }
 

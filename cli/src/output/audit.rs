@@ -72,6 +72,7 @@ fn factor(factor: Factor) -> &'static str {
     match factor {
         Factor::Time => "the time",
         Factor::InputListing => "the order in which inputs' folders list",
+        Factor::LinkCounts => "how many names inputs' files have",
         Factor::BuildListing => "the order in which the build's own folders list",
         Factor::Processors => "the number of processors",
         Factor::ScratchHash => "the scratch hash",
@@ -128,6 +129,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::ScratchPath => {
             "the output's own path, compressed or encoded where it cannot be rewritten"
         }
+        Cause::LinkCount => "how many names an input's file has",
         Cause::ProcessId => "a process id",
         Cause::Random => "random bytes",
     }

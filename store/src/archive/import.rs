@@ -136,7 +136,7 @@ impl Importing<'_> {
             }
         };
         if is_new {
-            let object = verified(path, facts, unpacking.place)?;
+            let object = verified(self.store, path, facts, unpacking.place)?;
             self.bytes += object.size;
             self.report.new += 1;
             self.waiting.push(object);
@@ -190,7 +190,12 @@ fn read_build(text: &str) -> Option<Recorded> {
 }
 
 /// The unpacked object, if its content gives its path.
-pub(super) fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<Finished> {
+pub(super) fn verified(
+    store: &Store,
+    path: StorePath,
+    facts: &Facts,
+    place: Place,
+) -> Result<Finished> {
     let differs = || ArchiveError::Differs { path: path.clone() };
     let reading = Reading { filter: None, visit: &mut |_, _| {}, ours: true };
     let tree = Tree::read(&place, reading)?.ok_or_else(differs)?;
@@ -210,7 +215,8 @@ pub(super) fn verified(path: StorePath, facts: &Facts, place: Place) -> Result<F
     if !follows {
         return Err(differs().into());
     }
-    staged.finish(path, facts.references.clone(), facts.self_reference, facts.fixed.clone())
+    let references = facts.references.clone();
+    staged.finish(store, path, references, facts.self_reference, facts.fixed.clone())
 }
 
 /// Whether an object of a declared hash is as publishing makes it: the hash says nothing of

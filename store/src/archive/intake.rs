@@ -117,7 +117,7 @@ impl Intake {
             let below = entry.name.inside.clone();
             unpacking.take(entry, &below)?;
         }
-        verified(path.clone(), facts, unpacking.place).map(Taken)
+        verified(&self.store, path.clone(), facts, unpacking.place).map(Taken)
     }
 
     /// Register objects, each after those that it refers to; they are held.

@@ -10,7 +10,8 @@ use std::{
 };
 
 use hb_store::{
-    Believe, Durability, ExportOptions, Finding, GcOptions, OpenMode, Root, Store, VerifyOptions,
+    Believe, Durability, ExportOptions, Finding, GcOptions, OpenMode, Root, Store, StoreOptions,
+    VerifyOptions,
 };
 
 use crate::support::{Fixture, Folder, derivation, name, output_of};
@@ -46,12 +47,13 @@ pub enum Work {
     Migrate,
     Import,
     Repair,
+    Optimise,
     /// One after the other.
     Life,
 }
 
 impl Work {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Publish,
         Self::Add,
         Self::Derive,
@@ -61,6 +63,7 @@ impl Work {
         Self::Migrate,
         Self::Import,
         Self::Repair,
+        Self::Optimise,
         Self::Life,
     ];
 
@@ -114,6 +117,11 @@ impl Work {
                 }
                 fixture.add("kept", "kept");
             }
+            Self::Optimise => {
+                let options = StoreOptions { hard_links: true, ..StoreOptions::default() };
+                let store = Store::open_with(&fixture.path("hb"), OpenMode::Write, options);
+                store.unwrap().optimise(false, &|_, _| {}).unwrap();
+            }
             Self::Life => {
                 for work in [Self::Add, Self::Derive, Self::Publish, Self::Keep, Self::Import] {
                     work.run(fixture);
@@ -147,6 +155,14 @@ impl Work {
                 drop(old);
                 make_old(&fixture.path("old/db.sqlite"));
             }
+            Self::Optimise => {
+                for label in ["first", "second"] {
+                    fixture.write(&format!("{label}/sub/a"), &[b'a'; 10_000]);
+                    fixture.write(&format!("{label}/{label}"), &[b'b'; 10_000]);
+                    let path = fixture.path(label);
+                    fixture.store.add_tree(&path, &name(label), None).unwrap();
+                }
+            }
             Self::Repair => damage(&fixture.store.physical(&kept)),
             _ => {}
         }
@@ -169,6 +185,8 @@ fn make_old(database: &Path) {
         DROP TABLE signatures;
         ALTER TABLE objects DROP COLUMN fixed;
         ALTER TABLE objects DROP COLUMN borrowed;
+        ALTER TABLE objects DROP COLUMN shared;
+        DROP TABLE files;
         ALTER TABLE objects ADD COLUMN derivation TEXT;
         DROP INDEX realisations_by_derivation;
         ALTER TABLE realisations DROP COLUMN derivation;
