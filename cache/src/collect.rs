@@ -79,8 +79,9 @@ impl Cache {
         // In the order in which they go.
         for folder in ["pushes/", "graphs/", "builds/", "objects/", "chunks/"] {
             listed.extend(self.list(folder)?);
+            presence.renew()?;
         }
-        let needed = self.needed(&listed, &old, options.keep, watch)?;
+        let needed = self.needed(&listed, &old, options.keep, &presence, watch)?;
         let is_needed = |listed: &Listed| match Entry::parse(&listed.name) {
             Some(Entry::Chunk(digest)) => needed.chunks.contains(&digest),
             Some(_) => needed.names.contains(&listed.name),
@@ -110,6 +111,7 @@ impl Cache {
         listed: &[Listed],
         old: &Old,
         keep: &[StorePath],
+        presence: &Presence,
         watch: Watch,
     ) -> Result<Needed, Fault> {
         let mut needed = Needed::default();
@@ -146,6 +148,7 @@ impl Cache {
             // Taken one by one: all manifests at once may be more than the memory.
             let mut reading = Ordered::new(std::mem::take(&mut next).into_iter(), read);
             while let Some(manifest) = reading.next(watch.cancelled)? {
+                presence.renew()?;
                 let Some(manifest) = manifest? else { continue };
                 needed.names.insert(Entry::Object(manifest.path.clone()).name());
                 needed.chunks.extend(manifest.distinct());

@@ -5,11 +5,19 @@
 
 mod support;
 
-use std::{collections::HashSet, fs, ops::Range, path::Path, time::Instant};
+use std::{
+    collections::HashSet,
+    fs,
+    io::Write as _,
+    ops::Range,
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
 
 use fastcdc::v2020::FastCDC;
+use hb_cache::CollectOptions;
 use hb_model::{ContentDigest, StoreName};
-use support::{Fixture, open, random};
+use support::{Fixture, QUIET, open, random};
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
@@ -118,4 +126,39 @@ fn what_a_second_version_costs_with_chunks_of_each_size() {
         }
         println!();
     }
+}
+
+#[test]
+#[ignore = "measures; run by hand"]
+fn removing_the_older_half_of_100_000_chunks() {
+    let here = Fixture::new();
+    let folder = here.path("cache");
+    let write = |name: String, bytes: &[u8], is_old: bool| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = fs::File::create(path).unwrap();
+        file.write_all(&zstd::bulk::compress(bytes, 1).unwrap()).unwrap();
+        let age = Duration::from_secs(if is_old { 40 * 24 * 3600 } else { 0 });
+        file.set_modified(SystemTime::now() - age).unwrap();
+    };
+    for object in 0..1000 {
+        let base = format!("{object:032}-object");
+        let mut text = format!("hb-object-1\npath {base}\n");
+        for chunk in 0..100 {
+            let bytes = format!("{object} {chunk}");
+            let digest = ContentDigest::of(bytes.as_bytes()).to_string();
+            text += &format!("chunk {digest} {}\n", bytes.len());
+            let name = format!("chunks/{}/{}", &digest[..2], &digest[2..]);
+            write(name, bytes.as_bytes(), object % 2 == 0);
+        }
+        write(format!("objects/{base}"), text.as_bytes(), object % 2 == 0);
+    }
+    let older_than = Duration::from_secs(24 * 3600);
+    let collect = |dry_run| {
+        let options = CollectOptions { older_than, keep: &[], dry_run };
+        let report = open(&folder).collect(options, QUIET).unwrap();
+        assert_eq!((report.objects.len(), report.chunks), (500, 50_000));
+    };
+    timed("decide", || collect(true));
+    timed("decide and remove", || collect(false));
 }
