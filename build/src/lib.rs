@@ -188,9 +188,9 @@ async fn nowhere(
     cancel: &Cancel,
 ) -> Vec<Forecasted> {
     let Some(pulling) = pulling.filter(|_| !fetches.is_empty()) else { return fetches };
-    let paths: Vec<_> = fetches.iter().flat_map(|it| it.outputs.values().flatten()).collect();
-    let there = pulling.have(paths.into_iter().cloned().collect(), cancel).await;
-    // A fetch has one output, whose path is known.
+    // Each has one: that is what a fetch is.
+    let paths = fetches.iter().filter_map(|fetch| fetch.path.clone()).collect();
+    let there = pulling.have(paths, cancel).await;
     let missing = fetches.into_iter().zip(there).filter(|(_, there)| !there);
     missing.map(|(fetch, _)| fetch).collect()
 }

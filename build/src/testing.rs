@@ -1,13 +1,16 @@
 //! Derivations and graphs for tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use hb_model::{
     Algorithm, ContentDigest, Derivation, DerivationId, FixedMethod, FixedOutput, Hasher, Input,
     Limits, OutputName, Outputs, StoreName,
 };
 
-use crate::graph::{Graph, Target};
+use crate::graph::{Graph, GraphError, Target};
 
 /// An id that follows from a name, so that tests can draw any graph, cycles included.
 pub(crate) fn id(name: &str) -> DerivationId {
@@ -48,8 +51,17 @@ pub(crate) fn derivation(name: &str, needs: &[&str]) -> Derivation {
 
 /// A graph drawn as names and what each needs.
 pub(crate) fn graph_of(nodes: &[(&str, &[&str])], targets: &[&str]) -> Graph {
-    let derivations =
-        nodes.iter().map(|(name, needs)| (id(name), derivation(name, needs))).collect();
+    let derivations = nodes.iter().map(|(name, needs)| (id(name), derivation(name, needs)));
     let target = |name: &&str| Target { derivation: id(name), output: OutputName::out() };
-    Graph::new(derivations, &targets.iter().map(target).collect::<Vec<_>>()).unwrap()
+    graph_of_all(derivations, &targets.iter().map(target).collect::<Vec<_>>()).unwrap()
+}
+
+/// The graph of the targets among derivations with these ids.
+pub(crate) fn graph_of_all(
+    derivations: impl IntoIterator<Item = (DerivationId, Derivation)>,
+    targets: &[Target],
+) -> Result<Graph, GraphError> {
+    let derivations = derivations.into_iter().map(|(id, derivation)| (id, Arc::new(derivation)));
+    let derivations: BTreeMap<_, _> = derivations.collect();
+    Graph::new(|id| derivations.get(id).cloned(), targets)
 }

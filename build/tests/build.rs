@@ -403,7 +403,7 @@ async fn a_derivation_that_was_dropped_is_recorded_again_when_it_is_carried_out_
 async fn a_derivation_can_be_read_by_what_it_is_given_to() {
     let world = World::new();
     let first = world.script("first", "echo first > $out", &[]);
-    let object = first.store_path(&[world.busybox.clone()].into()).unwrap();
+    let object = first.store_path(&first.id(), &[world.busybox.clone()].into()).unwrap();
     let mut second = world.script("second", &format!("cat {object} > $out"), &[&first]);
     second.inputs.insert(hb_model::Input::Path(object));
     let report = world.build(&graph(&[&first, &second], &[&second])).await.unwrap();

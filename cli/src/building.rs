@@ -18,6 +18,7 @@ use hb_build::{
     look_inside,
 };
 use hb_cache::{Address, Cache, Caches, Manner};
+use hb_evaluator::DerivationPlaces;
 use hb_model::{Derivation, DerivationId, Input, Outputs, StorePath};
 use hb_sandbox::ClientHost;
 use hb_store::Store;
@@ -40,7 +41,7 @@ pub(crate) struct Work {
     pub(crate) store: Store,
     pub(crate) graph: Arc<Graph>,
     targets: Vec<Target>,
-    places: BTreeMap<DerivationId, String>,
+    places: DerivationPlaces,
     pub(crate) settings: Settings,
 }
 
@@ -71,7 +72,7 @@ impl Work {
             .into_iter()
             .map(|(derivation, output)| Target { derivation, output })
             .collect();
-        let graph = Graph::new(evaluated.derivations, &targets)
+        let graph = Graph::new(|id| evaluated.derivations.get(id).cloned(), &targets)
             .map_err(|error| Failure::plain(Exit::Build, "build.derivation", &error, None))?;
         if let Some(lock) = &evaluated.lock {
             require_listed(&graph, lock)?;
@@ -91,7 +92,7 @@ impl Work {
             store,
             targets: graph.targets().collect(),
             graph: Arc::new(graph),
-            places: BTreeMap::new(),
+            places: DerivationPlaces::default(),
             settings: settings.clone(),
         }
     }
@@ -255,7 +256,7 @@ impl Work {
 
     /// A build's error in words.
     fn failure(&self, error: &BuildError) -> Failure {
-        crate::error::build_failure(error, |id| self.places.get(id).cloned())
+        crate::error::build_failure(error, |id| self.places.get(id))
     }
 }
 

@@ -2,14 +2,13 @@
 //! select, and take out what is to be built.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use hb_evaluator::{Error, Evaluator, Held, Options, Report, Shown};
+use hb_evaluator::{DerivationPlaces, Derivations, Error, Evaluator, Held, Options, Report, Shown};
 use hb_lang::Dialect;
-use hb_model::{Derivation, DerivationId, OutputName};
+use hb_model::{DerivationId, OutputName};
 use hb_store::{OpenMode, Store, StoreOptions};
 
 use crate::{
@@ -79,9 +78,9 @@ pub(crate) struct Recipe {
 /// What a recipe's attribute turned out to be.
 pub(crate) struct Evaluated {
     /// Every derivation that evaluation met.
-    pub(crate) derivations: BTreeMap<DerivationId, Derivation>,
-    /// Where each stands in its recipe, as `file:line:column`.
-    pub(crate) places: BTreeMap<DerivationId, String>,
+    pub(crate) derivations: Derivations,
+    /// Where each stands in its recipe.
+    pub(crate) places: DerivationPlaces,
     /// What was asked for, in order.
     pub(crate) targets: Vec<(DerivationId, OutputName)>,
     /// With `--locked`: all that may be fetched.
@@ -302,8 +301,7 @@ impl Session {
 
     /// What evaluation met, with what is asked for.
     pub(crate) fn evaluated(self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
-        let places = self.evaluator.derivation_places();
-        let derivations = self.evaluator.into_derivations();
+        let (derivations, places) = self.evaluator.into_derivations();
         Evaluated { derivations, places, targets, lock: self.lock }
     }
 

@@ -3,7 +3,7 @@
 //! A context is a set of ids, never text, and each distinct set is kept once: a
 //! string holds its number. The empty context is the number zero.
 
-use std::collections::BTreeSet;
+use std::slice;
 use std::sync::Arc;
 
 use hb_model::{DerivationId, OutputName, StorePath};
@@ -53,7 +53,8 @@ impl ContextId {
     }
 }
 
-type Set = Arc<BTreeSet<ContextElement>>;
+/// Sorted, each element once. Most have one or two: a tree would take ten times as much.
+type Set = Arc<[ContextElement]>;
 
 /// Every context of the evaluation.
 pub struct Contexts {
@@ -64,20 +65,25 @@ pub struct Contexts {
 
 impl Default for Contexts {
     fn default() -> Self {
-        let empty = Set::default();
+        let empty = Set::from([]);
         let index = std::iter::once((empty.clone(), ContextId::EMPTY)).collect();
         Self { sets: vec![empty], index, unions: FxHashMap::default() }
     }
 }
 
 impl Contexts {
-    /// The number of a set.
-    pub fn intern(&mut self, set: BTreeSet<ContextElement>) -> ContextId {
-        if let Some(&id) = self.index.get(&set) {
+    /// The number of a set, given in any order.
+    pub fn intern(&mut self, mut set: Vec<ContextElement>) -> ContextId {
+        set.sort_unstable();
+        set.dedup();
+        if let Some(&id) = self.index.get(&set[..]) {
             return id;
         }
+        self.add(set.into())
+    }
+
+    fn add(&mut self, set: Set) -> ContextId {
         let id = ContextId(self.sets.len() as u32);
-        let set = Arc::new(set);
         self.sets.push(set.clone());
         self.index.insert(set, id);
         id
@@ -85,11 +91,14 @@ impl Contexts {
 
     /// The number of a set of one.
     pub fn single(&mut self, element: ContextElement) -> ContextId {
-        self.intern(BTreeSet::from([element]))
+        match self.index.get(slice::from_ref(&element)) {
+            Some(&id) => id,
+            None => self.add(Set::from([element])),
+        }
     }
 
-    /// The set of a number.
-    pub fn get(&self, id: ContextId) -> &BTreeSet<ContextElement> {
+    /// The set of a number, sorted.
+    pub fn get(&self, id: ContextId) -> &[ContextElement] {
         &self.sets[id.0 as usize]
     }
 
@@ -110,7 +119,7 @@ impl Contexts {
         if let Some(&id) = self.unions.get(&key) {
             return id;
         }
-        let set = self.get(a).union(self.get(b)).cloned().collect();
+        let set = [self.get(a), self.get(b)].concat();
         let id = self.intern(set);
         self.unions.insert(key, id);
         id

@@ -1,18 +1,18 @@
 //! The public entry.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Dialect, LiteralRules, Severity};
+use hb_model::DerivationId;
 use hb_model::nix::StoreDir;
-use hb_model::{Derivation, DerivationId};
+use rustc_hash::FxHashMap;
 
 use crate::builtins::XmlStyle;
 use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
 use crate::error::{Eval, Fault};
-use crate::machine::{Machine, Text, type_fault};
+use crate::machine::{Derivations, Machine, Text, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
 use crate::symbol::well_known;
@@ -62,6 +62,22 @@ impl Default for Options {
 /// A value that the evaluator keeps for its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held(usize);
+
+/// Where derivations were made. Only what is asked for is put into words.
+#[derive(Clone, Default)]
+pub struct DerivationPlaces {
+    places: FxHashMap<DerivationId, Pos>,
+    sources: Sources,
+}
+
+impl DerivationPlaces {
+    /// The place of one, as `file:line:column`.
+    pub fn get(&self, id: &DerivationId) -> Option<String> {
+        let (source, offset) = self.sources.locate(*self.places.get(id)?)?;
+        let (line, column) = self.sources.line_column(source, offset);
+        Some(format!("{}:{line}:{column}", self.sources.get(source).name))
+    }
+}
 
 /// One evaluation: its texts, values, and derivations.
 pub struct Evaluator {
@@ -283,24 +299,20 @@ impl Evaluator {
     }
 
     /// Every derivation that was made so far.
-    pub fn derivations(&self) -> &BTreeMap<DerivationId, Derivation> {
+    pub fn derivations(&self) -> &Derivations {
         &self.machine.derivations
     }
 
-    /// The same, where nothing else is wanted any more.
-    pub fn into_derivations(self) -> BTreeMap<DerivationId, Derivation> {
-        self.machine.derivations
+    /// Where each derivation was made.
+    pub fn derivation_places(&self) -> DerivationPlaces {
+        let places = self.machine.derivation_places.clone();
+        DerivationPlaces { places, sources: self.machine.sources.clone() }
     }
 
-    /// Where each derivation was made, as `file:line:column`.
-    pub fn derivation_places(&self) -> BTreeMap<DerivationId, String> {
-        let sources = &self.machine.sources;
-        let place = |(id, pos): (&DerivationId, &Pos)| {
-            let (source, offset) = sources.locate(*pos)?;
-            let (line, column) = sources.line_column(source, offset);
-            Some((*id, format!("{}:{line}:{column}", sources.get(source).name)))
-        };
-        self.machine.derivation_places.iter().filter_map(place).collect()
+    /// Every derivation and where it was made, where nothing else is wanted any more.
+    pub fn into_derivations(self) -> (Derivations, DerivationPlaces) {
+        let Machine { derivations, derivation_places: places, sources, .. } = self.machine;
+        (derivations, DerivationPlaces { places, sources })
     }
 
     /// Every problem of a text that can be found without evaluating it: in its syntax, in

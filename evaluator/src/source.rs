@@ -30,7 +30,7 @@ pub struct Place {
 }
 
 /// A text and where it came from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
     /// The file's path, or a description such as `«string»`.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct Source {
 }
 
 /// All texts of the evaluation.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     all: Vec<Source>,
     end: u32,

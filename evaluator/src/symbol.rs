@@ -85,6 +85,11 @@ pub(crate) mod well_known {
         FILE = "file",
         LINE = "line",
         COLUMN = "column",
+        NAME = "name",
+        SYSTEM = "system",
+        OUTPUTS = "outputs",
+        OUTPUT_NAME = "outputName",
+        EVERY_OUTPUT = "all",
     }
 }
 
@@ -96,7 +101,7 @@ mod tests {
     fn well_known_names_have_their_fixed_numbers() {
         let symbols = Symbols::new();
         assert_eq!(symbols.find(b"__functor"), Some(well_known::FUNCTOR));
-        assert_eq!(symbols.find(b"column"), Some(well_known::COLUMN));
+        assert_eq!(symbols.find(b"all"), Some(well_known::EVERY_OUTPUT));
     }
 
     #[test]

@@ -219,6 +219,14 @@ impl Database {
         ask(&self.connection()).map_err(|error| self.error(error))
     }
 
+    /// The database as it is now, to ask many things of: each costs less than by itself.
+    pub(crate) fn moment(&self) -> Result<Moment<'_>> {
+        let connection = self.connection();
+        let begun = connection.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([]));
+        begun.map_err(|error| self.error(error))?;
+        Ok(Moment { database: self, connection })
+    }
+
     /// Change something under the write lock; all of it or nothing.
     pub(crate) fn write<T>(
         &self,
@@ -249,6 +257,35 @@ impl Database {
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A database as it is at one moment. Nobody else can use it meanwhile.
+#[derive(Debug)]
+pub(crate) struct Moment<'a> {
+    database: &'a Database,
+    connection: MutexGuard<'a, Connection>,
+}
+
+impl<'a> Moment<'a> {
+    /// Ask something.
+    pub(crate) fn read<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        ask(&self.connection).map_err(|error| self.database.error(error))
+    }
+
+    /// Which database.
+    pub(crate) fn database(&self) -> &'a Database {
+        self.database
+    }
+}
+
+impl Drop for Moment<'_> {
+    fn drop(&mut self) {
+        // Nothing was written, so that there is nothing to lose.
+        let _ = self.connection.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
     }
 }
 

@@ -41,7 +41,7 @@ impl Store {
                 Input::Output { derivation, .. } => objects.get(derivation).cloned(),
             });
             let Some(references) = references.collect::<Option<BTreeSet<_>>>() else { continue };
-            let path = derivation.store_path(&references)?;
+            let path = derivation.store_path(id, &references)?;
             let bytes = derivation.encode().into();
             absent.remove(&path);
             objects.insert(*id, path.clone());

@@ -52,7 +52,7 @@ pub use lock::{BuildLock, LockAttempt};
 pub use objects::ObjectInfo;
 pub use optimise::OptimiseReport;
 pub use publish::{Built, BuiltOutput, Prepared, PreparedOutput};
-pub use realisations::{Origin, Recorded};
+pub use realisations::{Origin, Outcomes, Recorded};
 pub use repair::Aside;
 pub use roots::{Root, RootKind};
 pub use scratch::ScratchDir;

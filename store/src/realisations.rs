@@ -8,7 +8,7 @@ use hb_model::{
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
-    database::Database,
+    database::{Database, Moment},
     error::{Result, StoreError},
     objects::{info_in, parse, row_of},
     store::Store,
@@ -103,17 +103,13 @@ impl Store {
     /// The path that came out for a key when it was last built, whether or not the object
     /// is still there: what else follows from it can be known without building it again.
     pub fn outcome(&self, key: &RealisationKey) -> Result<Option<StorePath>> {
-        for database in self.databases() {
-            let name: Option<String> = database.read(|connection| {
-                let sql = "SELECT name FROM outcomes WHERE resolved = ?1 AND output = ?2";
-                let values = params![key.resolved.as_bytes(), key.output.as_str()];
-                connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
-            })?;
-            if let Some(name) = name {
-                return parse(database, &name).map(Some);
-            }
-        }
-        Ok(None)
+        let outcomes = self.outcomes()?;
+        outcomes.of(key)
+    }
+
+    /// All of these, as of one moment. This store cannot be asked anything else meanwhile.
+    pub fn outcomes(&self) -> Result<Outcomes<'_>> {
+        Ok(Outcomes(self.databases().map(Database::moment).collect::<Result<_>>()?))
     }
 
     /// What is known to have come out as an object, recorded with it or not.
@@ -239,6 +235,27 @@ impl Store {
             }
         }
         Ok(false)
+    }
+}
+
+/// What came out when it was last built, as of one moment.
+#[derive(Debug)]
+pub struct Outcomes<'a>(Vec<Moment<'a>>);
+
+impl Outcomes<'_> {
+    /// The path that came out for a key, as [`Store::outcome`] gives it.
+    pub fn of(&self, key: &RealisationKey) -> Result<Option<StorePath>> {
+        for moment in &self.0 {
+            let name: Option<String> = moment.read(|connection| {
+                let sql = "SELECT name FROM outcomes WHERE resolved = ?1 AND output = ?2";
+                let values = params![key.resolved.as_bytes(), key.output.as_str()];
+                connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
+            })?;
+            if let Some(name) = name {
+                return parse(moment.database(), &name).map(Some);
+            }
+        }
+        Ok(None)
     }
 }
 

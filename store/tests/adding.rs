@@ -170,7 +170,7 @@ fn derivations_are_objects_that_refer_to_what_they_need() {
     let above = derivation("above", [output_of(&below), Input::Path(source.clone())]);
     let objects = fixture.add_derivations(&[&below, &above]).unwrap();
     let (lower, upper) = (&objects[&below.id()], &objects[&above.id()]);
-    assert_eq!(*lower, below.store_path(&[source.clone()].into()).unwrap());
+    assert_eq!(*lower, below.store_path(&below.id(), &[source.clone()].into()).unwrap());
     let references = |path| fixture.store.info(path).unwrap().unwrap().references;
     assert_eq!(references(lower), [source.clone()].into());
     assert_eq!(references(upper), [source, lower.clone()].into());

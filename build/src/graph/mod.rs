@@ -7,7 +7,10 @@
 mod query;
 mod stored;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use hb_model::{Derivation, DerivationId, Input, OutputName, StoreName, StorePath};
 use petgraph::{
@@ -84,7 +87,7 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: DerivationId,
-    pub(crate) derivation: Derivation,
+    pub(crate) derivation: Arc<Derivation>,
     /// The outputs' names, sorted; edges and plans speak of them by position.
     pub(crate) outputs: Vec<OutputName>,
 }
@@ -102,9 +105,9 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The part of `derivations` that `targets` rest on.
+    /// What `targets` rest on, of the derivations that `find` gives.
     pub fn new(
-        mut derivations: BTreeMap<DerivationId, Derivation>,
+        find: impl Fn(&DerivationId) -> Option<Arc<Derivation>>,
         targets: &[Target],
     ) -> Result<Self, GraphError> {
         let mut graph = Self {
@@ -115,24 +118,17 @@ impl Graph {
         };
         let mut unvisited = VecDeque::new();
         for target in targets {
-            let place = graph.place_or_add(
-                &target.derivation,
-                &mut derivations,
-                &mut unvisited,
-                &mut || None,
-            )?;
-            let output = graph.output_position(place, &target.output, &mut || None)?;
+            let place = graph.place_or_add(&target.derivation, &find, &mut unvisited, &|| None)?;
+            let output = graph.output_position(place, &target.output, &|| None)?;
             graph.targets.push((place, output));
         }
         while let Some(place) = unvisited.pop_front() {
-            let by = graph.node(place).derivation.name.clone();
-            let inputs = graph.node(place).derivation.inputs.clone();
-            for input in inputs {
+            let needing = Arc::clone(&graph.node(place).derivation);
+            let by = || Some(needing.name.clone());
+            for input in &needing.inputs {
                 let Input::Output { derivation, output } = input else { continue };
-                let mut by = || Some(by.clone());
-                let needed =
-                    graph.place_or_add(&derivation, &mut derivations, &mut unvisited, &mut by)?;
-                let output = graph.output_position(needed, &output, &mut by)?;
+                let needed = graph.place_or_add(derivation, &find, &mut unvisited, &by)?;
+                let output = graph.output_position(needed, output, &by)?;
                 graph.nodes.add_edge(place.0, needed.0, output);
             }
         }
@@ -143,16 +139,15 @@ impl Graph {
     fn place_or_add(
         &mut self,
         id: &DerivationId,
-        derivations: &mut BTreeMap<DerivationId, Derivation>,
+        find: &impl Fn(&DerivationId) -> Option<Arc<Derivation>>,
         unvisited: &mut VecDeque<Place>,
-        by: &mut dyn FnMut() -> Option<StoreName>,
+        by: &dyn Fn() -> Option<StoreName>,
     ) -> Result<Place, GraphError> {
         if let Some(place) = self.places.get(id) {
             return Ok(*place);
         }
-        let derivation = derivations
-            .remove(id)
-            .ok_or_else(|| GraphError::NoDerivation { derivation: *id, by: by() })?;
+        let derivation =
+            find(id).ok_or_else(|| GraphError::NoDerivation { derivation: *id, by: by() })?;
         let outputs = derivation.output_names().collect();
         let place = Place(self.nodes.add_node(Node { id: *id, derivation, outputs }));
         self.places.insert(*id, place);
@@ -164,7 +159,7 @@ impl Graph {
         &self,
         place: Place,
         output: &OutputName,
-        by: &mut dyn FnMut() -> Option<StoreName>,
+        by: &dyn Fn() -> Option<StoreName>,
     ) -> Result<usize, GraphError> {
         let node = self.node(place);
         node.outputs.binary_search(output).map_err(|_| GraphError::NoOutput {
@@ -227,14 +222,14 @@ impl Graph {
 
     /// A derivation by its id.
     pub fn derivation(&self, id: &DerivationId) -> Option<&Derivation> {
-        self.places.get(id).map(|&place| &self.node(place).derivation)
+        self.places.get(id).map(|&place| &*self.node(place).derivation)
     }
 
     /// All derivations, what is needed before what needs it.
     pub fn derivations(&self) -> impl Iterator<Item = (&DerivationId, &Derivation)> {
         self.order.iter().map(|&place| {
             let node = self.node(place);
-            (&node.id, &node.derivation)
+            (&node.id, &*node.derivation)
         })
     }
 
@@ -289,7 +284,7 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{derivation, graph_of, id};
+    use crate::testing::{derivation, graph_of, graph_of_all, id};
 
     #[test]
     fn only_what_the_targets_reach_is_kept_in_order() {
@@ -303,7 +298,7 @@ mod tests {
         let derivations = [("a", "c"), ("b", "a"), ("c", "b"), ("top", "c")]
             .map(|(name, needs)| (id(name), derivation(name, &[needs])));
         let target = Target { derivation: id("top"), output: OutputName::out() };
-        let error = Graph::new(derivations.into(), &[target]).unwrap_err();
+        let error = graph_of_all(derivations, &[target]).unwrap_err();
         let GraphError::Cycle { names } = &error else { panic!("{error}") };
         assert_eq!(names.len(), 3, "{error}");
         for needs in ["‘b’ needs ‘a’", "‘a’ needs ‘c’", "‘c’ needs ‘b’"] {
@@ -315,16 +310,15 @@ mod tests {
     #[test]
     fn a_derivation_that_needs_itself_is_a_cycle() {
         let target = Target { derivation: id("a"), output: OutputName::out() };
-        let error = Graph::new([(id("a"), derivation("a", &["a"]))].into(), &[target]).unwrap_err();
+        let error = graph_of_all([(id("a"), derivation("a", &["a"]))], &[target]).unwrap_err();
         assert_eq!(error.to_string(), "a cycle of derivations: ‘a’ needs ‘a’");
     }
 
     #[test]
     fn missing_inputs_and_outputs_are_named_with_what_needs_them() {
         let out = Target { derivation: id("b"), output: OutputName::out() };
-        let error =
-            Graph::new([(id("b"), derivation("b", &["a"]))].into(), std::slice::from_ref(&out))
-                .unwrap_err();
+        let error = graph_of_all([(id("b"), derivation("b", &["a"]))], std::slice::from_ref(&out))
+            .unwrap_err();
         assert_eq!(
             error,
             GraphError::NoDerivation {
@@ -333,7 +327,7 @@ mod tests {
             }
         );
         let doc = Target { output: OutputName::new("doc").unwrap(), ..out };
-        let error = Graph::new([(id("b"), derivation("b", &[]))].into(), &[doc]).unwrap_err();
+        let error = graph_of_all([(id("b"), derivation("b", &[]))], &[doc]).unwrap_err();
         assert!(matches!(error, GraphError::NoOutput { by: None, .. }), "{error}");
     }
 }

@@ -1,6 +1,9 @@
 //! Graphs of the derivations that a store keeps, for building again what came of them.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use hb_model::{OutputName, StorePath};
 use hb_store::{Store, StoreError};
@@ -34,10 +37,10 @@ impl Graph {
         while let Some(object) = waiting.pop() {
             let derivation = store.derivation(&object)?;
             if let Entry::Vacant(place) = derivations.entry(derivation.id()) {
-                place.insert(derivation);
+                place.insert(Arc::new(derivation));
                 waiting.extend(store.needed_derivations(&object)?.into_values());
             }
         }
-        Ok(Self::new(derivations, &targets)?)
+        Ok(Self::new(|id| derivations.get(id).cloned(), &targets)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hb_model::{DerivationId, OutputName, StoreName, StorePath};
+use hb_model::{DerivationId, StoreName, StorePath};
 
 use super::{Need, Offer, Phase, Plan, Records};
 use crate::graph::{Place, Target};
@@ -36,8 +36,8 @@ pub struct Forecasted {
     pub derivation: DerivationId,
     /// What it is called.
     pub name: StoreName,
-    /// Its outputs, with their paths where these are known beforehand.
-    pub outputs: BTreeMap<OutputName, Option<StorePath>>,
+    /// The path of its output, where that follows from a declared hash.
+    pub path: Option<StorePath>,
 }
 
 /// A source that is needed and is not in the store.
@@ -97,13 +97,10 @@ impl Plan {
 
     fn forecasted(&self, place: Place) -> Forecasted {
         let node = self.graph.node(place);
-        let fixed = self.is_fixed(place);
-        let path = |position| self.path(place, position).filter(|_| fixed).cloned();
-        let named = |(position, name): (usize, &OutputName)| (name.clone(), path(position));
         Forecasted {
             derivation: node.id,
             name: node.derivation.name.clone(),
-            outputs: node.outputs.iter().enumerate().map(named).collect(),
+            path: node.derivation.fixed_path(),
         }
     }
 }

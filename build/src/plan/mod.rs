@@ -41,13 +41,20 @@ pub(crate) trait Records {
     /// Why asking failed.
     type Error;
 
-    /// The path that a resolved derivation's output was recorded to have, present or
-    /// not.
-    fn realised(&self, key: &RealisationKey) -> Result<Option<StorePath>, Self::Error>;
+    /// Let the paths be looked up that resolved derivations' outputs were recorded to have,
+    /// present or not: as of one moment, and each at little cost. Nothing else of the
+    /// records may be asked meanwhile.
+    fn look_up<T>(
+        &self,
+        work: impl FnOnce(&LookUp<Self::Error>) -> Result<T, Self::Error>,
+    ) -> Result<T, Self::Error>;
 
     /// Whether a path is in the store.
     fn is_present(&self, path: &StorePath) -> Result<bool, Self::Error>;
 }
+
+/// Looks up what was recorded.
+pub(crate) type LookUp<'a, E> = dyn Fn(&RealisationKey) -> Result<Option<StorePath>, E> + 'a;
 
 /// What a plan is to achieve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +158,6 @@ impl Plan {
         asks: bool,
         records: &R,
     ) -> Result<Self, R::Error> {
-        let order = graph.order().to_vec();
         let mut plan = Self {
             states: initial_states(&graph, goal),
             goal,
@@ -161,13 +167,15 @@ impl Plan {
             asks,
             questions: Vec::new(),
             running: HashMap::new(),
-            graph,
+            graph: Arc::clone(&graph),
         };
-        for place in order {
-            if goal != Goal::Fetches || plan.is_fetch(place) {
-                plan.know(place, records)?;
-            }
-        }
+        records.look_up(|realised| {
+            let mut order = graph.order().iter();
+            order.try_for_each(|&place| match goal != Goal::Fetches || plan.is_fetch(place) {
+                true => plan.know(place, realised).map(drop),
+                false => Ok(()),
+            })
+        })?;
         plan.demand(plan.goals(), records, &mut Progress::default())?;
         Ok(plan)
     }
@@ -222,23 +230,22 @@ impl Plan {
 
     /// Take note of what follows from the paths of the inputs. Returns whether that
     /// differs from what was known.
-    fn know<R: Records>(&mut self, place: Place, records: &R) -> Result<bool, R::Error> {
+    fn know<E>(&mut self, place: Place, realised: &LookUp<E>) -> Result<bool, E> {
         let graph = Arc::clone(&self.graph);
         let node = graph.node(place);
         let paths = if let Some(fixed) = node.derivation.fixed_path() {
             vec![Some(fixed)]
-        } else if let Ok(resolved) = self.resolve(place) {
+        } else if let Ok(resolved) =
+            node.derivation.resolved_id(|id, output| self.path_of(id, output))
+        {
             let state = self.state_mut(place);
-            if state.resolved.replace(resolved.id()) != Some(resolved.id()) {
+            if state.resolved.replace(resolved) != Some(resolved) {
                 state.offer = Offer::Unasked;
             } else if state.offer == Offer::Yes {
                 return Ok(false);
             }
-            let key = |output: &OutputName| RealisationKey {
-                resolved: resolved.id(),
-                output: output.clone(),
-            };
-            let look_up = |output| records.realised(&key(output));
+            let key = |output: &OutputName| RealisationKey { resolved, output: output.clone() };
+            let look_up = |output| realised(&key(output));
             node.outputs.iter().map(look_up).collect::<Result<_, _>>()?
         } else {
             self.state_mut(place).resolved = None;
@@ -470,7 +477,7 @@ impl Plan {
         }
         let graph = Arc::clone(&self.graph);
         if news {
-            let changed = self.know(place, records)?;
+            let changed = records.look_up(|realised| self.know(place, realised))?;
             if self.is_satisfied(place, records)? {
                 self.state_mut(place).phase = Phase::Done;
                 progress.done.push(place);

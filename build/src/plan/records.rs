@@ -1,15 +1,19 @@
 //! The store as a plan sees it.
 
-use hb_model::{RealisationKey, StorePath};
+use hb_model::StorePath;
 use hb_store::{Store, StoreError};
 
-use super::Records;
+use super::{LookUp, Records};
 
 impl Records for Store {
     type Error = StoreError;
 
-    fn realised(&self, key: &RealisationKey) -> Result<Option<StorePath>, StoreError> {
-        self.outcome(key)
+    fn look_up<T>(
+        &self,
+        work: impl FnOnce(&LookUp<StoreError>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let outcomes = self.outcomes()?;
+        work(&|key| outcomes.of(key))
     }
 
     fn is_present(&self, path: &StorePath) -> Result<bool, StoreError> {

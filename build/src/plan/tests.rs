@@ -11,10 +11,10 @@ use std::{
 
 use hb_model::{ContentDigest, NodeDigest, OutputName, RealisationKey, StoreName, StorePath};
 
-use super::{Forecast, Goal, Job, Plan, Records};
+use super::{Forecast, Goal, Job, LookUp, Plan, Records};
 use crate::{
     graph::Graph,
-    testing::{derivation, graph_of, id},
+    testing::{derivation, graph_of, graph_of_all, id},
 };
 
 /// A store of names: what is recorded, and what is there.
@@ -28,9 +28,14 @@ struct Memory {
 impl Records for Memory {
     type Error = Infallible;
 
-    fn realised(&self, key: &RealisationKey) -> Result<Option<StorePath>, Infallible> {
-        self.lookups.set(self.lookups.get() + 1);
-        Ok(self.realised.get(key).cloned())
+    fn look_up<T>(
+        &self,
+        work: impl FnOnce(&LookUp<Infallible>) -> Result<T, Infallible>,
+    ) -> Result<T, Infallible> {
+        work(&|key| {
+            self.lookups.set(self.lookups.get() + 1);
+            Ok(self.realised.get(key).cloned())
+        })
     }
 
     fn is_present(&self, path: &StorePath) -> Result<bool, Infallible> {
@@ -183,7 +188,7 @@ fn two_ids_that_resolve_to_the_same_are_built_once() {
         nodes.iter().map(|(name, needs)| (id(name), derivation(name, needs))).collect();
     derivations.insert(id("mid-y"), derivation("mid-x", &["fetch-a"]));
     let target = crate::graph::Target { derivation: id("top"), output: OutputName::out() };
-    let graph = Arc::new(Graph::new(derivations, &[target]).unwrap());
+    let graph = Arc::new(graph_of_all(derivations, &[target]).unwrap());
     assert_eq!(Memory::default().run(&graph), ["fetch-a", "mid-x", "top"]);
 }
 
@@ -193,7 +198,7 @@ fn what_is_being_built_is_not_started_twice() {
     derivations.insert(id("twin-y"), derivation("twin", &[]));
     let targets = ["twin-x", "twin-y"]
         .map(|name| crate::graph::Target { derivation: id(name), output: OutputName::out() });
-    let graph = Arc::new(Graph::new(derivations, &targets).unwrap());
+    let graph = Arc::new(graph_of_all(derivations, &targets).unwrap());
     let mut memory = Memory::default();
     let mut plan = memory.plan(&graph, Goal::Targets);
     let job = plan.next_build().unwrap();

@@ -147,7 +147,7 @@ pub(crate) fn name(text: &str) -> StoreName {
 
 /// What a script writes to name the `out` of a derivation.
 pub(crate) fn out(derivation: &Derivation) -> String {
-    derivation.output_text(&OutputName::out())
+    derivation.output_text(&derivation.id(), &OutputName::out())
 }
 
 pub(crate) fn target(derivation: &Derivation) -> Target {
@@ -155,10 +155,10 @@ pub(crate) fn target(derivation: &Derivation) -> Target {
 }
 
 pub(crate) fn graph(derivations: &[&Derivation], targets: &[&Derivation]) -> Arc<Graph> {
-    let all: BTreeMap<DerivationId, Derivation> =
-        derivations.iter().map(|&derivation| (derivation.id(), derivation.clone())).collect();
+    let all = derivations.iter().map(|&it| (it.id(), Arc::new(it.clone())));
+    let all: BTreeMap<DerivationId, _> = all.collect();
     let targets: Vec<_> = targets.iter().map(|derivation| target(derivation)).collect();
-    Arc::new(Graph::new(all, &targets).unwrap())
+    Arc::new(Graph::new(|id| all.get(id).cloned(), &targets).unwrap())
 }
 
 pub(crate) fn drain(mut receiver: UnboundedReceiver<Event>) -> Vec<Event> {

@@ -60,7 +60,7 @@ pub(super) const TABLE: &[Builtin] = &[
         run: |m, args| {
             let text = m.coerce_to_string(args[0], Coercion::PLAIN)?;
             let context = m.contexts.get(m.context_of(text));
-            let first = context.iter().next();
+            let first = context.first();
             let reason = match (context.len(), first) {
                 (1, Some(ContextElement::Derivation { .. })) => return with_depth(m, text, true),
                 (1, _) => "the string does not refer to a derivation".to_owned(),
@@ -140,7 +140,7 @@ fn append_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let attrs = m.expect_attrs(args[1])?;
     let (path_symbol, all_symbol, outputs_symbol) =
         (m.intern(b"path"), m.intern(b"allOutputs"), m.intern(b"outputs"));
-    let mut added = BTreeSet::new();
+    let mut added = Vec::new();
     for (name, _, item) in m.sorted_attrs(attrs) {
         let name = m.symbols.text(name).into_owned();
         let base = name.strip_prefix(m.world.store_dir()).and_then(|rest| rest.strip_prefix('/'));
@@ -152,7 +152,7 @@ fn append_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         if let Some(value) = mention.get(path_symbol)
             && m.expect_bool(value)?
         {
-            added.insert(match derivation {
+            added.push(match derivation {
                 Some(id) => ContextElement::Derivation { id, deep: false },
                 None => ContextElement::Source(path),
             });
@@ -160,14 +160,14 @@ fn append_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         if let Some(value) = mention.get(all_symbol)
             && m.expect_bool(value)?
         {
-            added.insert(ContextElement::Derivation { id: needed()?, deep: true });
+            added.push(ContextElement::Derivation { id: needed()?, deep: true });
         }
         if let Some(value) = mention.get(outputs_symbol) {
             let outputs = m.expect_list(value)?;
             for &output in outputs.as_list().unwrap_or_default() {
                 let output = m.expect_text(output, "the name of an output")?;
                 let output = OutputName::new(&output).map_err(|error| bad(error.to_string()))?;
-                added.insert(ContextElement::Output { derivation: needed()?, output });
+                added.push(ContextElement::Output { derivation: needed()?, output });
             }
         }
     }

@@ -3,13 +3,14 @@
 //! Contexts hold ids; here they become a derivation's inputs, and a derivation becomes
 //! strings that carry it in their contexts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hb_model::{Derivation, DerivationId, Input, OutputName, StorePath};
 
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
-use crate::machine::Machine;
+use crate::machine::{Derivations, Machine};
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
 use crate::value::Value;
@@ -49,19 +50,19 @@ pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<BTreeSet<Input
 
 /// Some derivations and all that they need, each after what it needs.
 fn in_order<'a>(
-    derivations: &'a BTreeMap<DerivationId, Derivation>,
+    derivations: &'a Derivations,
     ids: &[DerivationId],
 ) -> Vec<(&'a DerivationId, &'a Derivation)> {
     let mut order = Vec::new();
     let mut seen = BTreeSet::new();
     let mut pending: Vec<_> = ids.iter().map(|&id| (id, false)).collect();
     while let Some((id, needed_are_there)) = pending.pop() {
-        let Some(entry) = derivations.get_key_value(&id) else { continue };
+        let Some((key, derivation)) = derivations.get_key_value(&id) else { continue };
         if needed_are_there {
-            order.push(entry);
+            order.push((key, &**derivation));
         } else if seen.insert(id) {
             pending.push((id, true));
-            pending.extend(entry.1.inputs.iter().filter_map(|input| match input {
+            pending.extend(derivation.inputs.iter().filter_map(|input| match input {
                 Input::Output { derivation, .. } => Some((*derivation, false)),
                 Input::Path(_) => None,
             }));
@@ -120,22 +121,22 @@ pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> 
         Input::Output { derivation, .. } => derivation_path(m, derivation),
     });
     let references = BTreeSet::from_iter(references);
-    let path = derivation.store_path(&references).map_err(bad_name)?;
     let id = derivation.id();
+    let path = derivation.store_path(&id, &references).map_err(bad_name)?;
     let context = m.contexts.single(ContextElement::Derivation { id, deep: true });
-    let text = format!("{}/{}", m.world.store_dir(), path.base_name());
+    let text = [m.world.store_dir(), "/", &path.base_name()].concat();
     let path_value = m.string_with_context(text.as_bytes(), context);
     let outputs = names.into_iter().map(|output| {
         let element = ContextElement::Output { derivation: id, output: output.clone() };
         let context = m.contexts.single(element);
-        let text = derivation.output_text(&output);
+        let text = derivation.output_text(&id, &output);
         let value = m.string_with_context(text.as_bytes(), context);
         (output, value)
     });
     let outputs = outputs.collect();
     m.derivation_paths.insert(id, path);
     m.derivation_places.insert(id, m.running_pos());
-    m.derivations.insert(id, derivation);
+    m.derivations.insert(id, Arc::new(derivation));
     Ok(Recorded { path: path_value, outputs })
 }
 
@@ -154,19 +155,17 @@ pub(super) fn derivation_set(m: &mut Machine, derivation: Derivation) -> Eval<Va
     let outputs = m.list(&names);
     let symbols: Vec<Symbol> =
         recorded.outputs.iter().map(|(output, _)| m.intern(output.as_str().as_bytes())).collect();
-    let all_symbol = m.intern(b"all");
     let common = [
         (well_known::TYPE, kind),
-        (m.intern(b"name"), name),
-        (m.intern(b"system"), system),
-        (m.intern(b"outputs"), outputs),
+        (well_known::NAME, name),
+        (well_known::SYSTEM, system),
+        (well_known::OUTPUTS, outputs),
         (well_known::DRV_PATH, recorded.path),
-        (all_symbol, Value::NULL),
+        (well_known::EVERY_OUTPUT, Value::NULL),
     ];
-    let output_name = m.intern(b"outputName");
     let mut sets = Vec::with_capacity(symbols.len());
     for ((_, path), &name) in recorded.outputs.iter().zip(&names) {
-        let own = [(output_name, name), (well_known::OUT_PATH, *path)];
+        let own = [(well_known::OUTPUT_NAME, name), (well_known::OUT_PATH, *path)];
         let each = symbols.iter().map(|&symbol| (symbol, Value::NULL));
         let attributes = common.into_iter().chain(own).chain(each);
         sets.push(m.attrs(attributes.map(|(name, value)| (name, Pos::NONE, value)).collect()));
@@ -176,7 +175,7 @@ pub(super) fn derivation_set(m: &mut Machine, derivation: Derivation) -> Eval<Va
     let all = m.list(&sets);
     for set in &sets {
         let Some(attrs) = set.as_attrs() else { unreachable!("it was just made") };
-        attrs.complete(all_symbol, all);
+        attrs.complete(well_known::EVERY_OUTPUT, all);
         for (&symbol, &other) in symbols.iter().zip(&sets) {
             attrs.complete(symbol, other);
         }

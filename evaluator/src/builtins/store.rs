@@ -76,7 +76,7 @@ fn to_file(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let name = StoreName::new(&name).map_err(|error| bad("toFile", error))?;
     let text = m.expect_string(args[1])?;
     let context = m.contexts.get(m.context_of(text));
-    let references: Vec<ContextElement> = context.iter().cloned().collect();
+    let references = context.to_vec();
     if references.iter().any(|element| !matches!(element, ContextElement::Source(_))) {
         let reason = "the text refers to a derivation; `files` of hb.build takes such texts";
         return Err(bad("toFile", reason));

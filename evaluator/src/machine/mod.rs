@@ -26,6 +26,7 @@ mod text;
 mod unwind;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hb_model::{Derivation, DerivationId, StorePath};
 use rustc_hash::FxHashMap;
@@ -72,6 +73,9 @@ struct Frame {
     env: Obj,
 }
 
+/// Derivations by their ids.
+pub type Derivations = FxHashMap<DerivationId, Arc<Derivation>>;
+
 /// Everything that one evaluation owns.
 pub struct Machine {
     pub(crate) heap: Heap,
@@ -80,9 +84,9 @@ pub struct Machine {
     pub(crate) sources: Sources,
     pub(crate) program: Program,
     pub(crate) world: Box<dyn World>,
-    pub(crate) derivations: std::collections::BTreeMap<DerivationId, Derivation>,
+    pub(crate) derivations: Derivations,
     /// Where each was made.
-    pub(crate) derivation_places: std::collections::BTreeMap<DerivationId, Pos>,
+    pub(crate) derivation_places: FxHashMap<DerivationId, Pos>,
     /// The store objects that the derivations will be.
     pub(crate) derivation_paths: FxHashMap<DerivationId, StorePath>,
     /// With Nix's paths: what is known of Nix's store.
@@ -147,8 +151,8 @@ impl Machine {
             call_rest: program.prototype(call_rest).entry,
             program,
             world,
-            derivations: Default::default(),
-            derivation_places: Default::default(),
+            derivations: Derivations::default(),
+            derivation_places: FxHashMap::default(),
             derivation_paths: FxHashMap::default(),
             nix: options.nix_paths.clone().map(NixScheme::new),
             regexes: Regexes::default(),

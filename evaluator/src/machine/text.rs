@@ -146,7 +146,7 @@ impl Machine {
                 Err(ImportError::Filter(_)) => unreachable!("there is no filter"),
             },
         };
-        let text = format!("{}/{}", self.world.store_dir(), stored.base_name());
+        let text = [self.world.store_dir(), "/", &stored.base_name()].concat();
         Ok((text, self.contexts.single(ContextElement::Source(stored))))
     }
 

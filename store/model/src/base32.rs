@@ -2,19 +2,41 @@
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
+/// What each character stands for; those that stand for nothing are beyond the digits.
+const DIGITS: [u8; 256] = {
+    let mut digits = [32; 256];
+    let mut digit = 0;
+    while digit < ALPHABET.len() {
+        digits[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+};
+
 /// The text of some bytes: `ceil(8 * len / 5)` characters.
 pub fn encode(bytes: &[u8]) -> String {
-    let length = (bytes.len() * 8).div_ceil(5);
-    (0..length)
-        .rev()
-        .map(|digit| {
-            let bit = digit * 5;
-            let (byte, shift) = (bit / 8, bit % 8);
-            let low = u16::from(bytes[byte]);
-            let high = u16::from(bytes.get(byte + 1).copied().unwrap_or(0));
-            char::from(ALPHABET[usize::from(((high << 8 | low) >> shift) & 31)])
-        })
-        .collect()
+    let mut text = vec![0; (bytes.len() * 8).div_ceil(5)];
+    let mut place = text.iter_mut().rev();
+    let (mut bits, mut count) = (0_u32, 0);
+    let mut put = |bits: u32| {
+        if let Some(place) = place.next() {
+            *place = ALPHABET[bits as usize & 31];
+        }
+    };
+    for &byte in bytes {
+        bits |= u32::from(byte) << count;
+        count += 8;
+        while count >= 5 {
+            put(bits);
+            bits >>= 5;
+            count -= 5;
+        }
+    }
+    if count > 0 {
+        put(bits);
+    }
+    let Ok(text) = String::from_utf8(text) else { unreachable!("the alphabet is ASCII") };
+    text
 }
 
 /// The `N` bytes behind a text, or `None` if it isn't the encoding of `N` bytes.
@@ -24,7 +46,10 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     let mut bytes = [0u8; N];
     for (digit, character) in text.bytes().rev().enumerate() {
-        let value = ALPHABET.iter().position(|&c| c == character)? as u16;
+        let value = match DIGITS[usize::from(character)] {
+            digit @ 0..32 => u16::from(digit),
+            _ => return None,
+        };
         let bit = digit * 5;
         let (byte, shift) = (bit / 8, bit % 8);
         let wide = value << shift;

@@ -1,6 +1,7 @@
 //! A derivation: one build step as data, and its canonical encoding.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
@@ -194,19 +195,23 @@ impl Derivation {
     }
 
     /// What stands for an output in texts: its path where that is known, else a
-    /// placeholder.
-    pub fn output_text(&self, output: &OutputName) -> String {
+    /// placeholder. `id` is this derivation's.
+    pub fn output_text(&self, id: &DerivationId, output: &OutputName) -> String {
         match self.fixed_path() {
             Some(path) => path.to_string(),
-            None => output_placeholder(&self.id(), output),
+            None => output_placeholder(id, output),
         }
     }
 
-    /// The store object that holds the encoding: a file called `<name>.drv`.
-    /// `references` are the paths of the inputs' own derivations and sources.
-    pub fn store_path(&self, references: &BTreeSet<StorePath>) -> Result<StorePath, NameError> {
-        let name = StoreName::new(&format!("{}.drv", self.name))?;
-        Ok(StorePath::of_content(name, self.id().object_digest(), references, false))
+    /// The store object that holds the encoding: a file called `<name>.drv`. `id` is this
+    /// derivation's; `references` are the paths of the inputs' own derivations and sources.
+    pub fn store_path(
+        &self,
+        id: &DerivationId,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<StorePath, NameError> {
+        let name = StoreName::new(&[self.name.as_str(), ".drv"].concat())?;
+        Ok(StorePath::of_content(name, id.object_digest(), references, false))
     }
 
     /// The canonical encoding; `docs/store-format.md` specifies it.
@@ -214,7 +219,7 @@ impl Derivation {
         let Limits { timeout, silence, memory, processes, disk } = self.limits;
         let second = self.limits.needs_second_encoding();
         let mut encoder = Encoder::new(if second { SECOND_FORMAT } else { FORMAT });
-        self.encode_what_is_built(&mut encoder);
+        self.encode_what_is_built(&self.inputs, Cow::Borrowed, &mut encoder);
         encoder.field(timeout.to_string());
         encoder.field(silence.to_string());
         if second {
@@ -223,51 +228,54 @@ impl Derivation {
         encoder.finish()
     }
 
-    /// Everything but the limits.
-    pub(crate) fn encode_what_is_built(&self, encoder: &mut Encoder) {
+    /// Everything but the limits, with other inputs, and each text that may hold
+    /// placeholders as `map` gives it.
+    pub(crate) fn encode_what_is_built<'a>(
+        &'a self,
+        inputs: &BTreeSet<Input>,
+        map: impl Fn(&'a str) -> Cow<'a, str>,
+        encoder: &mut Encoder,
+    ) {
         encoder.field(self.name.as_str());
         encoder.field(&self.system);
-        encoder.option(self.root.as_deref());
-        encoder.field(&self.builder);
-        encoder.list(|list| self.args.iter().for_each(|arg| list.field(arg)));
+        encoder.option(self.root.as_deref().map(&map).as_deref());
+        encoder.field(map(&self.builder).as_bytes());
+        encoder.list(|list| self.args.iter().for_each(|arg| list.field(map(arg).as_bytes())));
         encoder.list(|list| {
             for (name, value) in &self.env {
                 list.field(name);
-                list.field(value);
+                list.field(map(value).as_bytes());
             }
         });
         encoder.list(|list| {
             for (name, content) in &self.files {
+                let (kind, text) = match content {
+                    FileContent::Text(text) => ("text", text),
+                    FileContent::Path(path) => ("path", path),
+                };
                 list.field(name);
-                match content {
-                    FileContent::Text(text) => {
-                        list.field("text");
-                        list.field(text);
-                    }
-                    FileContent::Path(path) => {
-                        list.field("path");
-                        list.field(path);
-                    }
-                }
+                list.field(kind);
+                list.field(map(text).as_bytes());
             }
         });
-        encoder.option(self.attrs.as_deref());
+        encoder.option(self.attrs.as_deref().map(&map).as_deref());
         encoder.list(|list| {
             for (name, paths) in &self.closure_info {
+                let paths: BTreeSet<_> = paths.iter().map(|path| map(path)).collect();
                 list.field(name);
-                list.list(|paths_list| paths.iter().for_each(|path| paths_list.field(path)));
+                list.list(|list| paths.iter().for_each(|path| list.field(path.as_bytes())));
             }
         });
-        encoder.option(self.runtime_root.as_deref());
+        encoder.option(self.runtime_root.as_deref().map(&map).as_deref());
         encoder.list(|list| {
-            for input in &self.inputs {
+            for input in inputs {
                 match input {
                     Input::Path(path) => {
-                        list.field(path.base_name());
+                        path.encode_base_name(list);
                         list.field("");
                     }
                     Input::Output { derivation, output } => {
-                        list.field(derivation.to_string());
+                        list.field(derivation.hex());
                         list.field(output.as_str());
                     }
                 }

@@ -1,6 +1,9 @@
 //! One newtype per kind of BLAKE3-256 digest, so that none stands in for another.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 /// A text that should have been a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,11 +31,18 @@ macro_rules! digest {
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
+
+            /// Its text's bytes.
+            pub(crate) fn hex(&self) -> [u8; 64] {
+                let mut text = [0; 64];
+                data_encoding::HEXLOWER.encode_mut(&self.0, &mut text);
+                text
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+                self.hex().iter().try_for_each(|&digit| f.write_char(char::from(digit)))
             }
         }
 

@@ -43,28 +43,43 @@ pub enum DecodeError {
 }
 
 /// Writes fields one after the other.
-#[derive(Default)]
 pub(crate) struct Encoder(Vec<u8>);
 
 impl Encoder {
+    /// Bytes that hold most of what is encoded.
+    const USUAL: usize = 1024;
+
     pub(crate) fn new(tag: &str) -> Self {
-        let mut encoder = Self::default();
+        let mut encoder = Self(Vec::with_capacity(Self::USUAL));
         encoder.field(tag);
         encoder
     }
 
     pub(crate) fn field(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
-        self.0.extend_from_slice(bytes.len().to_string().as_bytes());
+        self.0.extend_from_slice(Decimal::of(bytes.len()).text());
         self.0.push(b':');
         self.0.extend_from_slice(bytes);
         self.0.push(b',');
     }
 
+    /// A field whose text is written piece by piece.
+    pub(crate) fn pieces(&mut self, pieces: &[&[u8]]) {
+        self.list(|text| pieces.iter().for_each(|piece| text.0.extend_from_slice(piece)));
+    }
+
+    /// What is written comes to lie here at once, and moves up for its length.
     pub(crate) fn list(&mut self, write: impl FnOnce(&mut Self)) {
-        let mut inner = Self::default();
-        write(&mut inner);
-        self.field(inner.0);
+        let start = self.0.len();
+        write(self);
+        let length = Decimal::of(self.0.len() - start);
+        let head = length.text().len() + 1;
+        let end = self.0.len();
+        self.0.resize(end + head, b',');
+        self.0.copy_within(start..end, start + head);
+        self.0[start..start + head - 1].copy_from_slice(length.text());
+        self.0[start + head - 1] = b':';
+        self.0.push(b',');
     }
 
     pub(crate) fn option(&mut self, value: Option<&str>) {
@@ -78,6 +93,33 @@ impl Encoder {
     /// BLAKE3 of everything written.
     pub(crate) fn digest(self) -> [u8; 32] {
         *blake3::hash(&self.0).as_bytes()
+    }
+}
+
+/// The decimal digits of a number.
+struct Decimal {
+    digits: [u8; Self::MOST],
+    start: usize,
+}
+
+impl Decimal {
+    /// As many as a length can have.
+    const MOST: usize = 20;
+
+    fn of(mut number: usize) -> Self {
+        let mut decimal = Self { digits: [b'0'; Self::MOST], start: Self::MOST };
+        loop {
+            decimal.start -= 1;
+            decimal.digits[decimal.start] += (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return decimal;
+            }
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.digits[self.start..]
     }
 }
 

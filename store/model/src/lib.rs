@@ -29,6 +29,6 @@ pub use name::{KeyName, MAX_NAME_LENGTH, NameError, OutputName, StoreName};
 pub use path::{FixedMethod, PathError, STORE_DIR, StorePath};
 pub use placeholder::{PLACEHOLDER_LENGTH, output_placeholder, own_output_placeholder};
 pub use realisation::{Isolation, Realisation, RealisationKey};
-pub use resolve::{ResolveError, Resolved};
+pub use resolve::{ResolveError, Resolved, Texts};
 pub use signature::{KeyError, PublicKey, SecretKey, Signature, Signed, Trust};
 pub use tree::{DirectoryHasher, NodeKind};

@@ -49,7 +49,11 @@ fn validate(name: &str) -> Result<(), NameError> {
     if stem == "." || stem == ".." {
         return Err(NameError::Dotted { name: name.to_owned() });
     }
-    match name.chars().find(|c| !(c.is_ascii_alphanumeric() || "+-._?=".contains(*c))) {
+    // What is outside ASCII is not allowed, so that the bytes tell.
+    let place = name.bytes().position(|byte| {
+        !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_' | b'?' | b'='))
+    });
+    match place.and_then(|place| name[place..].chars().next()) {
         Some(character) => Err(NameError::Character { name: name.to_owned(), character }),
         None => Ok(()),
     }

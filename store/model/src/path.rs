@@ -87,8 +87,8 @@ impl StorePath {
     ) -> Self {
         let mut encoder = Encoder::new("hb-path-1");
         encoder.field("tree");
-        encoder.field(modulo_self.to_string());
-        encoder.list(|list| references.iter().for_each(|path| list.field(path.base_name())));
+        encoder.field(modulo_self.hex());
+        encoder.list(|list| references.iter().for_each(|path| path.encode_base_name(list)));
         encoder.field(if self_reference { "self" } else { "" });
         encoder.field(name.as_str());
         Self::truncate(encoder, name)
@@ -113,7 +113,7 @@ impl StorePath {
         variant: u32,
     ) -> Self {
         let mut encoder = Encoder::new("hb-scratch-1");
-        encoder.field(resolved.to_string());
+        encoder.field(resolved.hex());
         encoder.field(output.as_str());
         encoder.field(variant.to_string());
         Self::truncate(encoder, name)
@@ -142,7 +142,13 @@ impl StorePath {
 
     /// `<hash>-<name>`: the file name within the store.
     pub fn base_name(&self) -> String {
-        format!("{}-{}", self.hash_part(), self.name)
+        [&self.hash_part(), "-", self.name.as_str()].concat()
+    }
+
+    /// The same as a field.
+    pub(crate) fn encode_base_name(&self, encoder: &mut Encoder) {
+        let parts = [&self.hash_part(), "-", self.name.as_str()];
+        encoder.pieces(&parts.map(str::as_bytes));
     }
 
     /// Read `<hash>-<name>`.
@@ -169,7 +175,8 @@ impl FromStr for StorePath {
 
 impl fmt::Display for StorePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{STORE_DIR}/{}-{}", self.hash_part(), self.name)
+        let parts = [STORE_DIR, "/", &self.hash_part(), "-", self.name.as_str()];
+        parts.iter().try_for_each(|part| f.write_str(part))
     }
 }
 

@@ -8,7 +8,7 @@ pub const PLACEHOLDER_LENGTH: usize = 53;
 /// What `drv.outPath` is while the derivation is not built.
 pub fn output_placeholder(derivation: &DerivationId, output: &OutputName) -> String {
     let mut encoder = Encoder::new("hb-output-1");
-    encoder.field(derivation.to_string());
+    encoder.field(derivation.hex());
     encoder.field(output.as_str());
     render(encoder)
 }

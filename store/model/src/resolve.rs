@@ -1,6 +1,9 @@
 //! Resolving: putting real store paths in the place of placeholders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     Derivation, DerivationId, FileContent, Input, Limits, OutputName, ResolvedId, StorePath,
@@ -18,6 +21,9 @@ pub struct ResolveError {
     pub output: OutputName,
 }
 
+/// Placeholders, and what to put in their places.
+pub type Texts = BTreeMap<String, String>;
+
 /// A derivation whose inputs are all store paths: what is really built.
 ///
 /// Two derivations that differ in how their inputs come about, but not in what these
@@ -33,8 +39,34 @@ impl Derivation {
     /// Put the paths of the inputs in. `path_of` gives an output's path once built.
     pub fn resolve(
         &self,
-        mut path_of: impl FnMut(&DerivationId, &OutputName) -> Option<StorePath>,
+        path_of: impl FnMut(&DerivationId, &OutputName) -> Option<StorePath>,
     ) -> Result<Resolved, ResolveError> {
+        let (inputs, texts) = self.resolved_inputs(path_of)?;
+        let id = self.resolved_id_with(&inputs, &texts);
+        let derivation = Self { limits: Limits::default(), inputs, ..self.with_texts(&texts) };
+        Ok(Resolved { derivation, id })
+    }
+
+    /// The identity of what [`Derivation::resolve`] gives.
+    pub fn resolved_id(
+        &self,
+        path_of: impl FnMut(&DerivationId, &OutputName) -> Option<StorePath>,
+    ) -> Result<ResolvedId, ResolveError> {
+        let (inputs, texts) = self.resolved_inputs(path_of)?;
+        Ok(self.resolved_id_with(&inputs, &texts))
+    }
+
+    fn resolved_id_with(&self, inputs: &BTreeSet<Input>, texts: &Texts) -> ResolvedId {
+        let mut encoder = Encoder::new("hb-resolved-1");
+        self.encode_what_is_built(inputs, |text| substitute(text, texts), &mut encoder);
+        ResolvedId::from_bytes(encoder.digest())
+    }
+
+    /// The inputs as paths, and what stands for each in texts with its path.
+    fn resolved_inputs(
+        &self,
+        mut path_of: impl FnMut(&DerivationId, &OutputName) -> Option<StorePath>,
+    ) -> Result<(BTreeSet<Input>, Texts), ResolveError> {
         let mut inputs = BTreeSet::new();
         let mut texts = BTreeMap::new();
         for input in &self.inputs {
@@ -50,51 +82,38 @@ impl Derivation {
                 }
             };
         }
-        let mut derivation = self.with_texts(&texts);
-        derivation.inputs = inputs;
-        derivation.limits = Limits::default();
-        Ok(Resolved::new(derivation))
+        Ok((inputs, texts))
     }
 
     /// The same derivation with every placeholder that `texts` knows replaced by the text
     /// there, wherever one may stand.
-    pub fn with_texts(&self, texts: &BTreeMap<String, String>) -> Self {
-        let map = |text: &str| substitute(text, texts);
+    pub fn with_texts(&self, texts: &Texts) -> Self {
+        let map = |text: &String| substitute(text, texts).into_owned();
+        let content = |content: &FileContent| match content {
+            FileContent::Text(text) => FileContent::Text(map(text)),
+            FileContent::Path(path) => FileContent::Path(map(path)),
+        };
+        let paths = |paths: &BTreeSet<String>| paths.iter().map(map).collect();
+        let of_each = |(name, paths_of): (&String, _)| (name.clone(), paths(paths_of));
         Self {
-            root: self.root.as_deref().map(&map),
+            name: self.name.clone(),
+            system: self.system.clone(),
+            root: self.root.as_ref().map(map),
             builder: map(&self.builder),
-            args: self.args.iter().map(|arg| map(arg)).collect(),
+            args: self.args.iter().map(map).collect(),
             env: self.env.iter().map(|(name, value)| (name.clone(), map(value))).collect(),
-            files: self
-                .files
-                .iter()
-                .map(|(name, content)| {
-                    let content = match content {
-                        FileContent::Text(text) => FileContent::Text(map(text)),
-                        FileContent::Path(path) => FileContent::Path(map(path)),
-                    };
-                    (name.clone(), content)
-                })
-                .collect(),
-            attrs: self.attrs.as_deref().map(&map),
-            closure_info: self
-                .closure_info
-                .iter()
-                .map(|(name, paths)| (name.clone(), paths.iter().map(|path| map(path)).collect()))
-                .collect(),
-            runtime_root: self.runtime_root.as_deref().map(&map),
-            ..self.clone()
+            files: self.files.iter().map(|(name, file)| (name.clone(), content(file))).collect(),
+            attrs: self.attrs.as_ref().map(map),
+            closure_info: self.closure_info.iter().map(of_each).collect(),
+            runtime_root: self.runtime_root.as_ref().map(map),
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            limits: self.limits,
         }
     }
 }
 
 impl Resolved {
-    fn new(derivation: Derivation) -> Self {
-        let mut encoder = Encoder::new("hb-resolved-1");
-        derivation.encode_what_is_built(&mut encoder);
-        Self { id: ResolvedId::from_bytes(encoder.digest()), derivation }
-    }
-
     /// The identity that realisations are recorded under.
     pub fn id(&self) -> ResolvedId {
         self.id
@@ -137,20 +156,26 @@ impl Resolved {
 }
 
 /// Replace every placeholder in `text` that `texts` knows.
-fn substitute(text: &str, texts: &BTreeMap<String, String>) -> String {
-    let mut result = String::with_capacity(text.len());
+fn substitute<'a>(text: &'a str, texts: &Texts) -> Cow<'a, str> {
+    let mut result = String::new();
     let mut rest = text;
-    while let Some(slash) = rest.find('/') {
-        result.push_str(&rest[..slash]);
-        rest = &rest[slash..];
-        let known = rest.get(..PLACEHOLDER_LENGTH).and_then(|head| texts.get(head));
-        let (replacement, length) = match known {
-            Some(path) => (path.as_str(), PLACEHOLDER_LENGTH),
-            None => ("/", 1),
-        };
-        result.push_str(replacement);
-        rest = &rest[length..];
+    let mut from = 0;
+    while let Some(slash) = rest[from..].find('/') {
+        let slash = from + slash;
+        let known = rest.get(slash..slash + PLACEHOLDER_LENGTH).and_then(|it| texts.get(it));
+        match known {
+            Some(path) => {
+                result.push_str(&rest[..slash]);
+                result.push_str(path);
+                rest = &rest[slash + PLACEHOLDER_LENGTH..];
+                from = 0;
+            }
+            None => from = slash + 1,
+        }
+    }
+    if rest.len() == text.len() {
+        return Cow::Borrowed(text);
     }
     result.push_str(rest);
-    result
+    Cow::Owned(result)
 }

@@ -32,7 +32,10 @@ fn finish(hasher: &blake3::Hasher) -> NodeDigest {
 impl NodeDigest {
     /// A regular file: the tag, `x` or `f`, and the content's digest.
     pub fn of_file(executable: bool, content: &ContentDigest) -> Self {
-        finish(hasher(if executable { b'x' } else { b'f' }).update(content.as_bytes()))
+        let kind = if executable { b"x" } else { b"f" };
+        // At once, which is quicker for so little.
+        let bytes = [TAG, kind, content.as_bytes()].concat();
+        Self::from_bytes(*blake3::hash(&bytes).as_bytes())
     }
 
     /// A symbolic link: the tag, `l`, and the target's bytes.

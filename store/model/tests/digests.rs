@@ -43,7 +43,7 @@ fn step(name_text: &str, input: &Derivation) -> Derivation {
         name: name(name_text),
         system: "x86_64-linux".into(),
         builder: "/bin/sh".into(),
-        args: vec!["-c".into(), format!("cp {} $out", input.output_text(&out))],
+        args: vec!["-c".into(), format!("cp {} $out", input.output_text(&input.id(), &out))],
         env: BTreeMap::from([("SELF".into(), own_output_placeholder(&out))]),
         files: BTreeMap::from([("note".into(), FileContent::Text("a\n".into()))]),
         attrs: None,
@@ -100,8 +100,8 @@ fn derivations_encode_as_specified() {
     "#);
     insta::assert_snapshot!(derivation.id().to_string(), @"a69a30766844639472d6d8a9f8e99780714994966cfcde34e00952842955fa0a");
     assert_eq!(Derivation::decode(&derivation.encode()), Ok(derivation.clone()));
-    let references = [source(), fetch().store_path(&[].into()).unwrap()].into();
-    insta::assert_snapshot!(derivation.store_path(&references).unwrap().to_string(), @"/hb/store/4z3srcql8ymg5gi233jr16x2mahgxm3n-step.drv");
+    let references = [source(), fetch().store_path(&fetch().id(), &[].into()).unwrap()].into();
+    insta::assert_snapshot!(derivation.store_path(&derivation.id(), &references).unwrap().to_string(), @"/hb/store/4z3srcql8ymg5gi233jr16x2mahgxm3n-step.drv");
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn finish(m: &mut Machine, name: StoreName, mut step: Step) -> Eval<nix::Derivat
 
 /// What the strings' context asks to be there when building.
 fn add_inputs(m: &mut Machine, context: ContextId, to: &mut nix::Derivation) -> Eval<()> {
-    let context = m.contexts.get(context).clone();
+    let context = m.contexts.get(context).to_vec();
     for element in context {
         match element {
             ContextElement::Source(path) => drop(to.input_sources.insert(path)),
