@@ -30,7 +30,7 @@ pub enum FilterError {
     /// The table is not what the compiler of filters accepts.
     #[error("the table of system calls does not compile")]
     Table(#[source] seccompiler::BackendError),
-    /// A compiled part does not end as parts do that can be joined.
+    /// A compiled part does not begin as all do that can be joined.
     #[error("the compiled filter has an unknown shape")]
     Shape,
 }
@@ -271,36 +271,72 @@ impl Filter {
     }
 }
 
-/// One program for all groups. The compiler knows one error per program, so each
-/// group becomes a program of its own, and they are joined: where one would end
-/// with "allow", the next begins. No call is in two groups.
+/// One program for all groups. The kernel runs it for each call that there is when it is
+/// installed, and then for each call that it may refuse: so the calls' own programs are the
+/// leaves of a tree, found by a few comparisons.
 fn compile(policy: SyscallPolicy) -> Result<BpfProgram, FilterError> {
     let processor = std::env::consts::ARCH;
     let arch = TargetArch::try_from(processor).map_err(|_| FilterError::Processor(processor))?;
-    let allow = step(BPF_RETURN, u32::from(SeccompAction::Allow));
-    let mut joined = other_numbering();
+    let mut leaves = BTreeMap::new();
     for group in [forbidden(), unsupported(), unseen(), unusual_sockets(policy)] {
-        let rules = group
-            .calls
-            .iter()
-            .map(|(call, when)| Ok((*call, when.rules()?)))
-            .collect::<Result<BTreeMap<_, _>, _>>()
-            .map_err(FilterError::Table)?;
-        let refuse = SeccompAction::Errno(group.error as u32);
-        let mut program: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)
-            .and_then(BpfProgram::try_from)
-            .map_err(FilterError::Table)?;
-        if program.pop().as_ref() != Some(&allow) {
+        for (call, when) in &group.calls {
+            leaves.insert(*call, leaf(*call, when, group.error, arch)?);
+        }
+    }
+    let mut program = BpfProgram::new();
+    let mut programs = Vec::new();
+    for (call, leaf) in leaves {
+        let number = u32::try_from(call).map_err(|_| FilterError::Shape)?;
+        let (same, own) = leaf.split_at_checked(ARCHITECTURE_CHECK).ok_or(FilterError::Shape)?;
+        if program.is_empty() {
+            program.extend_from_slice(same);
+        } else if program != same {
             return Err(FilterError::Shape);
         }
-        joined.append(&mut program);
+        programs.push((number, own.to_vec()));
     }
-    joined.push(allow);
-    Ok(joined)
+    program.push(step(BPF_LOAD_WORD, NUMBER));
+    program.extend(other_numbering());
+    program.extend(tree(&programs));
+    Ok(program)
 }
 
+/// How many instructions of each program check that the call is of this processor.
+const ARCHITECTURE_CHECK: usize = 3;
+
+/// The program of one call, which allows every other.
+fn leaf(call: i64, when: &When, error: i32, arch: TargetArch) -> Result<BpfProgram, FilterError> {
+    let rules = when.rules().map_err(FilterError::Table)?;
+    let refuse = SeccompAction::Errno(error as u32);
+    SeccompFilter::new([(call, rules)].into(), SeccompAction::Allow, refuse, arch)
+        .and_then(BpfProgram::try_from)
+        .map_err(FilterError::Table)
+}
+
+/// Finds the program of the loaded number among these, which are sorted; each must allow
+/// what is not its own. A number that has none comes to one of them as well.
+fn tree(leaves: &[(u32, BpfProgram)]) -> BpfProgram {
+    if let [(_, leaf)] = leaves {
+        return leaf.clone();
+    }
+    let (lower, upper) = leaves.split_at(leaves.len() / 2);
+    let first = upper.first().map_or(0, |(number, _)| *number);
+    let lower = tree(lower);
+    // Conditional jumps are too short for what lies between.
+    let mut program = vec![
+        sock_filter { jf: 1, ..step(BPF_JUMP_IF_GREATER_OR_EQUAL, first) },
+        step(BPF_JUMP, lower.len() as u32),
+    ];
+    program.extend(lower);
+    program.extend(tree(upper));
+    program
+}
+
+/// Where a filter finds the call's number.
+const NUMBER: u32 = 0;
 const BPF_LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const BPF_JUMP_IF_GREATER_OR_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const BPF_JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const BPF_RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 fn step(code: u16, k: u32) -> sock_filter {
@@ -308,15 +344,14 @@ fn step(code: u16, k: u32) -> sock_filter {
 }
 
 /// On x86-64 every call has a second number, with this bit set (x32), that would
-/// pass by rules on the first. Another processor's calls (such as 32-bit x86)
-/// are the compiler's care: it ends the program.
+/// pass by rules on the first; the number is loaded. Another processor's calls (such as
+/// 32-bit x86) are the compiler's care: it ends the program.
 fn other_numbering() -> BpfProgram {
     const X32_BIT: u32 = 0x4000_0000;
     if cfg!(not(target_arch = "x86_64")) {
         return BpfProgram::new();
     }
     vec![
-        step(BPF_LOAD_WORD, 0),
         sock_filter { jf: 1, ..step(BPF_JUMP_IF_GREATER_OR_EQUAL, X32_BIT) },
         step(BPF_RETURN, u32::from(SeccompAction::Errno(libc::ENOSYS as u32))),
     ]
