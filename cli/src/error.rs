@@ -208,6 +208,7 @@ fn store_code(error: &StoreError) -> &'static str {
         StoreError::ReadOnlyFileSystem { .. }
         | StoreError::Denied { .. }
         | StoreError::WrongOwner { .. }
+        | StoreError::OtherUser { .. }
         | StoreError::OpenedForReading { .. } => "store.denied",
         StoreError::Io { .. } => "store.io",
         StoreError::Lower { .. }
@@ -254,6 +255,9 @@ fn store_help(error: &StoreError) -> Option<&'static str> {
         }
         StoreError::ReadOnlyFileSystem { .. } | StoreError::Denied { .. } => {
             "name a store of your own with --store DIR or HB_STORE"
+        }
+        StoreError::OtherUser { .. } => {
+            "hb was run as another user in this store; as root, `chown -R` gives all of it back"
         }
         StoreError::WrongOwner { .. } => {
             "run hb as that user, or name a store of your own with --store DIR"

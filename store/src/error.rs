@@ -3,13 +3,17 @@
 use std::{
     collections::BTreeSet,
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use hb_model::{
     Algorithm, DeclaredHash, DecodeError, NameError, NodeDigest, OutputName, StorePath,
 };
-use rustix::io::Errno;
+use rustix::{
+    fs::{Access, AtFlags, CWD},
+    io::Errno,
+};
 
 use crate::tree::SpecialKind;
 
@@ -39,6 +43,21 @@ pub enum StoreError {
         action: &'static str,
         /// On what.
         path: PathBuf,
+    },
+    /// It belongs to another user: hb was run as one here.
+    #[error(
+        "not permitted to {action} ‘{}’, which belongs to the user {owner}, not to {user}",
+        path.display()
+    )]
+    OtherUser {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Whose it is, or the folder around it.
+        owner: u32,
+        /// Who asks.
+        user: u32,
     },
     /// Any other answer of the system.
     #[error("cannot {action} ‘{}’", path.display())]
@@ -341,7 +360,7 @@ fn system(action: &'static str, path: &Path, source: io::Error) -> StoreError {
     match source.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOSPC | Errno::DQUOT) => StoreError::Full { action, path },
         Some(Errno::ROFS) => StoreError::ReadOnlyFileSystem { action, path },
-        Some(Errno::ACCESS | Errno::PERM) => StoreError::Denied { action, path },
+        Some(Errno::ACCESS | Errno::PERM) => denied(action, path),
         _ => StoreError::Io { action, path, source },
     }
 }
@@ -352,12 +371,45 @@ pub(crate) fn database(path: &Path, error: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { action: "write", path },
-        Some(ErrorCode::ReadOnly) => StoreError::ReadOnlyFileSystem { action: "write", path },
-        Some(ErrorCode::PermissionDenied) => StoreError::Denied { action: "open", path },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            refused(&path).unwrap_or(StoreError::Database { path, source: error })
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::DamagedDatabase { path, detail: error.to_string() }
         }
         _ => StoreError::Database { path, source: error },
     }
+}
+
+/// The system does not permit it: since it is another user's, or for another reason.
+fn denied(action: &'static str, path: PathBuf) -> StoreError {
+    let user = rustix::process::geteuid().as_raw();
+    // What cannot be looked at, or is not there, is as the folder around it.
+    let owner = path.ancestors().find_map(|it| Some(it.symlink_metadata().ok()?.uid()));
+    match owner {
+        Some(owner) if owner != user && user != 0 => {
+            StoreError::OtherUser { action, path, owner, user }
+        }
+        _ => StoreError::Denied { action, path },
+    }
+}
+
+/// Why SQLite could not write: of its files and the folder around them, it does not say which
+/// one the system refused, nor for which reason.
+fn refused(database: &Path) -> Option<StoreError> {
+    let beside = |end: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let files = [database.to_owned(), beside("-wal"), beside("-shm")];
+    let folder = database.parent().map(Path::to_owned);
+    files.into_iter().filter(|file| file.exists()).chain(folder).find_map(|path| {
+        let access = Access::READ_OK | Access::WRITE_OK;
+        match rustix::fs::accessat(CWD, &path, access, AtFlags::EACCESS) {
+            Ok(()) => None,
+            Err(error) => Some(system("write", &path, error.into())),
+        }
+    })
 }

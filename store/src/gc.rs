@@ -221,11 +221,22 @@ impl Graph {
     }
 
     /// What was registered less than so long ago.
-    fn younger_than(&self, age: Option<Duration>) -> impl Iterator<Item = usize> {
-        let since = age.map(|age| now_seconds().saturating_sub_unsigned(age.as_secs()));
-        let is_young =
-            move |index: &usize| since.is_some_and(|s| self.objects[*index].registered > s);
-        (0..self.objects.len()).filter(is_young)
+    ///
+    /// The clock may have been wrong. What it says was registered later than now counts as
+    /// registered now, and nothing is older than what was registered before it.
+    fn younger_than(&self, age: Option<Duration>) -> Vec<usize> {
+        let Some(age) = age else { return Vec::new() };
+        let now = now_seconds();
+        let since = now.saturating_sub_unsigned(age.as_secs());
+        let mut latest = i64::MIN;
+        let mut is_young = |index: &usize| {
+            let registered = self.objects[*index].registered;
+            if registered <= now {
+                latest = latest.max(registered);
+            }
+            registered > now || latest > since
+        };
+        (0..self.objects.len()).filter(|index| is_young(index)).collect()
     }
 
     /// How many bytes to free, if not all that can be.
@@ -238,8 +249,9 @@ impl Graph {
     /// What is not live, each before everything that it refers to, until enough: first what
     /// nothing has needed for the longest time.
     fn dead(&self, live: &[bool], enough: Option<u64>) -> Vec<usize> {
-        // When something was needed last: what refers to it was registered after it.
-        let mut needed: Vec<_> = self.objects.iter().map(|object| object.registered).collect();
+        // What needed something last: what refers to it was registered after it. The order of
+        // the rows says so, whatever the clock said.
+        let mut needed: Vec<_> = (0..self.objects.len()).collect();
         for &(referrer, reference) in self.references.iter().rev() {
             if !live[referrer] {
                 needed[reference] = needed[reference].max(needed[referrer]);

@@ -86,8 +86,9 @@ fn what_is_young_stays_with_all_that_it_refers_to() {
 #[test]
 fn what_was_needed_last_goes_last() {
     let fixture = Fixture::new();
-    let [base, other, newest] = ["base", "other", "newest"].map(|name| fixture.add(name, "1234"));
+    let [base, other] = ["base", "other"].map(|name| fixture.add(name, "1234"));
     let user = fixture.add_with("user", "1234", &[&base]);
+    let newest = fixture.add("newest", "1234");
     age(&fixture, &base, 30);
     age(&fixture, &other, 20);
     age(&fixture, &user, 10);
@@ -97,6 +98,38 @@ fn what_was_needed_last_goes_last() {
     assert_eq!(gc_with(&fixture, keep(16)).freed, []);
     assert_eq!(gc_with(&fixture, keep(12)).freed, std::slice::from_ref(&other));
     assert_eq!(gc_with(&fixture, keep(0)).freed, [other, user, base, newest]);
+}
+
+#[test]
+fn a_clock_that_was_wrong_makes_nothing_older_than_it_is() {
+    const YEARS: i64 = 3650;
+    let fixture = Fixture::new();
+    let [first, ahead, second, behind] =
+        ["first", "ahead", "second", "behind"].map(|name| fixture.add(name, name));
+    age(&fixture, &first, 10);
+    age(&fixture, &ahead, -YEARS);
+    age(&fixture, &behind, YEARS);
+    let fixture = fixture.reopen();
+    let older_than = Some(Duration::from_secs(7 * 86_400));
+    let options = GcOptions { older_than, ..GcOptions::default() };
+    let dry = GcOptions { dry_run: true, ..options.clone() };
+    assert_eq!(gc_with(&fixture, dry).freed, std::slice::from_ref(&first));
+    // Nothing says that these two are younger.
+    age(&fixture, &second, 10);
+    assert_eq!(gc_with(&fixture, options).freed, [first, second, behind]);
+    assert!(fixture.store.contains(&ahead).unwrap());
+    // Which goes first does not depend on the clock.
+    let [next, last] = ["next", "last"].map(|name| fixture.add(name, "1234"));
+    age(&fixture, &last, YEARS);
+    let fixture = fixture.reopen();
+    let options = GcOptions { free: Some(9), ..GcOptions::default() };
+    assert_eq!(gc_with(&fixture, options).freed, [ahead, next]);
+    assert!(fixture.store.contains(&last).unwrap());
+    assert!(verify_is_silent(&fixture));
+}
+
+fn verify_is_silent(fixture: &Fixture) -> bool {
+    fixture.store.verify(VerifyOptions { contents: true }, &|_| {}).unwrap().is_empty()
 }
 
 #[test]
@@ -169,7 +202,7 @@ fn derivations_stay_with_what_they_gave_and_go_with_it() {
     let (dead, dead_out) = given_by(&fixture, &derivation("dead", []), "2");
     fixture.store.add_root(&name("r"), &kept_out).unwrap();
     let fixture = fixture.reopen();
-    assert_eq!(gc(&fixture).freed, [dead_out, dead]);
+    assert_eq!(gc(&fixture).freed, [dead, dead_out]);
     assert_eq!(fixture.store.derivations_of(&kept_out).unwrap(), std::slice::from_ref(&kept));
 
     let drop = GcOptions { drop_derivations: true, ..GcOptions::default() };

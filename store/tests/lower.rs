@@ -7,7 +7,6 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use hb_model::{Input, OutputName, RealisationKey, StorePath};
@@ -18,7 +17,8 @@ use hb_store::{
 use walkdir::WalkDir;
 
 use support::{
-    Fixture, Folder, derivation, name, output_of, resolved, run_with_mount, store_in_environment,
+    Fixture, Folder, derivation, name, output_of, resolved, run_as_other_user, run_with_mount,
+    store_in_environment,
 };
 
 /// A store with a file, what refers to it, and something built.
@@ -167,28 +167,11 @@ fn derivations_that_lie_below_are_found_and_built_on() {
 
 #[test]
 fn a_lower_store_of_another_user_needs_the_right_to_read_only() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
     let below = Below::new();
     let before = state(&below.root());
     let home = Folder::new();
-    for folder in [below.folder.path(), home.path()] {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    std::os::unix::fs::chown(home.path(), Some(65_534), Some(65_534)).unwrap();
-    // The program may lie below a folder that others cannot enter.
-    let program = home.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let output = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(&program)
-        .args(["--exact", "use_a_lower_store", "--ignored"])
-        .env("HB_TEST_STORE", below.root())
-        .env("HB_TEST_PATH", home.path())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let path = home.path().to_str().unwrap();
+    run_as_other_user(&[&below.folder, &home], &below.root(), "use_a_lower_store", path);
     assert_eq!(state(&below.root()), before);
 }
 

@@ -4,6 +4,7 @@
 mod audit;
 mod bad_input;
 mod caches;
+mod clock;
 mod crash;
 mod derivations;
 mod documentation;

@@ -232,3 +232,33 @@ pub fn run_with_mount(mount: &str, root: &Path, test: &str, path: &str) {
 pub fn store_in_environment() -> PathBuf {
     std::env::var_os("HB_TEST_STORE").unwrap().into()
 }
+
+/// Who runs tests of what another user may do: Debian's `nobody`.
+pub const OTHER_USER: u32 = 65_534;
+
+/// Run an ignored test of the same file as another user, who may enter these folders and owns
+/// the last of them; skipped where root does not run the tests.
+pub fn run_as_other_user(folders: &[&Folder], root: &Path, test: &str, path: &str) {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for folder in folders {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let home = folders.last().unwrap().path();
+    std::os::unix::fs::chown(home, Some(OTHER_USER), Some(OTHER_USER)).unwrap();
+    // The program may lie below a folder that others cannot enter. Copied by another process:
+    // what is open for writing in one that forks meanwhile cannot be run.
+    let program = home.join("test");
+    let copy = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
+    assert!(copy.unwrap().success());
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(["--exact", test, "--ignored"])
+        .env("HB_TEST_STORE", root)
+        .env("HB_TEST_PATH", path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
