@@ -137,7 +137,8 @@ type Queue = BTreeSet<(Reverse<usize>, Place)>;
 /// See the module's head.
 pub(crate) struct Plan {
     graph: Arc<Graph>,
-    goal: Goal,
+    /// The outputs that are to be there in the end.
+    goals: Vec<(Place, usize)>,
     states: Vec<State>,
     ready: Queue,
     ready_fetches: Queue,
@@ -160,7 +161,7 @@ impl Plan {
     ) -> Result<Self, R::Error> {
         let mut plan = Self {
             states: initial_states(&graph, goal),
-            goal,
+            goals: goals(&graph, goal),
             ready: BTreeSet::new(),
             ready_fetches: BTreeSet::new(),
             ready_pulls: BTreeSet::new(),
@@ -176,24 +177,16 @@ impl Plan {
                 false => Ok(()),
             })
         })?;
-        plan.demand(plan.goals(), records, &mut Progress::default())?;
+        plan.demand_goals(records)?;
         Ok(plan)
     }
 
-    /// The outputs that make up the goal.
-    fn goals(&self) -> Vec<(Place, usize, Need)> {
-        let certain = |(place, output)| (place, output, Need::Certain);
-        match self.goal {
-            Goal::Targets | Goal::Rebuild => {
-                self.graph.target_places().iter().copied().map(certain).collect()
-            }
-            Goal::Fetches => {
-                let fetches = self.graph.order().iter().copied();
-                let fetches = fetches.filter(|&place| self.is_fetch(place));
-                fetches.map(|place| certain((place, 0))).collect()
-            }
-            Goal::Inputs(place) => self.graph.inputs(place).map(certain).collect(),
-        }
+    /// Ask for what makes up the goal.
+    fn demand_goals<R: Records>(&mut self, records: &R) -> Result<Progress, R::Error> {
+        let mut progress = Progress::default();
+        let goals = self.goals.iter().map(|&(place, output)| (place, output, Need::Certain));
+        self.demand(goals.collect(), records, &mut progress)?;
+        Ok(progress)
     }
 
     fn is_fetch(&self, place: Place) -> bool {
@@ -503,7 +496,7 @@ impl Plan {
 
     /// Whether the goal is reached, so that what still runs serves nothing.
     pub(crate) fn is_reached(&self) -> bool {
-        self.goals().into_iter().all(|(place, output, _)| {
+        self.goals.iter().all(|&(place, output)| {
             let state = self.state(place);
             state.phase == Phase::Done
                 || (state.outputs[output].present == Some(true) && !state.forced)
@@ -526,6 +519,19 @@ impl Plan {
             let state = self.state(place);
             state.need == Need::Certain && !matches!(state.phase, Phase::Done | Phase::Failed)
         })
+    }
+}
+
+/// The outputs that make up a goal.
+fn goals(graph: &Graph, goal: Goal) -> Vec<(Place, usize)> {
+    match goal {
+        Goal::Targets | Goal::Rebuild => graph.target_places().to_vec(),
+        Goal::Fetches => {
+            let is_fetch = |place: &Place| graph.node(*place).derivation.is_fetch();
+            let fetches = graph.order().iter().copied().filter(is_fetch);
+            fetches.map(|place| (place, 0)).collect()
+        }
+        Goal::Inputs(place) => graph.inputs(place).collect(),
     }
 }
 

@@ -101,9 +101,7 @@ impl Plan {
         for ready in [&mut self.ready, &mut self.ready_fetches, &mut self.ready_pulls] {
             ready.clear();
         }
-        let mut progress = Progress::default();
-        self.demand(self.goals(), records, &mut progress)?;
-        Ok(progress)
+        self.demand_goals(records)
     }
 
     /// A pull came to nothing: what was offered has to be made.
