@@ -129,6 +129,50 @@ fn every_invariant_names_a_test_that_exists() {
     }
 }
 
+#[test]
+fn every_threat_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let named = |text: &str| {
+        let code = text.split('`').skip(1).step_by(2).filter(|code| code.contains("::"));
+        code.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    for test in named(&text) {
+        assert!(is_test(&test), "there is no test {test}");
+    }
+    let tables =
+        text.split("\n\n").filter_map(|table| table.strip_prefix("| threat | wall | test |"));
+    let threats: Vec<_> = tables.flat_map(|table| table.lines().skip(2)).collect();
+    assert!(threats.len() >= 40, "only {} threats", threats.len());
+    for threat in threats {
+        assert!(!named(threat).is_empty(), "no test: {threat}");
+    }
+}
+
+/// Whether there is a test by the name that `docs/security.md` has for it: the folder's word,
+/// if it is not the sandbox's, the file, and the function.
+fn is_test(named: &str) -> bool {
+    let (folder, path) = named.rsplit_once(' ').unwrap_or(("sandbox", named));
+    let folder = match folder {
+        "sandbox" => "sandbox/tests/sandbox",
+        "program" => "tests/program",
+        "store" => "store/tests",
+        "build" => "build/tests/builders",
+        _ => return false,
+    };
+    let Some((file, test)) = path.rsplit_once("::") else { return false };
+    let file = root().join(folder).join(file.replace("::", "/"));
+    let read = |path| fs::read_to_string(path).ok();
+    let text = read(file.with_extension("rs")).or_else(|| read(file.join("mod.rs")));
+    text.is_some_and(|text| {
+        let before = text.split_once(&format!("fn {test}(")).map(|(before, _)| before);
+        // Those of proptest stand deeper.
+        let lines = before.map(|before| before.lines().rev().map(str::trim));
+        lines.is_some_and(|lines| {
+            lines.skip_while(|line| line.is_empty()).take(4).any(|line| line == "#[test]")
+        })
+    })
+}
+
 fn manifests() -> Vec<PathBuf> {
     ["lang", "evaluator", "store/model", "store", "cache", "sandbox", "build", "cli"]
         .iter()

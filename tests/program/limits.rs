@@ -19,7 +19,7 @@ fn check_limit(project: &Project, said: &str, name: &str) {
 
 #[test]
 fn each_limit_of_a_recipe_ends_a_build_and_is_named() {
-    let fill = "while :; do head -c 100000 /dev/zero >> f; done";
+    let fill = "for i in $(seq 300); do head -c 100000 /dev/zero >> f; done; sleep 99";
     check_limit(&project("disk = 4000000;", fill), "4000000 bytes of disk", "disk");
     let many = "for i in $(seq 99); do sleep 99 & done; wait";
     check_limit(&project("processes = 20;", many), "more than 20 processes", "processes");

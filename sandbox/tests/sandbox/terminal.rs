@@ -42,9 +42,37 @@ fn build_at_terminal() {
     run_at_terminal(build.spec.clone().interactive(argv));
 }
 
+#[test]
+#[ignore = "run at a terminal by the other tests"]
+fn captured_build_at_terminal() {
+    assert!(std::fs::File::open("/dev/tty").is_ok(), "this is at a terminal");
+    let build = build("if echo typed > /dev/tty; then exit 1; fi; exit 5");
+    assert_eq!(build.run().expect("it starts").ended.exit, Exit::Code(5));
+}
+
+#[test]
+fn a_build_does_not_reach_the_terminal_of_hb() {
+    let (ended, seen) = at_terminal("terminal::captured_build_at_terminal", |_, _| {});
+    assert!(ended && !seen.contains("typed"), "{seen}");
+}
+
 /// Runs the test of this name at a new terminal, types Ctrl-C once it is ready,
 /// and expects it to pass.
 fn check_control_c(test: &str) {
+    let mut typed = false;
+    let (ended, seen) = at_terminal(test, |person, seen| {
+        if !typed && seen.contains("ready") {
+            person.write_all(b"\x03").expect("typing");
+            typed = true;
+        }
+    });
+    assert!(ended && typed, "{seen}");
+}
+
+/// Runs the test of this name at a new terminal; `act` does what a person would on what is
+/// seen there.
+/// Whether the test passed, and all that was seen.
+fn at_terminal(test: &str, mut act: impl FnMut(&mut File, &str)) -> (bool, String) {
     let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&person).expect("a terminal");
     unlockpt(&person).expect("a terminal");
@@ -67,17 +95,13 @@ fn check_control_c(test: &str) {
     drop(hb);
     let mut person = File::from(person);
     let mut seen = String::new();
-    let mut typed = false;
     let mut buffer = [0; 1024];
     // Reading fails once nobody has the other side open.
     while let Ok(length @ 1..) = person.read(&mut buffer) {
         seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        if !typed && seen.contains("ready") {
-            person.write_all(b"\x03").expect("typing");
-            typed = true;
-        }
+        act(&mut person, &seen);
     }
-    assert!(started.wait().expect("its status").success() && typed, "{seen}");
+    (started.wait().expect("its status").success(), seen)
 }
 
 #[test]

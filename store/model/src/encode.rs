@@ -155,13 +155,14 @@ impl<'a> Decoder<'a> {
         str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NotUtf8 { field })
     }
 
-    /// A field parsed by its type's own rule.
-    pub(crate) fn parsed<T: str::FromStr>(
+    /// A field parsed by its type's own rule, in the one form in which it is written.
+    pub(crate) fn parsed<T: str::FromStr + ToString>(
         &mut self,
         field: &'static str,
     ) -> Result<T, DecodeError> {
         let text = self.text(field)?;
-        text.parse().map_err(|_| DecodeError::Meaningless { field, text: text.to_owned() })
+        let parsed = text.parse().ok().filter(|parsed: &T| parsed.to_string() == text);
+        parsed.ok_or_else(|| DecodeError::Meaningless { field, text: text.to_owned() })
     }
 
     pub(crate) fn option(&mut self, field: &'static str) -> Result<Option<&'a str>, DecodeError> {

@@ -156,6 +156,19 @@ fn limits_do_not_change_what_is_built() {
     }
 }
 
+/// Found by fuzzing: numbers have other forms that mean the same.
+#[test]
+fn numbers_are_read_in_one_form() {
+    let limits = Limits { timeout: 60, silence: 12, ..Limits::default() };
+    let bounded = Derivation { limits, ..step("a", &fetch()) };
+    let encoded = bounded.encode();
+    for (same, differs) in [("2:12,", "3:012,"), ("2:12,", "3:+12,")] {
+        let head = encoded.strip_suffix(same.as_bytes()).unwrap();
+        let other = [head, differs.as_bytes()].concat();
+        assert!(Derivation::decode(&other).is_err(), "{differs}");
+    }
+}
+
 #[test]
 fn limits_have_one_encoding() {
     let bounded =
