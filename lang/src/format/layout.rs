@@ -205,7 +205,9 @@ impl Formatter {
 
     fn unary(&self, node: &SyntaxNode) -> Option<Doc> {
         let [Token(operator), Node(operand)] = &elements(node)[..] else { return None };
-        let apart = operator.kind() == Minus && operand.kind() == PathExpr;
+        // A minus is a part of what could be a path.
+        let first = operand.first_token().and_then(|first| first.parent());
+        let apart = operator.kind() == Minus && first.is_some_and(|first| first.kind() == PathExpr);
         let between = text(if apart { " " } else { "" });
         Some(Doc::Concat(vec![self.token(operator), between, self.node(operand)]))
     }

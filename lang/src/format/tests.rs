@@ -52,6 +52,9 @@ fn tokens_that_would_join_stay_apart() {
     check_format("./a .b", "./a .b\n");
     check_format("1 .b", "1 .b\n");
     check_format("- ./a", "- ./a\n");
+    // Found by fuzzing.
+    check_format("-  /4(1)", "- /4 (1)\n");
+    check_format("- a/b.c", "- a/b.c\n");
     check_format("a - b", "a - b\n");
 }
 
