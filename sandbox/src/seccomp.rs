@@ -13,10 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rustix::io::Errno;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
-};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, sock_filter};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::SyscallPolicy;
@@ -27,26 +24,23 @@ pub enum FilterError {
     /// The compiler of filters does not know this processor.
     #[error("system calls cannot be filtered on {0}")]
     Processor(&'static str),
-    /// The table is not what the compiler of filters accepts.
-    #[error("the table of system calls does not compile")]
-    Table(#[source] seccompiler::BackendError),
-    /// A compiled part does not begin as all do that can be joined.
-    #[error("the compiled filter has an unknown shape")]
-    Shape,
+    /// The check of the processor could not be made.
+    #[error("the filter for this processor does not compile")]
+    Check(#[source] seccompiler::BackendError),
 }
 
 /// When a call is refused.
 enum When {
     Always,
     /// Any of these bits is set in this argument.
-    Bits(u8, u64),
+    Bits(u32, u32),
     /// This argument has one of these values.
-    Is(u8, &'static [u64]),
+    Is(u32, &'static [u32]),
     /// This argument, a mode, has the set-uid or the set-gid bit.
-    SetIdMode(u8),
+    SetIdMode(u32),
     /// The flags in the first argument create a file, and the mode in the second
     /// has one of those bits.
-    CreatesSetId(u8, u8),
+    CreatesSetId(u32, u32),
     /// The socket's family, or its netlink protocol, is not one of the usual.
     UnusualSocket {
         unix: bool,
@@ -59,24 +53,23 @@ struct Group {
     calls: Vec<(i64, When)>,
 }
 
-const SET_ID_BITS: [u64; 2] = [libc::S_ISUID as u64, libc::S_ISGID as u64];
+const SET_ID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
 /// `O_CREAT`, and `O_TMPFILE` without the `O_DIRECTORY` that it includes.
-const CREATING_FLAGS: [u64; 2] =
-    [libc::O_CREAT as u64, (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64];
+const CREATING_FLAGS: u32 = libc::O_CREAT as u32 | (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
 /// Typing into, and selecting on, the terminal of the person who runs hb.
-const TERMINAL_INJECTION: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
+const TERMINAL_INJECTION: &[u32] = &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32];
 /// Kernel interfaces keep one number on every processor since 424.
 const SYS_FCHMODAT2: i64 = 452;
 const SYS_SETXATTRAT: i64 = 463;
 const SYS_FILE_SETATTR: i64 = 469;
-const CLONE_NEWTIME: u64 = 0x80;
-const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWUSER
+const CLONE_NEWTIME: u32 = 0x80;
+const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP) as u64;
+    | libc::CLONE_NEWCGROUP) as u32;
 
 /// "Operation not permitted", with what it is refused for.
 fn forbidden() -> Group {
@@ -178,50 +171,41 @@ fn unusual_sockets(policy: SyscallPolicy) -> Group {
 }
 
 impl When {
-    /// Rules of which any one refuses the call; none means always.
-    fn rules(&self) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-        use SeccompCmpOp::{Eq, MaskedEq, Ne};
-        let has = |arg, bits| condition(arg, MaskedEq(bits), bits);
-        let rules: Vec<Vec<_>> = match *self {
-            When::Always => Vec::new(),
-            When::Bits(arg, bits) => (0..u64::BITS)
-                .map(|bit| 1 << bit)
-                .filter(|bit| bits & bit != 0)
-                .map(|bit| vec![has(arg, bit)])
-                .collect(),
+    /// Ends with `refuse` where the call is refused, and else with "allow".
+    fn program(&self, refuse: &sock_filter) -> BpfProgram {
+        let refuse = || refuse.clone();
+        let mut program = BpfProgram::new();
+        match *self {
+            When::Always => return vec![refuse()],
+            When::Bits(arg, bits) => {
+                program.extend([load_argument(arg), skip_unless(ANY_BIT, bits), refuse()]);
+            }
             When::Is(arg, values) => {
-                values.iter().map(|&value| vec![condition(arg, Eq, value)]).collect()
+                program.push(load_argument(arg));
+                for &value in values {
+                    program.extend([skip_unless(EQUAL, value), refuse()]);
+                }
             }
-            When::SetIdMode(mode) => SET_ID_BITS.map(|bit| vec![has(mode, bit)]).into(),
-            When::CreatesSetId(flags, mode) => CREATING_FLAGS
-                .iter()
-                .flat_map(|&flag| SET_ID_BITS.map(|bit| vec![has(flags, flag), has(mode, bit)]))
-                .collect(),
+            When::SetIdMode(mode) => return When::Bits(mode, SET_ID_BITS).program(&refuse()),
+            When::CreatesSetId(flags, mode) => {
+                program.extend([load_argument(flags), skip_if(ANY_BIT, CREATING_FLAGS), allow()]);
+                program.extend(When::SetIdMode(mode).program(&refuse()));
+                return program;
+            }
             When::UnusualSocket { unix } => {
-                let mut usual = vec![libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
-                usual.extend(unix.then_some(libc::AF_UNIX));
-                let family = usual.iter().map(|&af| condition(0, Ne, af as u64)).collect();
-                let netlink = vec![
-                    condition(0, Eq, libc::AF_NETLINK as u64),
-                    condition(2, Ne, libc::NETLINK_ROUTE as u64),
-                ];
-                vec![family, netlink]
+                program.push(load_argument(0));
+                let usual = [libc::AF_INET, libc::AF_INET6].into_iter();
+                for family in usual.chain(unix.then_some(libc::AF_UNIX)) {
+                    program.extend([skip_unless(EQUAL, family as u32), allow()]);
+                }
+                program.extend([skip_if(EQUAL, libc::AF_NETLINK as u32), refuse()]);
+                let protocol = libc::NETLINK_ROUTE as u32;
+                program.extend([load_argument(2), skip_if(EQUAL, protocol), refuse()]);
             }
-        };
-        rules
-            .into_iter()
-            .map(|all| SeccompRule::new(all.into_iter().collect::<Result<_, _>>()?))
-            .collect()
+        }
+        program.push(allow());
+        program
     }
-}
-
-/// The kernel reads these arguments as 32 bits wide, and so does the filter.
-fn condition(
-    arg: u8,
-    op: SeccompCmpOp,
-    value: u64,
-) -> Result<SeccompCondition, seccompiler::BackendError> {
-    SeccompCondition::new(arg, SeccompCmpArgLen::Dword, op, value)
 }
 
 /// A compiled filter: the code, jumps and operand of each instruction.
@@ -275,46 +259,39 @@ impl Filter {
 /// installed, and then for each call that it may refuse: so the calls' own programs are the
 /// leaves of a tree, found by a few comparisons.
 fn compile(policy: SyscallPolicy) -> Result<BpfProgram, FilterError> {
-    let processor = std::env::consts::ARCH;
-    let arch = TargetArch::try_from(processor).map_err(|_| FilterError::Processor(processor))?;
     let mut leaves = BTreeMap::new();
     for group in [forbidden(), unsupported(), unseen(), unusual_sockets(policy)] {
+        let refuse = step(RETURN, u32::from(SeccompAction::Errno(group.error as u32)));
         for (call, when) in &group.calls {
-            leaves.insert(*call, leaf(*call, when, group.error, arch)?);
+            let number = *call as u32;
+            let mut leaf = vec![skip_if(EQUAL, number), allow()];
+            leaf.extend(when.program(&refuse));
+            leaves.insert(number, leaf);
         }
     }
-    let mut program = BpfProgram::new();
-    let mut programs = Vec::new();
-    for (call, leaf) in leaves {
-        let number = u32::try_from(call).map_err(|_| FilterError::Shape)?;
-        let (same, own) = leaf.split_at_checked(ARCHITECTURE_CHECK).ok_or(FilterError::Shape)?;
-        if program.is_empty() {
-            program.extend_from_slice(same);
-        } else if program != same {
-            return Err(FilterError::Shape);
-        }
-        programs.push((number, own.to_vec()));
-    }
-    program.push(step(BPF_LOAD_WORD, NUMBER));
+    let mut program = check_of_processor()?;
+    program.push(step(LOAD_WORD, NUMBER));
     program.extend(other_numbering());
-    program.extend(tree(&programs));
+    program.extend(tree(&Vec::from_iter(leaves)));
     Ok(program)
 }
 
-/// How many instructions of each program check that the call is of this processor.
-const ARCHITECTURE_CHECK: usize = 3;
-
-/// The program of one call, which allows every other.
-fn leaf(call: i64, when: &When, error: i32, arch: TargetArch) -> Result<BpfProgram, FilterError> {
-    let rules = when.rules().map_err(FilterError::Table)?;
-    let refuse = SeccompAction::Errno(error as u32);
-    SeccompFilter::new([(call, rules)].into(), SeccompAction::Allow, refuse, arch)
-        .and_then(BpfProgram::try_from)
-        .map_err(FilterError::Table)
+/// Ends the program if the call is another processor's (such as 32-bit x86).
+fn check_of_processor() -> Result<BpfProgram, FilterError> {
+    let processor = std::env::consts::ARCH;
+    let arch = TargetArch::try_from(processor).map_err(|_| FilterError::Processor(processor))?;
+    // What every filter of the compiler's begins with; one without rules allows the rest.
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let mut program: BpfProgram =
+        SeccompFilter::new(BTreeMap::new(), SeccompAction::Allow, refuse, arch)
+            .and_then(BpfProgram::try_from)
+            .map_err(FilterError::Check)?;
+    program.pop();
+    Ok(program)
 }
 
-/// Finds the program of the loaded number among these, which are sorted; each must allow
-/// what is not its own. A number that has none comes to one of them as well.
+/// Finds the program of the loaded number among these, which are sorted; each allows what
+/// is not its own. A number that has none comes to one of them as well.
 fn tree(leaves: &[(u32, BpfProgram)]) -> BpfProgram {
     if let [(_, leaf)] = leaves {
         return leaf.clone();
@@ -323,10 +300,7 @@ fn tree(leaves: &[(u32, BpfProgram)]) -> BpfProgram {
     let first = upper.first().map_or(0, |(number, _)| *number);
     let lower = tree(lower);
     // Conditional jumps are too short for what lies between.
-    let mut program = vec![
-        sock_filter { jf: 1, ..step(BPF_JUMP_IF_GREATER_OR_EQUAL, first) },
-        step(BPF_JUMP, lower.len() as u32),
-    ];
+    let mut program = vec![skip_unless(AT_LEAST, first), step(JUMP, lower.len() as u32)];
     program.extend(lower);
     program.extend(tree(upper));
     program
@@ -334,27 +308,48 @@ fn tree(leaves: &[(u32, BpfProgram)]) -> BpfProgram {
 
 /// Where a filter finds the call's number.
 const NUMBER: u32 = 0;
-const BPF_LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const BPF_JUMP_IF_GREATER_OR_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-const BPF_JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
-const BPF_RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+/// Where it finds the first argument.
+const ARGUMENTS: u32 = 16;
+const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 fn step(code: u16, k: u32) -> sock_filter {
     sock_filter { code, jt: 0, jf: 0, k }
 }
 
-/// On x86-64 every call has a second number, with this bit set (x32), that would
-/// pass by rules on the first; the number is loaded. Another processor's calls (such as
-/// 32-bit x86) are the compiler's care: it ends the program.
+fn allow() -> sock_filter {
+    step(RETURN, u32::from(SeccompAction::Allow))
+}
+
+/// The kernel reads these arguments as 32 bits wide, and so does the filter.
+fn load_argument(number: u32) -> sock_filter {
+    let low_half = if cfg!(target_endian = "little") { 0 } else { 4 };
+    step(LOAD_WORD, ARGUMENTS + 8 * number + low_half)
+}
+
+/// Leaves the next instruction out if what is loaded passes a test.
+fn skip_if(test: u16, k: u32) -> sock_filter {
+    sock_filter { jt: 1, ..step(test, k) }
+}
+
+/// Leaves the next instruction out unless it passes.
+fn skip_unless(test: u16, k: u32) -> sock_filter {
+    sock_filter { jf: 1, ..step(test, k) }
+}
+
+/// On x86-64 every call has a second number, with this bit set (x32), that would pass by
+/// rules on the first; the number is loaded.
 fn other_numbering() -> BpfProgram {
     const X32_BIT: u32 = 0x4000_0000;
     if cfg!(not(target_arch = "x86_64")) {
         return BpfProgram::new();
     }
-    vec![
-        sock_filter { jf: 1, ..step(BPF_JUMP_IF_GREATER_OR_EQUAL, X32_BIT) },
-        step(BPF_RETURN, u32::from(SeccompAction::Errno(libc::ENOSYS as u32))),
-    ]
+    let refuse = step(RETURN, u32::from(SeccompAction::Errno(libc::ENOSYS as u32)));
+    vec![skip_unless(AT_LEAST, X32_BIT), refuse]
 }
 
 /// Whether this kernel filters system calls.

@@ -138,8 +138,9 @@ fn dry_run(global: &Global, work: &Work) -> Result<Exit, Failure> {
         output::result("nothing to do: everything is in the store");
     }
     for (_, what, names) in parts {
-        output::result(format!("{} {what}:", names.len()));
-        names.iter().for_each(|name| output::result(format!("  {name}")));
+        // At once: each line by itself is a call of the system's.
+        let lines = names.iter().map(|name| format!("\n  {name}"));
+        output::result(format!("{} {what}:{}", names.len(), String::from_iter(lines)));
     }
     Ok(Exit::Success)
 }
