@@ -8,7 +8,7 @@ mod support;
 use std::{fs, process::Command, time::Instant};
 
 use hb_model::{Derivation, Input};
-use hb_store::{GcOptions, VerifyOptions};
+use hb_store::{GcOptions, OpenMode, Store, StoreOptions, VerifyOptions};
 use support::{Fixture, derivation, name, output_of};
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
@@ -35,6 +35,17 @@ fn adding_verifying_and_collecting_a_tree_of_20_000_files_and_500_mb() {
     });
     let path = timed("add", || fixture.store.add_tree(&source, &name("source"), None).unwrap());
     timed("add again", || fixture.store.add_tree(&source, &name("source"), None).unwrap());
+    timed("add under another name", || {
+        fixture.store.add_tree(&source, &name("other"), None).unwrap()
+    });
+    let linking = StoreOptions { hard_links: true, ..StoreOptions::default() };
+    let linking = Store::open_with(&fixture.path("links"), OpenMode::Write, linking).unwrap();
+    timed("add with hard links", || linking.add_tree(&source, &name("source"), None).unwrap());
+    timed("add with hard links under another name", || {
+        linking.add_tree(&source, &name("other"), None).unwrap()
+    });
+    let report = timed("optimise", || linking.optimise(false, &|_, _| {}).unwrap());
+    assert_eq!(report.files, 0, "all of it is shared");
     let options = VerifyOptions { contents: true };
     let findings = timed("verify contents", || fixture.store.verify(options, &|_| {}).unwrap());
     assert!(findings.is_empty());
