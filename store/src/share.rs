@@ -273,11 +273,15 @@ fn is_shareable(how: Sharing, equal: &File, file: &File) -> io::Result<bool> {
     let (theirs, ours) = (equal.metadata()?, file.metadata()?);
     let is_other = (theirs.dev(), theirs.ino()) != (ours.dev(), ours.ino());
     let has_mode = how == Sharing::Clones || theirs.mode() == ours.mode();
-    Ok(is_other && has_mode && theirs.len() == ours.len() && is_equal(equal, file)?)
+    let length = theirs.len();
+    Ok(is_other && has_mode && length == ours.len() && is_equal(equal, file, length)?)
 }
 
-fn is_equal(a: &File, b: &File) -> io::Result<bool> {
-    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
+/// Whether two files of this length have the same bytes.
+fn is_equal(a: &File, b: &File, length: u64) -> io::Result<bool> {
+    // No more memory than is needed: there may be many small files.
+    let piece = usize::try_from(length).map_or(PIECE, |length| length.clamp(1, PIECE));
+    let (mut left, mut right) = (vec![0; piece], vec![0; piece]);
     let mut offset = 0;
     loop {
         let length = a.read_at(&mut left, offset)?;
