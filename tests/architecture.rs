@@ -157,6 +157,7 @@ fn is_test(named: &str) -> bool {
         "program" => "tests/program",
         "store" => "store/tests",
         "build" => "build/tests/builders",
+        "cache" => "cache/tests",
         _ => return false,
     };
     let Some((file, test)) = path.rsplit_once("::") else { return false };

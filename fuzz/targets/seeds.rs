@@ -209,6 +209,6 @@ fn full_derivation(source: &StorePath) -> Outcome<Derivation> {
         runtime_root: Some(path),
         inputs: [hb_model::Input::Path(source.clone())].into(),
         outputs: Outputs::Floating([OutputName::out(), OutputName::new("dev")?].into()),
-        limits: Limits { timeout: 60, silence: 10 },
+        limits: Limits { timeout: 60, silence: 10, ..Limits::default() },
     })
 }
