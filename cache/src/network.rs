@@ -6,7 +6,7 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
     time::Duration,
 };
 
@@ -147,13 +147,22 @@ pub struct Patience {
     pub whole: Option<Duration>,
 }
 
-/// Clients, one for each way to a server. Clones use the same connections.
+/// Clients, one for each way to a server, made when one is first asked for: reading the
+/// system's certificates takes longer than much that needs no server. Clones use the same
+/// connections.
 #[derive(Clone)]
-pub struct Clients {
+pub struct Clients(Arc<Inner>);
+
+struct Inner {
+    network: Network,
+    patience: Patience,
+    agents: OnceLock<Agents>,
+}
+
+struct Agents {
     direct: Agent,
     http: Option<Agent>,
     https: Option<Agent>,
-    without: Arc<[Exception]>,
 }
 
 impl fmt::Debug for Clients {
@@ -165,6 +174,25 @@ impl fmt::Debug for Clients {
 impl Clients {
     /// Clients in a network.
     pub fn new(network: &Network, patience: Patience) -> Self {
+        Self(Arc::new(Inner { network: network.clone(), patience, agents: OnceLock::new() }))
+    }
+
+    /// The one that reaches an address.
+    pub fn to(&self, address: &str) -> &Agent {
+        let Inner { network, patience, agents } = &*self.0;
+        let agents = agents.get_or_init(|| Agents::new(network, *patience));
+        let Ok(url) = url::Url::parse(address) else { return &agents.direct };
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let proxied = if url.scheme() == "https" { &agents.https } else { &agents.http };
+        match proxied {
+            Some(agent) if !network.without.iter().any(|it| it.matches(host)) => agent,
+            _ => &agents.direct,
+        }
+    }
+}
+
+impl Agents {
+    fn new(network: &Network, patience: Patience) -> Self {
         let tls = network.tls();
         let agent = |proxy: Option<Proxy>| {
             Agent::config_builder()
@@ -181,23 +209,7 @@ impl Clients {
                 .new_agent()
         };
         let through = |proxy: &Option<Proxy>| proxy.clone().map(|proxy| agent(Some(proxy)));
-        Self {
-            direct: agent(None),
-            http: through(&network.http),
-            https: through(&network.https),
-            without: network.without.clone().into(),
-        }
-    }
-
-    /// The one that reaches an address.
-    pub fn to(&self, address: &str) -> &Agent {
-        let Ok(url) = url::Url::parse(address) else { return &self.direct };
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let proxied = if url.scheme() == "https" { &self.https } else { &self.http };
-        match proxied {
-            Some(agent) if !self.without.iter().any(|exception| exception.matches(host)) => agent,
-            _ => &self.direct,
-        }
+        Self { direct: agent(None), http: through(&network.http), https: through(&network.https) }
     }
 }
 

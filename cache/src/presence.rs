@@ -129,7 +129,7 @@ impl Drop for Presence<'_> {
 
 fn is_alive(other: &Listed, now: SystemTime) -> bool {
     // One from the future is alive.
-    now.duration_since(other.put).is_ok_and(|age| age < LEASE) || other.put > now
+    !now.duration_since(other.put).is_ok_and(|age| age >= LEASE)
 }
 
 fn random() -> Result<Visit, Fault> {

@@ -194,10 +194,6 @@ impl Pushing<'_> {
         Ok(paths.iter().map(|path| found.get(path).copied().unwrap_or_default()).collect())
     }
 
-    fn renew(&self) -> Result<(), Fault> {
-        self.presence.as_ref().map_or(Ok(()), Presence::renew)
-    }
-
     /// Do something for each item, many at once, until one fails.
     fn at_once<T: Sync>(
         &self,
@@ -207,10 +203,7 @@ impl Pushing<'_> {
         let next = AtomicUsize::new(0);
         let run = || {
             while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let done = match (self.watch.cancelled)() {
-                    true => Err(Fault::Cancelled),
-                    false => self.renew().and_then(|()| work(item)),
-                };
+                let done = go_on(self.watch, self.presence.as_ref()).and_then(|()| work(item));
                 if done.is_err() {
                     next.store(items.len(), Ordering::Relaxed);
                     return done;
@@ -330,6 +323,14 @@ impl Pushing<'_> {
     }
 }
 
+/// Whether more is to be sent: nobody has cancelled it, and it counts as pushing still.
+fn go_on(watch: Watch, presence: Option<&Presence>) -> Result<(), Fault> {
+    match (watch.cancelled)() {
+        true => Err(Fault::Cancelled),
+        false => presence.map_or(Ok(()), Presence::renew),
+    }
+}
+
 /// Send chunks that the cache lacks until no more come. After a failure they are taken all
 /// the same, so that whoever cuts them is not kept waiting.
 fn send_all(
@@ -344,12 +345,7 @@ fn send_all(
         let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((digest, bytes)) = next else { return outcome };
         if outcome.is_ok() {
-            outcome = match (watch.cancelled)() {
-                true => Err(Fault::Cancelled),
-                false => presence
-                    .map_or(Ok(()), Presence::renew)
-                    .and_then(|()| send(cache, counts, digest, &bytes)),
-            };
+            outcome = go_on(watch, presence).and_then(|()| send(cache, counts, digest, &bytes));
         }
         if outcome.is_err() {
             counts.failed.store(true, Ordering::Relaxed);

@@ -79,8 +79,9 @@ fn manifest(pieces: &[(ContentDigest, Range<usize>)]) -> usize {
     compressed([pieces.iter().map(line).collect::<String>().as_bytes()])
 }
 
-/// What a second version costs with chunks of each size, manifest included: of 100 MB with 1 MB changed in one
-/// place (the mean of 16 places), and of the trees that `HB_MEASURE_TREES=OLD:NEW` names.
+/// What a second version costs with chunks of each size, manifest included: of 100 MB with
+/// 1 MB changed in one place (the mean of 16 places), and of the trees that
+/// `HB_MEASURE_TREES=OLD:NEW` names.
 #[test]
 #[ignore = "measures; run by hand"]
 fn what_a_second_version_costs_with_chunks_of_each_size() {

@@ -153,9 +153,11 @@ impl Store {
                 let start = StorePath::HASH_LENGTH + 2;
                 names(connection, sql, params![start as i64, name.as_str(), count as i64])
             })?;
-            let names: Vec<StorePath> = parse_all(database, names)?;
-            found
-                .extend(names.into_iter().filter(|path| !found.contains(path)).collect::<Vec<_>>());
+            for path in parse_all::<Vec<_>>(database, names)? {
+                if !found.contains(&path) {
+                    found.push(path);
+                }
+            }
         }
         found.truncate(count);
         Ok(found)

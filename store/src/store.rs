@@ -102,12 +102,8 @@ impl Store {
             if !layout.database().exists() {
                 return Err(StoreError::NoStore { root: root.to_owned() });
             }
-            let durability = options.durability;
-            let database = Database::open(&layout.database(), mode, durability)?;
-            let lower = lower::open_all(root, &options.lower)?;
-            let hard_links = options.hard_links;
-            let inner = Inner { layout, database, durability, lower, hard_links, writer: None };
-            return Ok(Self { inner: Arc::new(inner) });
+            let database = Database::open(&layout.database(), mode, options.durability)?;
+            return Self::assemble(&layout, &options, database, None);
         }
         layout.create()?;
         match Self::open_for_writing(&layout, &options) {
@@ -124,16 +120,23 @@ impl Store {
     }
 
     fn open_for_writing(layout: &Layout, options: &StoreOptions) -> Result<Self> {
-        let durability = options.durability;
         let opening = lock_exclusive(&layout.sessions_lock())?;
-        let database = Database::open(&layout.database(), OpenMode::Write, durability)?;
+        let database = Database::open(&layout.database(), OpenMode::Write, options.durability)?;
         drop(opening);
         let objects = Folder::open(&layout.objects())?;
         let session = Session::start(layout)?;
-        let writer = Some(Writer { session, objects, sharing: OnceLock::new() });
+        let writer = Writer { session, objects, sharing: OnceLock::new() };
+        Self::assemble(layout, options, database, Some(writer))
+    }
+
+    fn assemble(
+        layout: &Layout,
+        options: &StoreOptions,
+        database: Database,
+        writer: Option<Writer>,
+    ) -> Result<Self> {
         let lower = lower::open_all(layout.root(), &options.lower)?;
-        let layout = layout.clone();
-        let hard_links = options.hard_links;
+        let (layout, &StoreOptions { durability, hard_links, .. }) = (layout.clone(), options);
         let inner = Inner { layout, database, durability, lower, hard_links, writer };
         Ok(Self { inner: Arc::new(inner) })
     }

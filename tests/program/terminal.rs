@@ -72,11 +72,13 @@ fn what_may_take_long_shows_at_a_terminal_how_far_it_is_and_nothing_elsewhere() 
     let built = project.succeeds(["build", "recipe.hb", "--no-link"]);
     fs::create_dir(project.path().join("cache")).unwrap();
     let cache = project.path().join("cache").to_str().unwrap().to_owned();
-    let commands: [(&str, &[&str], &str); 6] = [
+    project.write("hb.toml", "[settings]\nhard-links = true\n");
+    let commands: [(&str, &[&str], &str); 7] = [
         ("exporting", &["store", "export", &built, "-o", "bundle"], "are in the stream"),
         ("pushing", &["cache", "push", &built, "--to", &cache], "objects are there"),
         ("verifying", &["store", "verify"], "as it should be"),
         ("verifying", &["store", "verify", "--contents"], "as it should be"),
+        ("sharing", &["store", "optimise"], "as hard links"),
         ("removing", &["store", "gc"], "freed"),
         ("importing", &["store", "import", "bundle"], "are new"),
     ];

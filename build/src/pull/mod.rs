@@ -63,13 +63,14 @@ impl Pulling {
         let mut is_current = true;
         loop {
             let questions = plan.take_questions();
-            if questions.is_empty() && std::mem::replace(&mut is_current, true) {
-                return Ok(());
-            }
             if questions.is_empty() {
+                if is_current {
+                    return Ok(());
+                }
                 // Once, and not for each layer of the graph: what is asked is what nobody can
                 // know yet, and all above that is still to be known, too.
                 plan.reassess(&self.0.store)?;
+                is_current = true;
                 continue;
             }
             if std::mem::take(&mut is_first) {

@@ -115,9 +115,9 @@ fn store_path(store: &Store, text: &str) -> Result<StorePath, Failure> {
     }
     let place =
         std::fs::canonicalize(text).map_err(|source| CliError::Io { path: text.into(), source })?;
-    let folders = store.object_folders().filter_map(|folder| std::fs::canonicalize(folder).ok());
+    let mut folders =
+        store.object_folders().filter_map(|folder| std::fs::canonicalize(folder).ok());
     folders
-        .into_iter()
         .find_map(|folder| place.strip_prefix(&folder).ok())
         .and_then(|below| below.components().next())
         .and_then(|first| StorePath::from_base_name(&first.as_os_str().to_string_lossy()).ok())

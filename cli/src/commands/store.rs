@@ -258,7 +258,9 @@ fn collect(global: &Global, store: &Store, options: &GcOptions) -> Result<Exit, 
 }
 
 fn optimise(global: &Global, store: &Store, dry_run: bool) -> Result<Exit, Failure> {
-    let report = store.optimise(dry_run, &|_, _| {})?;
+    let bar = output::Bar::of_things(global.quiet, "sharing");
+    let report = store.optimise(dry_run, &|done, total| bar.set(done as u64, total as u64))?;
+    drop(bar);
     let OptimiseReport { sharing, files, bytes, busy } = report;
     let sharing = match sharing {
         Sharing::Clones => "clones",

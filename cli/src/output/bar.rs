@@ -8,12 +8,20 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often the bar is drawn anew while nothing moves it, for its clock.
-const TICK: Duration = Duration::from_millis(200);
+/// How often what moves by itself is drawn anew, for its clock.
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// Whether what goes on can be shown as it does.
 pub(crate) fn is_live(quiet: bool) -> bool {
     !quiet && std::io::stderr().is_terminal()
+}
+
+/// Where that is drawn: at the terminal, or nowhere.
+pub(super) fn target(live: bool) -> ProgressDrawTarget {
+    match live {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    }
 }
 
 /// A line as `template` has it.
@@ -50,11 +58,7 @@ impl Bar {
 
     fn new(quiet: bool, verb: &'static str, total: Option<u64>, template: &str) -> Self {
         let live = is_live(quiet);
-        let target = match live {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(total, target).with_style(style(template));
+        let bar = ProgressBar::with_draw_target(total, target(live)).with_style(style(template));
         bar.set_prefix(verb);
         if live {
             bar.enable_steady_tick(TICK);

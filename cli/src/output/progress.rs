@@ -5,12 +5,9 @@ use std::{collections::HashMap, time::Duration};
 use hb_build::{Event, Phase, Step, Work};
 use hb_cache::CacheError;
 use hb_model::DerivationId;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar};
 
-use super::bar::{is_live, style, transfer_style};
-
-/// How a running step's line is drawn anew, for its clock.
-const TICK: Duration = Duration::from_millis(200);
+use super::bar::{TICK, is_live, style, target, transfer_style};
 
 /// Shows the events of one build.
 pub(crate) struct Progress {
@@ -34,11 +31,7 @@ impl Progress {
     /// `show_log` prints what builders write.
     pub(crate) fn new(quiet: bool, show_log: bool) -> Self {
         let live = is_live(quiet);
-        let target = match live {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bars = MultiProgress::with_draw_target(target);
+        let bars = MultiProgress::with_draw_target(target(live));
         Self { bars, live, quiet, show_log, running: HashMap::new(), transfer: None }
     }
 

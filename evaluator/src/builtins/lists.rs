@@ -158,9 +158,9 @@ fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let wanted = m.force(args[0])?;
     for &item in items {
         let item = item.evaluated().unwrap_or(item);
-        // Most texts differ in their lengths or at the beginning.
+        // Most that are looked for are texts.
         let is_equal = match (wanted.as_bytes(), item.as_bytes()) {
-            (Some(a), Some(b)) => a.len() == b.len() && a == b,
+            (Some(a), Some(b)) => a == b,
             _ => m.equal(wanted, item)?,
         };
         if is_equal {
@@ -359,14 +359,9 @@ fn elem_at(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let lists = m.expect_list(args[0])?;
-    let lists = lists.as_list().unwrap_or_default();
-    let mut length = 0;
-    for &list in lists {
-        length += m.expect_list(list)?.as_list().unwrap_or_default().len();
-    }
-    let mut all = Vec::with_capacity(length);
-    for list in lists {
-        let list = list.evaluated().unwrap_or(Value::NULL);
+    let mut all = Vec::new();
+    for &list in lists.as_list().unwrap_or_default() {
+        let list = m.expect_list(list)?;
         all.extend_from_slice(list.as_list().unwrap_or_default());
     }
     Ok(m.list(&all))

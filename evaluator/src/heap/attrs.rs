@@ -304,30 +304,29 @@ impl Heap {
         let object = self.allocate(Kind::Attrs, 0, length, length + 1);
         let shape = self.allocate(Kind::Shape, 0, length, length.max(1));
         object.set_word(0, shape.address().get());
-        let put = |k: usize, name: u32, pos: Pos, value: Value| {
-            shape.set_half(0, k, name);
-            shape.set_half(1, k, pos.0);
-            object.set_value(k + 1, value);
+        let mut next = 0;
+        let mut put = |name: u32, pos: Pos, value: Value| {
+            shape.set_half(0, next, name);
+            shape.set_half(1, next, pos.0);
+            next += 1;
+            object.set_value(next, value);
         };
         let (a_val, b_val) = (older.values(), newer.values());
-        let (mut i, mut j, mut k) = (0, 0, 0);
+        let (mut i, mut j) = (0, 0);
         while i < a.len() && j < b.len() {
             let (x, y) = (a[i], b[j]);
             match y <= x {
-                true => put(k, y, newer.position(j), b_val[j]),
-                false => put(k, x, older.position(i), a_val[i]),
+                true => put(y, newer.position(j), b_val[j]),
+                false => put(x, older.position(i), a_val[i]),
             }
             i += usize::from(x <= y);
             j += usize::from(y <= x);
-            k += 1;
         }
         for i in i..a.len() {
-            put(k, a[i], older.position(i), a_val[i]);
-            k += 1;
+            put(a[i], older.position(i), a_val[i]);
         }
         for j in j..b.len() {
-            put(k, b[j], newer.position(j), b_val[j]);
-            k += 1;
+            put(b[j], newer.position(j), b_val[j]);
         }
         Attrs(object)
     }

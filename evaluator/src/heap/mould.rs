@@ -59,6 +59,12 @@ impl Mould {
         }
     }
 
+    /// How many captures an object of a prototype's has.
+    #[inline(always)]
+    pub(crate) fn captures(&self) -> usize {
+        self.header.small.into()
+    }
+
     /// That of a prototype's closures or thunks.
     #[inline(always)]
     pub(crate) fn code(kind: Kind, prototype: u32, captures: usize) -> Self {

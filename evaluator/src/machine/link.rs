@@ -98,7 +98,6 @@ impl Linker<'_> {
             text: self.number,
             body: header.body,
             arity: header.arity,
-            capture_count: header.capture_count,
             mould,
             capture_start: program.captures.len() as u32,
             height: header.height,
@@ -164,7 +163,7 @@ impl Linker<'_> {
     fn child(&mut self, from: &mut Reader<'_>) {
         let number = self.prototype(from.take());
         let program = &mut self.machine.program;
-        for _ in 0..program.prototypes[number as usize].capture_count {
+        for _ in 0..program.prototype(number).mould.captures() {
             program.captures.push(from.take::<Source>().into());
         }
     }
@@ -205,7 +204,7 @@ impl Linker<'_> {
             Op::FindInSearchPath(number) => Op::FindInSearchPath(self.constant(number)),
             Op::Closure(number) => {
                 let number = bases.prototypes + number;
-                match self.machine.program.prototype(number).capture_count {
+                match self.machine.program.prototype(number).mould.captures() {
                     // One without captures is made once.
                     0 => {
                         let closure = self.machine.blank(number);

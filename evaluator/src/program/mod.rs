@@ -53,9 +53,7 @@ pub(crate) struct Prototype {
     pub(crate) body: u32,
     /// How many parameters it has; 0 for a thunk.
     pub(crate) arity: u16,
-    /// How many captures it has.
-    pub(crate) capture_count: u16,
-    /// What its closures or thunks begin as.
+    /// What its closures or thunks begin as, with how many captures.
     pub(crate) mould: Mould,
     /// Its first capture in [`Program::captures`].
     pub(crate) capture_start: u32,
@@ -218,7 +216,7 @@ impl Program {
     /// A prototype's captures.
     #[inline(always)]
     pub(crate) fn captures_of(&self, prototype: &Prototype) -> &[Capture] {
-        self.captures.several(prototype.capture_start, prototype.capture_count.into())
+        self.captures.several(prototype.capture_start, prototype.mould.captures())
     }
 
     /// Which of a set's values in the text's order is each name's; none where they are in
@@ -280,7 +278,6 @@ impl Program {
             text: NO_TEXT,
             body: 0,
             arity,
-            capture_count: captures,
             mould,
             capture_start: 0,
             // No instruction of a stub leaves more than one value.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Builder, build, check_built, check_pulled,
-    servers::{Server, free_port, python, serve},
+    servers::{Server, free_port, plain_server, python, serve},
     settings,
 };
 use crate::support::{Project, explain};
@@ -211,10 +211,7 @@ fn proxies_are_asked_for_servers_that_no_proxy_does_not_name() {
 #[test]
 fn plain_servers_and_origins_are_reached_through_a_proxy() {
     let builder = Builder::new();
-    let port = free_port();
-    let mut python = Command::new("python3");
-    python.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);
-    let _server = serve(python.current_dir(builder.project.path()), port);
+    let (_server, port) = plain_server(&builder.project);
     let origin = format!("file://{}/origin", builder.project.path().display());
     let recipe = builder.recipe.replace(&origin, &format!("http://127.0.0.1:{port}/origin"));
     let (_proxy, by, log) = proxy(&builder.project);

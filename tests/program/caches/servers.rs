@@ -48,13 +48,18 @@ pub(super) fn python(name: &str, text: &str, project: &Project) -> Command {
     command
 }
 
-#[test]
-fn a_plain_server_serves_what_was_pushed_to_its_folder() {
-    let builder = Builder::pushed();
+/// Serves the files in a project's folder.
+pub(super) fn plain_server(project: &Project) -> (Server, u16) {
     let port = free_port();
     let mut python = Command::new("python3");
     python.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);
-    let _server = serve(python.current_dir(builder.project.path()), port);
+    (serve(python.current_dir(project.path()), port), port)
+}
+
+#[test]
+fn a_plain_server_serves_what_was_pushed_to_its_folder() {
+    let builder = Builder::pushed();
+    let (_server, port) = plain_server(&builder.project);
     let address = format!("http://127.0.0.1:{port}/cache/");
     let other = builder.other(&[&address]);
     check_pulled(&builder, &other, &[]);
