@@ -150,7 +150,15 @@ impl Value {
     /// The thunk, if this is one, forced or not.
     #[inline(always)]
     pub(crate) fn as_thunk(self) -> Option<Obj> {
-        self.is_thunk().then(|| Obj::at(self.0.get() & !POINTER_MASK))
+        self.is_thunk().then(|| self.pointee())
+    }
+
+    /// The thunk that this is known to be. Asking with [`Self::is_thunk`] and taking it by this is
+    /// one test; with [`Self::as_thunk`] it is two, as the compiler looks for an address of zero.
+    #[inline(always)]
+    pub(crate) fn pointee(self) -> Obj {
+        debug_assert!(self.is_thunk());
+        Obj::at(self.0.get() & !POINTER_MASK)
     }
 
     /// The evaluated object, if this is one.
@@ -248,18 +256,7 @@ impl Value {
             return Some(Type::Int);
         }
         if let Some(object) = value.as_object() {
-            return Some(match object.kind() {
-                Kind::Int => Type::Int,
-                Kind::Float => Type::Float,
-                Kind::Str => Type::String,
-                Kind::Path => Type::Path,
-                Kind::List | Kind::ListSlice => Type::List,
-                Kind::Attrs | Kind::Layered => Type::Set,
-                Kind::Closure | Kind::Partial => Type::Lambda,
-                Kind::Free | Kind::Shape | Kind::Thunk | Kind::Forced => {
-                    unreachable!("never the kind of an evaluated value")
-                }
-            });
+            return object.kind().type_of();
         }
         Some(match value {
             Self::NULL => Type::Null,

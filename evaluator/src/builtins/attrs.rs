@@ -117,7 +117,7 @@ fn map_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 /// The symbol of an attribute's name.
 fn symbol(m: &mut Machine, name: Value) -> Eval<Symbol> {
     let name = m.expect_plain_string(name, "the name of an attribute")?;
-    Ok(m.intern(name.as_bytes().unwrap_or_default()))
+    Ok(m.symbol_of(name))
 }
 
 fn get_attr(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -142,14 +142,13 @@ fn remove_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn list_to_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[0])?;
-    let (name_symbol, value_symbol) = (m.intern(b"name"), well_known::VALUE);
     let items = list.as_list().unwrap_or_default();
     let mut attributes: Vec<(Symbol, Pos, Value)> = Vec::with_capacity(items.len());
     for &item in items {
         let attrs = m.expect_attrs(item)?;
-        let name = m.select(attrs.value(), name_symbol)?;
+        let name = m.select(attrs.value(), well_known::NAME)?;
         let name = symbol(m, name)?;
-        match attrs.find(value_symbol) {
+        match attrs.find(well_known::VALUE) {
             Some((value, pos)) => attributes.push((name, pos, value)),
             // Only the first of a name needs a value.
             None if attributes.iter().any(|earlier| earlier.0 == name) => {}

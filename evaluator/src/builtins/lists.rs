@@ -2,7 +2,7 @@
 
 use super::{Builtin, forced, lazy};
 use crate::error::{Eval, Fault};
-use crate::heap::MAX_LENGTH;
+use crate::heap::{Kind, MAX_LENGTH};
 use crate::machine::Machine;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
@@ -159,8 +159,8 @@ fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     for &item in items {
         let item = item.evaluated().unwrap_or(item);
         // Most that are looked for are texts.
-        let is_equal = match (wanted.as_bytes(), item.as_bytes()) {
-            (Some(a), Some(b)) => a == b,
+        let is_equal = match (wanted.of_kind(Kind::Str), item.of_kind(Kind::Str)) {
+            (Some(a), Some(b)) => a.has_bytes_of(b),
             _ => m.equal(wanted, item)?,
         };
         if is_equal {
@@ -405,7 +405,7 @@ fn group_by(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     for &item in list.as_list().unwrap_or_default() {
         let name = m.call(args[0], &[item])?;
         let name = m.expect_plain_string(name, "the name of an attribute")?;
-        let name = m.intern(name.as_bytes().unwrap_or_default());
+        let name = m.symbol_of(name);
         groups.entry(name).or_default().push(item);
     }
     let groups = groups.into_iter().map(|(name, items)| (name, Pos::NONE, m.list(&items)));

@@ -273,6 +273,8 @@ impl Heap {
         let has_context = usize::from(!context.is_empty());
         let words = (has_context + length.div_ceil(8)).max(1);
         let object = self.allocate(Kind::Str, has_context, length, words);
+        // What the bytes leave of it stays zero.
+        object.set_word(words - 1, 0);
         if has_context == 1 {
             object.set_word(0, context.number() as u64);
         }
@@ -288,7 +290,9 @@ impl Heap {
 
     /// A path, absolute and without `.` or `..`.
     pub(crate) fn path(&mut self, bytes: &[u8]) -> Value {
-        let object = self.allocate(Kind::Path, 0, bytes.len(), bytes.len().div_ceil(8).max(1));
+        let words = bytes.len().div_ceil(8).max(1);
+        let object = self.allocate(Kind::Path, 0, bytes.len(), words);
+        object.set_word(words - 1, 0);
         object.write_bytes(0, bytes);
         Value::object(object)
     }

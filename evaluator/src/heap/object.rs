@@ -5,7 +5,7 @@
 //! | kind | small | extra | payload |
 //! | --- | --- | --- | --- |
 //! | Int, Float | | | the 64 bits |
-//! | Str | 1 if it has a context | length | the context's id if any, bytes |
+//! | Str | 1 if it has a context; twice its symbol and two more, if known | length | the context's id if any, bytes |
 //! | Path | 0 | length | bytes |
 //! | List | | length | elements |
 //! | ListSlice | | length | the list, the offset |
@@ -15,6 +15,8 @@
 //! | Closure, Thunk | captures | prototype | captured values |
 //! | Partial | arguments | | the function, its arguments so far |
 //! | Forced | | | the value |
+//!
+//! Bytes end with a whole word, filled up with zeros.
 //!
 //! Why the unsafe code here is sound: an [`Obj`] is made only by the heap, from a cell
 //! big enough for its kind and length, with its payload initialised before anyone else
@@ -26,6 +28,8 @@ use std::num::NonZeroU64;
 
 use super::BLOCK_BYTES;
 use crate::Value;
+use crate::symbol::Symbol;
+use crate::value::Type;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,29 @@ pub(crate) enum Kind {
     Forced,
 }
 
+impl Kind {
+    /// The type of an evaluated value that is an object of this kind.
+    #[inline(always)]
+    pub(crate) fn type_of(self) -> Option<Type> {
+        // Looked up: asking for a type is frequent, and a branch for each kind hard to guess.
+        const TYPES: [Option<Type>; Kind::Forced as usize + 1] = {
+            let mut types = [None; Kind::Forced as usize + 1];
+            types[Kind::Int as usize] = Some(Type::Int);
+            types[Kind::Float as usize] = Some(Type::Float);
+            types[Kind::Str as usize] = Some(Type::String);
+            types[Kind::Path as usize] = Some(Type::Path);
+            types[Kind::List as usize] = Some(Type::List);
+            types[Kind::ListSlice as usize] = Some(Type::List);
+            types[Kind::Attrs as usize] = Some(Type::Set);
+            types[Kind::Layered as usize] = Some(Type::Set);
+            types[Kind::Closure as usize] = Some(Type::Lambda);
+            types[Kind::Partial as usize] = Some(Type::Lambda);
+            types
+        };
+        TYPES[self as usize]
+    }
+}
+
 /// The first word of each object.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -62,6 +89,9 @@ pub(super) struct Header {
 pub(super) const MARKED: u8 = 1;
 /// In memory of its own, not in a block.
 pub(super) const OUTSIDE: u8 = 8;
+/// So many words of two texts are compared faster one by one than by a call.
+const FEW_WORDS: usize = 4;
+
 /// A thunk that is being evaluated.
 const BUSY: u8 = 2;
 /// A thunk whose captures are not there yet.
@@ -183,15 +213,52 @@ impl Obj {
         unsafe { std::slice::from_raw_parts(self.pointer().add(1 + start).cast(), count) }
     }
 
+    // Strings and paths.
+
+    /// Whether a string has a context.
+    #[inline(always)]
+    pub(crate) fn has_context(self) -> bool {
+        self.small() & 1 == 1
+    }
+
+    /// The symbol of a string as a name, if it was looked up before.
+    #[inline(always)]
+    pub(crate) fn symbol(self) -> Option<Symbol> {
+        (self.small() >> 1).checked_sub(1).map(|number| Symbol(number as u32))
+    }
+
+    /// Note the symbol of a string, if there is room for its number.
+    pub(crate) fn set_symbol(self, symbol: Symbol) {
+        let header = self.header();
+        if let Ok(small) = u16::try_from((symbol.0 as u64 + 1) << 1) {
+            self.set_header(Header { small: small | header.small & 1, ..header });
+        }
+    }
+
     /// A string's or path's bytes.
     #[inline(always)]
     pub(crate) fn bytes<'a>(self) -> &'a [u8] {
         let header = self.header();
         // SAFETY: the layout of Str and Path; their bytes never change.
         unsafe {
-            let start = self.pointer().add(1 + header.small as usize).cast::<u8>();
+            let start = self.pointer().add(1 + (header.small & 1) as usize).cast::<u8>();
             std::slice::from_raw_parts(start, header.extra as usize)
         }
+    }
+
+    /// Whether two strings, or two paths, have the same bytes.
+    #[inline(always)]
+    pub(crate) fn has_bytes_of(self, other: Self) -> bool {
+        let (a, b) = (self.header(), other.header());
+        if a.extra != b.extra {
+            return false;
+        }
+        let words = (a.extra as usize).div_ceil(8);
+        if words > FEW_WORDS {
+            return self.bytes() == other.bytes();
+        }
+        let (a, b) = ((a.small & 1) as usize, (b.small & 1) as usize);
+        (0..words).all(|i| self.word(a + i) == other.word(b + i))
     }
 
     pub(super) fn write_bytes(self, offset: usize, bytes: &[u8]) {

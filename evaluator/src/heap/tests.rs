@@ -154,3 +154,45 @@ fn a_slice_shares_its_list() {
     });
     assert_eq!(inner.as_list(), Some(&items[2..92]));
 }
+
+#[test]
+fn a_string_remembers_its_symbol_where_there_is_room() {
+    let mut heap = Heap::new(false);
+    for context in [ContextId::EMPTY, ContextId::from_number(7)] {
+        let value = heap.string(b"name", context);
+        let string = value.as_object().expect("an object");
+        assert_eq!(string.symbol(), None);
+        string.set_symbol(Symbol(0x7FFF));
+        assert_eq!(string.symbol(), None, "one more would be the context's bit");
+        for symbol in [Symbol(0), Symbol(0x7FFE)] {
+            string.set_symbol(symbol);
+            assert_eq!(string.symbol(), Some(symbol));
+        }
+        assert_eq!(string.has_context(), !context.is_empty());
+        assert_eq!(value.as_bytes(), Some(&b"name"[..]));
+    }
+}
+
+#[test]
+fn strings_of_any_length_compare_by_their_bytes() {
+    let mut heap = Heap::new(false);
+    // What lay in the cells before does not count.
+    for _ in 0..2 {
+        for length in (0..=40).chain([1000]) {
+            let text = "x".repeat(length);
+            let object = |value: Value| value.as_object().expect("an object");
+            let a = object(string(&mut heap, &text));
+            let b = object(heap.string(text.as_bytes(), ContextId::from_number(7)));
+            let longer = object(string(&mut heap, &format!("{text}y")));
+            assert!(a.has_bytes_of(b) && b.has_bytes_of(a), "of {length}");
+            assert!(!a.has_bytes_of(longer), "of {length}");
+            for at in 0..length {
+                let mut other = text.clone().into_bytes();
+                other[at] = b'z';
+                let other = object(heap.string(&other, ContextId::EMPTY));
+                assert!(!a.has_bytes_of(other) && !b.has_bytes_of(other), "of {length} at {at}");
+            }
+        }
+        heap.collect(false, |_| {});
+    }
+}

@@ -98,7 +98,7 @@ impl Machine {
     #[inline]
     pub fn context_of(&self, value: Value) -> ContextId {
         match value.of_kind(Kind::Str) {
-            Some(object) if object.small() == 1 => ContextId::from_number(object.word(0) as u32),
+            Some(object) if object.has_context() => ContextId::from_number(object.word(0) as u32),
             _ => ContextId::EMPTY,
         }
     }
@@ -148,6 +148,16 @@ impl Machine {
         self.symbols.intern(name)
     }
 
+    /// The symbol of an evaluated string; looked up once for each.
+    pub(crate) fn symbol_of(&mut self, string: Value) -> Symbol {
+        let Some(object) = string.of_kind(Kind::Str) else { unreachable!("callers ask for one") };
+        object.symbol().unwrap_or_else(|| {
+            let symbol = self.symbols.intern(object.bytes());
+            object.set_symbol(symbol);
+            symbol
+        })
+    }
+
     /// A symbol's name as a string value; made once per symbol.
     pub fn symbol_string(&mut self, symbol: Symbol) -> Value {
         let index = symbol.0 as usize;
@@ -155,6 +165,9 @@ impl Machine {
             return value;
         }
         let value = self.heap.string(self.symbols.bytes(symbol), ContextId::EMPTY);
+        if let Some(string) = value.as_object() {
+            string.set_symbol(symbol);
+        }
         if self.symbol_strings.len() <= index {
             self.symbol_strings.resize(index + 1, None);
         }

@@ -16,7 +16,7 @@ use crate::value::{Type, Value};
 
 /// The check of a value that is not needed yet. It captures contract, blame and value.
 pub(super) const DELAYED_CHECK: &[Op] =
-    &[Op::ForceUpvalue(2), Op::Upvalue(0), Op::Upvalue(1), Op::Check, Op::Update];
+    &[Op::ForceUpvalue(2), Op::Upvalue(0), Op::Upvalue(1), Op::Check, Op::Resolve];
 
 /// A function whose argument and result are checked. It captures the argument's contract
 /// and blame, the function, and a pair of the result's.

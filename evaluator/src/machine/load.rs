@@ -69,7 +69,7 @@ impl Machine {
             let value = match builtin.params.is_empty() {
                 false => Value::builtin(number),
                 true => {
-                    let code = [Op::CallBuiltin { count: 0, builtin: number }, Op::Update];
+                    let code = [Op::CallBuiltin { count: 0, builtin: number }, Op::Resolve];
                     let prototype = self.program.add_stub(&code, 0);
                     Value::thunk(self.blank(prototype))
                 }
@@ -83,7 +83,7 @@ impl Machine {
         }
         // The set contains itself.
         let constant = self.program.add_constant(Value::NULL);
-        let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Update], 0);
+        let prototype = self.program.add_stub(&[Op::Constant(constant), Op::Resolve], 0);
         let itself = Value::thunk(self.blank(prototype));
         for (name, value) in [
             ("true", Value::TRUE),

@@ -133,11 +133,9 @@ impl Machine {
         let load = program.add_stub(&[Op::Load], 0);
         debug_assert_eq!(program.prototype(load).entry, LOAD);
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
-        let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Update], 1);
+        let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Resolve], 1);
         let delayed_calls = [1, 2, 3].map(|count: u32| {
-            let mut code = vec![Op::ForceUpvalue(0)];
-            code.extend((1..=count).map(Op::Upvalue));
-            code.extend([Op::Call(count), Op::Update]);
+            let code = [Op::ForceUpvalue(0), Op::CallCaptured(count), Op::Resolve];
             program.add_stub(&code, count as u16 + 1)
         });
         let delayed_check = program.add_stub(contracts::DELAYED_CHECK, 3);
@@ -182,12 +180,13 @@ impl Machine {
     /// Evaluate a value to its outermost form.
     #[inline(always)]
     pub fn force(&mut self, value: Value) -> Eval<Value> {
-        match value.as_thunk() {
-            None => Ok(value),
-            Some(thunk) => match thunk.result() {
-                Some(result) => Ok(result),
-                None => self.force_thunk(thunk),
-            },
+        if !value.is_thunk() {
+            return Ok(value);
+        }
+        let thunk = value.pointee();
+        match thunk.result() {
+            Some(result) => Ok(result),
+            None => self.force_thunk(thunk),
         }
     }
 
@@ -214,7 +213,10 @@ impl Machine {
     pub fn call(&mut self, function: Value, arguments: &[Value]) -> Eval<Value> {
         let floor = self.stack.len();
         self.stack.push(function);
-        self.stack.extend_from_slice(arguments);
+        // One by one: they are one or two, and copying so few as a slice is a call.
+        for &argument in arguments {
+            self.stack.push(argument);
+        }
         let function = match self.force(function) {
             Ok(function) => function,
             Err(error) => {

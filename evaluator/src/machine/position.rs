@@ -15,6 +15,7 @@ impl Machine {
     }
 
     /// `__curPos`.
+    #[cold]
     pub(super) fn current_position(&mut self) -> Value {
         self.position_value(self.running_pos())
     }

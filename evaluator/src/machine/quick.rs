@@ -5,6 +5,7 @@ use super::stack::StackPointer;
 use crate::context::ContextId;
 use crate::heap::{Heap, Kind, Obj};
 use crate::program::{Infix, Quick};
+use crate::symbol::Symbol;
 use crate::value::Value;
 
 /// A builtin, with its evaluated arguments below the top.
@@ -27,11 +28,17 @@ pub(super) fn builtin(heap: &mut Heap, quick: Quick, top: StackPointer) -> Optio
         Quick::Substring => {
             let start = usize::try_from(first.as_small_int()?).ok()?;
             let count = usize::try_from(top.down(2).get().as_small_int()?).ok()?;
-            let text = top.down(1).get().of_kind(Kind::Str).filter(|text| text.small() == 0)?;
+            let text = top.down(1).get().of_kind(Kind::Str).filter(|text| !text.has_context())?;
             let rest = text.bytes().get(start..)?;
             Some(heap.string(&rest[..count.min(rest.len())], ContextId::EMPTY))
         }
     }
+}
+
+/// The symbol of an attribute's computed name, if that is a string that was one before.
+#[inline(always)]
+pub(super) fn symbol(name: Value) -> Option<Symbol> {
+    name.of_kind(Kind::Str).filter(|text| !text.has_context())?.symbol()
 }
 
 /// An infix operator on integers that need no box.
@@ -54,7 +61,7 @@ pub(super) fn infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
 }
 
 /// An infix operator on values of other types.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn other_infix(
     heap: &mut Heap,
     infix: Infix,
@@ -71,6 +78,7 @@ pub(super) fn other_infix(
 }
 
 /// `left ++ right`.
+#[inline(never)]
 fn concat(heap: &mut Heap, left: Value, right: Value) -> Option<Value> {
     let (a, b) = (left.as_list()?, right.as_list()?);
     Some(match (a.is_empty(), b.is_empty()) {
@@ -83,6 +91,7 @@ fn concat(heap: &mut Heap, left: Value, right: Value) -> Option<Value> {
 /// Whether two evaluated values are equal, if that shows without looking into them.
 ///
 /// Contexts don't count, and functions are never equal.
+#[inline(never)]
 pub(super) fn equal(left: Value, right: Value) -> Option<bool> {
     let (Some(a), Some(b)) = (left.as_object(), right.as_object()) else {
         return Some(match (left.as_small_int(), right.as_small_int()) {
@@ -96,7 +105,7 @@ pub(super) fn equal(left: Value, right: Value) -> Option<bool> {
         _ => object.word(0) as i64 as f64,
     };
     match (a.kind(), b.kind()) {
-        (Kind::Str, Kind::Str) | (Kind::Path, Kind::Path) => Some(a.bytes() == b.bytes()),
+        (Kind::Str, Kind::Str) | (Kind::Path, Kind::Path) => Some(a.has_bytes_of(b)),
         (Kind::Int, Kind::Int) => Some(a.word(0) == b.word(0)),
         (Kind::Int | Kind::Float, Kind::Int | Kind::Float) => Some(float(a) == float(b)),
         (Kind::List | Kind::ListSlice, Kind::List | Kind::ListSlice) if a.extra() != b.extra() => {

@@ -3,7 +3,7 @@
 use super::{Frame, MAX_FRAMES, Machine};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Kind, Obj};
-use crate::program::{Eager, Op, Operand, Program, Source};
+use crate::program::{Eager, Infix, Op, Operand, Program, Quick, Source};
 use crate::symbol::Symbol;
 use crate::value::Value;
 
@@ -16,7 +16,6 @@ impl Machine {
     ///
     /// On a fault the state is that of the instruction that raised it.
     pub(super) fn run(&mut self) -> Eval<Value> {
-        let mut env = self.env;
         // What runs next, where the frame's values begin, and the first free place: kept out of
         // memory. Whatever may move what they point into is followed by finding them again.
         let mut pc = self.program.at(self.ip);
@@ -27,13 +26,11 @@ impl Machine {
             () => {{
                 self.ip = self.program.index_of(pc);
                 self.base = self.stack_index(base) as u32;
-                self.env = env;
                 self.set_top(top);
             }};
         }
         macro_rules! load {
             () => {{
-                env = self.env;
                 pc = self.program.at(self.ip);
                 base = self.stack_at(self.base as usize);
                 top = self.stack_at(self.stack.len());
@@ -99,16 +96,17 @@ impl Machine {
             () => {{
                 let ip = self.program.index_of(pc);
                 let base = self.stack_index(base) as u32;
-                self.frames.push(Frame { ip, base, env });
+                self.frames.push(Frame { ip, base, env: self.env });
             }};
         }
         // Go on where the last frame waits.
         macro_rules! pop_frame {
             () => {{
-                let Some(frame) = self.frames.pop() else { unreachable!("all code has a frame") };
+                // SAFETY: all code has a frame: whoever enters the loop pushes the one that leaves.
+                let frame = unsafe { self.frames.pop().unwrap_unchecked() };
                 pc = self.program.at(frame.ip);
                 base = self.stack_at(frame.base as usize);
-                env = frame.env;
+                self.env = frame.env;
             }};
         }
         macro_rules! collect_if_due {
@@ -125,7 +123,7 @@ impl Machine {
             ($prototype:expr) => {{
                 let thunk = self.bare($prototype);
                 push!(Value::thunk(thunk));
-                fill(&self.program, $prototype, thunk, base, env);
+                fill(&self.program, $prototype, thunk, base, self.env);
             }};
         }
         // Evaluate an unforced thunk that is no longer on the stack.
@@ -136,9 +134,9 @@ impl Machine {
                 let (entry, room) = (prototype.entry, prototype.height);
                 if self.frames.len() < MAX_FRAMES && self.has_room(top, room) && thunk.enter() {
                     push_frame!();
-                    (pc, base, env) = (self.program.at(entry), top, thunk);
+                    (pc, base, self.env) = (self.program.at(entry), top, thunk);
                 } else {
-                    change!(self.enter_thunk(thunk));
+                    change!(self.enter_slowly(thunk));
                 }
                 collect_if_due!();
             }};
@@ -147,12 +145,91 @@ impl Machine {
         macro_rules! push_forced {
             ($value:expr) => {{
                 let value: Value = $value;
-                match value.as_thunk() {
-                    None => push!(value),
-                    Some(thunk) => match thunk.result() {
+                if value.is_thunk() {
+                    let thunk = value.pointee();
+                    match thunk.result() {
                         Some(result) => push!(result),
                         None => enter!(thunk),
+                    }
+                } else {
+                    push!(value);
+                }
+            }};
+        }
+
+        // Call the function below so many arguments.
+        macro_rules! call {
+            ($count:expr) => {{
+                let count: usize = $count;
+                let function = top.down(count + 1).get();
+                if let Some(closure) = function.of_kind(Kind::Closure) {
+                    let prototype = self.program.prototype(closure.extra());
+                    if prototype.arity as usize == count {
+                        let (entry, room) = (prototype.entry, prototype.height);
+                        if self.depth >= self.options.max_call_depth {
+                            fail!(Fault::TooDeep { limit: self.options.max_call_depth });
+                        }
+                        if !self.has_room(top, room) {
+                            save!();
+                            self.grow(room);
+                            load!();
+                        }
+                        self.depth += 1;
+                        push_frame!();
+                        (pc, base, self.env) = (self.program.at(entry), top.down(count), closure);
+                        collect_if_due!();
+                        continue;
+                    }
+                } else if let Some(number) = function.as_builtin()
+                    && self.builtin(number).params.len() == count
+                    && self.depth < self.options.max_call_depth
+                {
+                    let result = run!(self.run_builtin(number, count));
+                    top = top.down(count + 1);
+                    push_forced!(result);
+                    continue;
+                }
+                change!(self.apply(count));
+            }};
+        }
+
+        // Take two values; what an infix operator makes of them.
+        macro_rules! infix {
+            ($infix:expr) => {{
+                let (left, right) = (top.down(2).get(), top!());
+                let result = match quick::infix($infix, left, right) {
+                    Some(result) => result,
+                    None => match quick::other_infix(&mut self.heap, $infix, left, right) {
+                        Some(result) => result,
+                        None => run!(self.infix($infix, left, right)),
                     },
+                };
+                top = top.down(2);
+                result
+            }};
+        }
+        // Push a truth value, or jump by it if that is what comes next.
+        macro_rules! push_or_jump {
+            ($truth:expr) => {{
+                let truth: Value = $truth;
+                match *pc.next() {
+                    Op::JumpIfFalse(distance) => {
+                        pc = pc.skip(1);
+                        if truth == Value::FALSE {
+                            pc = pc.skip(distance);
+                        }
+                    }
+                    _ => push!(truth),
+                }
+            }};
+        }
+        // The symbol of an attribute's computed name.
+        macro_rules! attribute_name {
+            ($name:expr) => {{
+                let name = $name;
+                match quick::symbol(name) {
+                    Some(symbol) => symbol,
+                    None => run!(self.attribute_name(name)),
                 }
             }};
         }
@@ -165,7 +242,7 @@ impl Machine {
                     return Ok(result);
                 }
                 Op::Load => {
-                    let entry = self.load_code(env.extra());
+                    let entry = self.load_code(self.env.extra());
                     pc = self.program.at(entry);
                 }
                 Op::Return => {
@@ -175,9 +252,9 @@ impl Machine {
                     self.depth -= 1;
                     pop_frame!();
                 }
-                Op::Update => {
+                Op::Resolve => {
                     let result = pop!();
-                    env.resolve(result);
+                    self.env.resolve(result);
                     top = base;
                     push!(result);
                     pop_frame!();
@@ -201,24 +278,28 @@ impl Machine {
                 },
                 Op::Bool(truth) => push!(Value::bool(truth)),
                 Op::Local(slot) => push!(base.up(slot as usize).get()),
-                Op::Upvalue(index) => push!(env.value(index as usize)),
+                Op::Upvalue(index) => push!(self.env.value(index as usize)),
                 Op::ForceLocal(slot) => {
                     let at = base.up(slot as usize);
                     let value = at.get();
-                    match value.as_thunk() {
-                        None => push!(value),
-                        Some(thunk) => match thunk.result() {
+                    if value.is_thunk() {
+                        let thunk = value.pointee();
+                        match thunk.result() {
                             Some(result) => {
                                 at.put(result);
                                 push!(result);
                             }
                             None => enter!(thunk),
-                        },
+                        }
+                    } else {
+                        push!(value);
                     }
                 }
-                Op::ForceUpvalue(index) => push_forced!(env.value(index as usize)),
+                Op::ForceUpvalue(index) => push_forced!(self.env.value(index as usize)),
                 Op::Force => {
-                    if let Some(thunk) = top!().as_thunk() {
+                    let value = top!();
+                    if value.is_thunk() {
+                        let thunk = value.pointee();
                         match thunk.result() {
                             Some(result) => set_top!(result),
                             None => {
@@ -237,7 +318,7 @@ impl Machine {
                 Op::Closure(index) => {
                     let closure = self.bare(index);
                     push!(Value::object(closure));
-                    fill(&self.program, index, closure, base, env);
+                    fill(&self.program, index, closure, base, self.env);
                 }
                 Op::Thunk(index) => push_thunk!(index),
                 Op::AllocateClosure(index) => {
@@ -250,63 +331,48 @@ impl Machine {
                     let Some(object) = base.up(slot as usize).get().as_any_object() else {
                         unreachable!("allocated before")
                     };
-                    fill(&self.program, object.extra(), object, base, env);
+                    fill(&self.program, object.extra(), object, base, self.env);
                 }
                 Op::Eager(index) => {
-                    let eager = *self.program.eager.at(index);
-                    match try_eager(&eager, base, env) {
+                    let eager = self.program.eager.at(index);
+                    match try_eager(eager, base, self.env) {
                         Some(value) => push!(value),
-                        None => push_thunk!(eager.thunk),
+                        None => {
+                            let thunk = eager.thunk;
+                            push_thunk!(thunk);
+                        }
                     }
                 }
                 Op::EagerSelect(index) => {
-                    let select = *self.program.eager_selects.at(index);
-                    let found = variable(select.base, base, env)
+                    let select = self.program.eager_selects.at(index);
+                    let found = variable(select.base, base, self.env)
                         .evaluated()
                         .and_then(Value::as_attrs)
                         .and_then(|attrs| attrs.get(select.name));
                     match found {
                         Some(value) => push!(value),
-                        None => push_thunk!(select.thunk),
+                        None => {
+                            let thunk = select.thunk;
+                            push_thunk!(thunk);
+                        }
                     }
                 }
 
-                Op::Call(count) => {
-                    let count = count as usize;
-                    let function = top.down(count + 1).get();
-                    if let Some(closure) = function.of_kind(Kind::Closure) {
-                        let prototype = self.program.prototype(closure.extra());
-                        if prototype.arity as usize == count {
-                            let (entry, room) = (prototype.entry, prototype.height);
-                            if self.depth >= self.options.max_call_depth {
-                                fail!(Fault::TooDeep { limit: self.options.max_call_depth });
-                            }
-                            if !self.has_room(top, room) {
-                                save!();
-                                self.reserve(room);
-                                load!();
-                            }
-                            self.depth += 1;
-                            push_frame!();
-                            (pc, base, env) = (self.program.at(entry), top.down(count), closure);
-                            collect_if_due!();
-                            continue;
-                        }
-                    } else if let Some(number) = function.as_builtin()
-                        && self.builtin(number).params.len() == count
-                        && self.depth < self.options.max_call_depth
-                    {
-                        let result = run!(self.run_builtin(number, count));
-                        top = top.down(count + 1);
-                        push_forced!(result);
-                        continue;
+                Op::Call(count) => call!(count as usize),
+                Op::CallCaptured(count) => {
+                    for index in 1..=count as usize {
+                        push!(self.env.value(index));
                     }
-                    change!(self.apply(count));
+                    call!(count as usize);
                 }
                 Op::CallBuiltin { count, builtin } => {
                     let result = run!(self.run_evaluated(builtin, count as usize));
                     top = top.down(count as usize);
                     push_forced!(result);
+                }
+                Op::CallQuick { quick: Quick::Is(expected), .. } => {
+                    let is_of_type = pop!().type_of() == Some(expected);
+                    push_or_jump!(Value::bool(is_of_type));
                 }
                 Op::CallQuick { quick, builtin } => {
                     let count = quick.arity();
@@ -339,7 +405,7 @@ impl Machine {
                         && thunk.is_unfilled()
                     {
                         thunk.set_filled();
-                        fill(&self.program, thunk.extra(), thunk, base, env);
+                        fill(&self.program, thunk.extra(), thunk, base, self.env);
                     }
                 }
 
@@ -382,18 +448,35 @@ impl Machine {
                     let operand = top!();
                     set_top!(run!(self.negate(operand)));
                 }
-                Op::Infix(infix) => {
-                    let (left, right) = (top.down(2).get(), top!());
-                    let quickly = match quick::infix(infix, left, right) {
-                        None => quick::other_infix(&mut self.heap, infix, left, right),
-                        known => known,
-                    };
-                    let result = match quickly {
-                        Some(result) => result,
-                        None => run!(self.infix(infix, left, right)),
-                    };
-                    top = top.down(1);
-                    set_top!(result);
+                Op::Add => {
+                    let sum = infix!(Infix::Add);
+                    push!(sum);
+                }
+                Op::Sub => {
+                    let difference = infix!(Infix::Sub);
+                    push!(difference);
+                }
+                Op::Mul => {
+                    let product = infix!(Infix::Mul);
+                    push!(product);
+                }
+                Op::Div => {
+                    let quotient = infix!(Infix::Div);
+                    push!(quotient);
+                }
+                Op::Less => push_or_jump!(infix!(Infix::Less)),
+                Op::LessEq => push_or_jump!(infix!(Infix::LessEq)),
+                Op::More => push_or_jump!(infix!(Infix::More)),
+                Op::MoreEq => push_or_jump!(infix!(Infix::MoreEq)),
+                Op::Equal => push_or_jump!(infix!(Infix::Equal)),
+                Op::NotEqual => push_or_jump!(infix!(Infix::NotEqual)),
+                Op::Concat => {
+                    let list = infix!(Infix::Concat);
+                    push!(list);
+                }
+                Op::Update => {
+                    let set = infix!(Infix::Update);
+                    push!(set);
                 }
                 Op::Assert => match pop!() {
                     Value::TRUE => {}
@@ -418,7 +501,7 @@ impl Machine {
                 Op::SelectDynamic => {
                     let name = pop!();
                     let set = pop!();
-                    let name = run!(self.attribute_name(name));
+                    let name = attribute_name!(name);
                     match set.as_attrs().and_then(|attrs| attrs.get(name)) {
                         Some(value) => push_forced!(value),
                         None => fail!(self.selection_fault(set, name)),
@@ -427,7 +510,7 @@ impl Machine {
                 Op::SelectDynamicOrNext => {
                     let name = pop!();
                     let set = pop!();
-                    let name = run!(self.attribute_name(name));
+                    let name = attribute_name!(name);
                     if let Some(value) = set.as_attrs().and_then(|attrs| attrs.get(name)) {
                         pc = pc.skip(1);
                         push_forced!(value);
@@ -439,7 +522,7 @@ impl Machine {
                 }
                 Op::HasDynamic => {
                     let name = pop!();
-                    let name = run!(self.attribute_name(name));
+                    let name = attribute_name!(name);
                     let set = top!();
                     set_top!(has(set, name));
                 }
@@ -522,6 +605,13 @@ impl Machine {
         self.base = self.stack.len() as u32;
         self.env = thunk;
         Ok(())
+    }
+
+    /// The same where it cannot be done at once.
+    #[cold]
+    #[inline(never)]
+    fn enter_slowly(&mut self, thunk: Obj) -> Eval<()> {
+        self.enter_thunk(thunk)
     }
 
     /// A closure or thunk of a prototype, to be filled at once.

@@ -14,10 +14,11 @@ impl Machine {
     /// The symbol of a computed attribute name.
     pub fn attribute_name(&mut self, name: Value) -> Eval<Symbol> {
         let name = self.expect_plain_string(name, "an attribute's name")?;
-        Ok(self.symbols.intern(name.as_bytes().unwrap_or_default()))
+        Ok(self.symbol_of(name))
     }
 
     /// `Op::AddAttr`.
+    #[cold]
     pub(super) fn add_attribute(&mut self) -> Eval<()> {
         let top = self.stack.len();
         let (set, name, value) = (self.stack[top - 3], self.stack[top - 2], self.stack[top - 1]);
@@ -44,6 +45,7 @@ impl Machine {
     }
 
     /// `Op::Override`: thunks captured already are led to the values that replace them.
+    #[cold]
     pub(super) fn override_variables(&mut self, list: u32, overrides: Attrs, base: usize) {
         for &(name, slot) in &self.program.overrides[list as usize] {
             if let Some(value) = overrides.get(name)

@@ -95,13 +95,15 @@ impl Machine {
     #[inline(always)]
     pub(super) fn reserve(&mut self, height: u32) {
         if self.stack.capacity() - self.stack.len() < height as usize {
-            self.grow(height as usize);
+            self.grow(height);
         }
     }
 
+    /// Make room for a frame where there is none.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, height: usize) {
+    pub(super) fn grow(&mut self, height: u32) {
+        let height = height as usize;
         match cfg!(debug_assertions) {
             // So that a height that is too small is noticed.
             true => self.stack.reserve_exact(height),

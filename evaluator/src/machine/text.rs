@@ -258,12 +258,14 @@ impl Machine {
     }
 
     /// What `~` means.
+    #[cold]
     pub(super) fn home_folder(&mut self) -> Eval<Value> {
         let home = self.world.env("HOME")?;
         Ok(self.string(home))
     }
 
     /// What `<name>` means.
+    #[cold]
     pub(crate) fn find_in_search_path(&mut self, name: Value) -> Eval<Value> {
         let name = name.as_bytes().map(|name| String::from_utf8_lossy(name).into_owned());
         let Some(name) = name else { return Err(type_fault("a string", Value::NULL)) };

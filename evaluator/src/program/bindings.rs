@@ -11,7 +11,7 @@ use super::compile::Compiler;
 use super::constant::Constant;
 use super::encoding::Encode as _;
 use super::function::Variable;
-use super::op::{Infix, Op, Source};
+use super::op::{Op, Source};
 use super::scope::Meaning;
 use super::variables::Known;
 use crate::symbol::Symbol;
@@ -229,7 +229,7 @@ impl Compiler<'_> {
         let symbol = self.symbol(name);
         self.nested(0, Some(symbol), None, span, |compiler| {
             compiler.strict_variable(name, span);
-            compiler.emit(Op::Update, -1);
+            compiler.emit(Op::Resolve, -1);
         })
     }
 
@@ -237,7 +237,7 @@ impl Compiler<'_> {
         self.nested(0, Some(name), None, span, |compiler| {
             compiler.push_variable(source, Some(span));
             compiler.emit_at(Op::Select(name), 0, span);
-            compiler.emit(Op::Update, -1);
+            compiler.emit(Op::Resolve, -1);
         })
     }
 
@@ -257,7 +257,7 @@ impl Compiler<'_> {
                 self.set_of_places(bindings, &places);
                 if let Some(index) = overrides {
                     self.push_overrides(bindings, &places, index);
-                    self.emit_at(Op::Infix(Infix::Update), -1, bindings.fixed[index].span);
+                    self.emit_at(Op::Update, -1, bindings.fixed[index].span);
                 }
                 self.dynamic_attrs(bindings);
                 self.leave_scope(scope);

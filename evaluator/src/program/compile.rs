@@ -293,7 +293,7 @@ impl<'a> Compiler<'a> {
     /// The same, for [`Compiler::adopt`] or to be a constant.
     pub(super) fn delayed_header(&mut self, id: ExprId, name: Option<Symbol>) -> Header {
         let span = self.ast.span(id);
-        self.header(0, name, None, span, |compiler| compiler.body(id, Op::Update))
+        self.header(0, name, None, span, |compiler| compiler.body(id, Op::Resolve))
     }
 
     // Expressions.
@@ -537,7 +537,7 @@ impl<'a> Compiler<'a> {
         }
         self.strict(left);
         self.strict(right);
-        self.emit_at(Op::Infix(infix(op)), -1, span);
+        self.emit_at(infix(op).into(), -1, span);
     }
 }
 

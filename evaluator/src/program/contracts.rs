@@ -80,7 +80,7 @@ impl Compiler<'_> {
         self.nested(0, Some(name), None, span, |compiler| {
             compiler.strict(default);
             compiler.check(contract, field.span, Keeper::Default(span));
-            compiler.emit(Op::Update, -1);
+            compiler.emit(Op::Resolve, -1);
         })
     }
 

@@ -297,21 +297,23 @@ mod instructions {
     use super::*;
 
     encode_instructions! {
-        Exit {} Load {} Return {} Update {} CallRest {} ReturnRest {}
+        Exit {} Load {} Return {} Resolve {} CallRest {} ReturnRest {}
         Constant { 0: index } Int { 0: number } Bool { 0: truth }
         Local { 0: slot } Upvalue { 0: index } ForceLocal { 0: slot } ForceUpvalue { 0: index }
         Force {} Slide { 0: count }
         Closure { 0: index } Thunk { 0: index }
         AllocateClosure { 0: index } AllocateThunk { 0: index } Fill { 0: slot }
         Eager { 0: index } EagerSelect { 0: index }
-        Call { 0: count } CallBuiltin { count: count, builtin: builtin }
+        Call { 0: count } CallCaptured { 0: count } CallBuiltin { count: count, builtin: builtin }
         CallQuick { quick: quick, builtin: builtin }
         Match { 0: pattern } ConstantDefault { slot: slot, constant: constant }
         AllocateDefault { slot: slot, prototype: prototype }
         FillDefault { 0: slot }
         Check {} CheckArgument { 0: slot }
         Jump { 0: distance } JumpIfFalse { 0: distance } JumpIfTrue { 0: distance }
-        CheckBool {} Not {} Negate {} Infix { 0: infix } Assert {}
+        CheckBool {} Not {} Negate {} Assert {}
+        Add {} Sub {} Mul {} Div {} Less {} LessEq {} More {} MoreEq {} Equal {} NotEqual {}
+        Concat {} Update {}
         Select { 0: name } SelectOrNext { 0: name } SelectDynamic {} SelectDynamicOrNext {}
         Has { 0: name } HasDynamic {} WithOrSkip { 0: name } Undefined { 0: name }
         List { 0: count } Attrs { 0: shape } AddAttr {} Override { 0: list }

@@ -158,7 +158,7 @@ impl Function {
             };
             match (self.code[at], self.code[at + 1 + distance as usize]) {
                 (_, Op::Jump(further)) => *self.distance(at) += further + 1,
-                (Op::Jump(_), end @ (Op::Return | Op::Update)) => self.code[at] = end,
+                (Op::Jump(_), end @ (Op::Return | Op::Resolve)) => self.code[at] = end,
                 _ => {}
             }
         }

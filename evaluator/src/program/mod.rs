@@ -159,6 +159,13 @@ impl CodePointer {
         op
     }
 
+    /// The instruction there, which comes next.
+    #[inline(always)]
+    pub(crate) fn next<'a>(self) -> &'a Op {
+        // SAFETY: as in `take`.
+        unsafe { &*self.0 }
+    }
+
     /// The place so many instructions later.
     #[inline(always)]
     pub(crate) fn skip(self, count: u32) -> Self {

@@ -72,7 +72,7 @@ pub(crate) enum Op {
     /// Return the top from a function call.
     Return,
     /// Return the top from a thunk, and keep it there.
-    Update,
+    Resolve,
     /// Call the top (a function) with the arguments below it, down to the base.
     CallRest,
     /// Return the top from the frame that held such arguments.
@@ -110,6 +110,8 @@ pub(crate) enum Op {
 
     /// Call the function below this many arguments.
     Call(u32),
+    /// Call the top with this many upvalues, from the second on.
+    CallCaptured(u32),
     /// Call a builtin with the `count` arguments on top.
     CallBuiltin {
         count: u8,
@@ -149,7 +151,20 @@ pub(crate) enum Op {
     CheckBool,
     Not,
     Negate,
-    Infix(Infix),
+    /// Take two values; push what the infix operator makes of them. Each is an instruction of its
+    /// own: another jump to tell them apart is one more that the processor guesses.
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Less,
+    LessEq,
+    More,
+    MoreEq,
+    Equal,
+    NotEqual,
+    Concat,
+    Update,
     /// Take a truth value and fail if it is false.
     Assert,
 
@@ -189,6 +204,25 @@ pub(crate) enum Op {
     HomeFolder,
     /// Push the path of a constant's text in the search path.
     FindInSearchPath(u32),
+}
+
+impl From<Infix> for Op {
+    fn from(infix: Infix) -> Self {
+        match infix {
+            Infix::Add => Self::Add,
+            Infix::Sub => Self::Sub,
+            Infix::Mul => Self::Mul,
+            Infix::Div => Self::Div,
+            Infix::Less => Self::Less,
+            Infix::LessEq => Self::LessEq,
+            Infix::More => Self::More,
+            Infix::MoreEq => Self::MoreEq,
+            Infix::Equal => Self::Equal,
+            Infix::NotEqual => Self::NotEqual,
+            Infix::Concat => Self::Concat,
+            Infix::Update => Self::Update,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Op>() == 8, "an instruction is one word");
