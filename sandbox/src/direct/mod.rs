@@ -5,37 +5,34 @@
 //! waits for it; the program is not process 1 itself, whose signals the kernel treats
 //! otherwise.
 
+mod enclosure;
 mod mounts;
 mod program;
 
 use std::ffi::c_int;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{
     DumpableBehavior, Pid, WaitOptions, chdir, set_dumpable_behavior, setsid, wait,
 };
-use rustix::system::sethostname;
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_name, set_no_new_privs,
+    CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_no_new_privs,
 };
 
-use crate::spec::HOST_NAME;
-use crate::starter::{Report, Request, SetupError, last_errno};
+use crate::starter::{Report, Request, SetupError};
+pub(crate) use enclosure::Enclosure;
 use mounts::NewRoot;
 
-/// Makes the sandbox, runs its program, and tells how that ended.
+/// Makes the sandbox in its enclosure, runs its program, and tells how that ended.
 pub(crate) fn make(
     request: &Request,
     output: Option<OwnedFd>,
     report: &File,
 ) -> Result<Report, SetupError> {
-    set_name(c"hb").map_err(SetupError::GiveUp)?;
-    new_namespaces(request)?;
+    new_mounts()?;
     // Before the new root covers it.
     let last_process = request.first_process.map(LastProcess::open).transpose()?;
 
@@ -60,44 +57,10 @@ pub(crate) fn make(
     wait_for(program::start(request, output, report)?)
 }
 
-fn new_namespaces(request: &Request) -> Result<(), SetupError> {
-    let mut flags = UnshareFlags::NEWNS;
-    if request.walled {
-        flags |= UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
-        if Path::new("/proc/self/ns/cgroup").exists() {
-            flags |= UnshareFlags::NEWCGROUP;
-        }
-    }
-    if request.own_network {
-        flags |= UnshareFlags::NEWNET;
-    }
-    // SAFETY: this process shares none of what is unshared with another thread.
-    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(SetupError::Namespaces)?;
-    if request.walled {
-        sethostname(HOST_NAME.as_bytes()).map_err(SetupError::HostName)?;
-    }
-    if request.own_network {
-        bring_up_loopback().map_err(SetupError::Loopback)?;
-    }
-    Ok(())
-}
-
-/// The kernel gives the device its addresses when it comes up.
-fn bring_up_loopback() -> Result<(), Errno> {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    // SAFETY: all zero is a valid request; the name is shorter than its field.
-    let set = unsafe {
-        let mut request: libc::ifreq = std::mem::zeroed();
-        request.ifr_name[0] = b'l' as _;
-        request.ifr_name[1] = b'o' as _;
-        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as _;
-        libc::ioctl(
-            std::os::fd::AsRawFd::as_raw_fd(&socket),
-            libc::SIOCSIFFLAGS,
-            &raw const request,
-        )
-    };
-    if set < 0 { Err(last_errno()) } else { Ok(()) }
+/// From here on, what is mounted is seen by nobody else.
+fn new_mounts() -> Result<(), SetupError> {
+    // SAFETY: this process shares no mounts with another thread.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(SetupError::Namespaces)
 }
 
 /// The number that was given out last in this process-id namespace.

@@ -9,6 +9,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,10 +17,11 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::{Signal, set_parent_process_death_signal, umask};
 
-use super::request::{MadeBy, Report, Request};
+use super::request::{MadeBy, Report, Request, receive_request};
 use super::serve::{Outside, last_errno};
 use super::{SetupError, limits};
-use crate::{bubblewrap, direct};
+use crate::bubblewrap;
+use crate::direct::{self, Enclosure};
 
 /// The kernel's last signal number.
 const LAST_SIGNAL: c_int = 64;
@@ -31,15 +33,40 @@ pub(super) fn live(
     outside: Outside,
     starter: &OwnedFd,
 ) -> ! {
+    let enclosed = enclose(request.enclosure(), outside, starter);
+    fill(enclosed, request, descriptors)
+}
+
+/// The same of one that is made ahead, and told on `socket` what for.
+pub(super) fn live_ahead(
+    enclosure: Enclosure,
+    outside: Outside,
+    starter: &OwnedFd,
+    socket: &UnixStream,
+) -> ! {
+    let enclosed = enclose(Some(enclosure), outside, starter);
+    match receive_request(socket) {
+        Ok(Some((request, descriptors))) => fill(enclosed, &request, descriptors),
+        _ => end(),
+    }
+}
+
+/// Makes the sandbox of a request, runs its program, and reports on it.
+fn fill(enclosed: Result<(), SetupError>, request: &Request, descriptors: Vec<OwnedFd>) -> ! {
     let mut descriptors = descriptors.into_iter();
     if let Some(report) = descriptors.next() {
         let mut report = File::from(report);
-        let ended = prepare(request, outside, starter)
+        let ended = enclosed
+            .and_then(|()| bound(request))
             .and_then(|()| make(request, descriptors.next(), &report));
         let line = ended.unwrap_or_else(|error| error.report()).line();
         // hb is dead if it does not read this.
         let _ = report.write_all(line.as_bytes());
     }
+    end()
+}
+
+fn end() -> ! {
     // SAFETY: ends this process at once; nothing of the starter's is to run in it.
     unsafe { libc::_exit(0) }
 }
@@ -54,26 +81,35 @@ fn make(request: &Request, output: Option<OwnedFd>, report: &File) -> Result<Rep
     }
 }
 
-fn prepare(request: &Request, outside: Outside, starter: &OwnedFd) -> Result<(), SetupError> {
+/// Does what does not depend on what is to run.
+fn enclose(
+    enclosure: Option<Enclosure>,
+    outside: Outside,
+    starter: &OwnedFd,
+) -> Result<(), SetupError> {
     reset_signals()?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(SetupError::DeathSignal)?;
     check_parent(starter)?;
     umask(Mode::from_raw_mode(0o022));
-    if request.first_process.is_none() {
-        limits::bound_process_numbers(&request.limits);
-    }
-    if let Some(count) = request.processors {
-        limits::keep_to_processors(count).map_err(SetupError::Processors)?;
-    }
-    let (uid, gid) = match request.made_by {
-        MadeBy::Direct => (request.user.uid, request.user.gid),
-        // bubblewrap maps its own.
-        MadeBy::Bubblewrap(_) => (outside.uid, outside.gid),
-    };
+    // bubblewrap maps its own.
+    let (uid, gid) =
+        enclosure.map_or((outside.uid, outside.gid), |Enclosure { user, .. }| (user.uid, user.gid));
     write_file(c"/proc/self/setgroups", "deny").map_err(SetupError::MapUser)?;
     let map = |inside: u32, outside: u32| format!("{inside} {outside} 1\n");
     write_file(c"/proc/self/uid_map", &map(uid, outside.uid)).map_err(SetupError::MapUser)?;
-    write_file(c"/proc/self/gid_map", &map(gid, outside.gid)).map_err(SetupError::MapUser)
+    write_file(c"/proc/self/gid_map", &map(gid, outside.gid)).map_err(SetupError::MapUser)?;
+    enclosure.map_or(Ok(()), Enclosure::make)
+}
+
+/// Sets the bounds that hold for this process as well.
+fn bound(request: &Request) -> Result<(), SetupError> {
+    if request.first_process.is_none() {
+        limits::bound_process_numbers(&request.limits);
+    }
+    match request.processors {
+        Some(count) => limits::keep_to_processors(count).map_err(SetupError::Processors),
+        None => Ok(()),
+    }
 }
 
 /// Gives every signal its default action and lets all through: what hb and its starter

@@ -18,6 +18,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::direct::Enclosure;
 use crate::seccomp::Filter;
 use crate::spec::{Limits, Network, Root, SandboxSpec, Stdio, User};
 use crate::stage::{StageError, Staged};
@@ -83,6 +84,18 @@ impl Request {
             first_process: spec.first_process,
             filter,
         })
+    }
+
+    /// What is to be around it, if hb makes that: bubblewrap makes its own.
+    pub(crate) fn enclosure(&self) -> Option<Enclosure> {
+        match self.made_by {
+            MadeBy::Direct => Some(Enclosure {
+                user: self.user,
+                walled: self.walled,
+                own_network: self.own_network,
+            }),
+            MadeBy::Bubblewrap(_) => None,
+        }
     }
 }
 

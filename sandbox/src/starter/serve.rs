@@ -4,6 +4,9 @@
 //! as long as hb. hb is none of these, so it executes itself once more for this. When
 //! hb ends, however it ends, the socket closes and the starter ends; and the kernel
 //! ends every sandbox with the starter.
+//!
+//! While a sandbox runs, the enclosure of the next is made: a chain of builds does not wait for
+//! it. What such a spare one has was told to it by nobody, and it is used for one sandbox.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -13,7 +16,8 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
 
 use super::first;
-use super::request::{receive_request, send_answer};
+use super::request::{Request, receive_request, send_answer, send_request};
+use crate::direct::Enclosure;
 
 /// Who runs hb, as the host numbers it.
 #[derive(Debug, Clone, Copy)]
@@ -25,22 +29,73 @@ pub(super) struct Outside {
 /// Starts what is asked for on `socket` until nobody can ask any more.
 pub(super) fn serve(socket: &UnixStream) -> io::Result<()> {
     let outside = Outside { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
     ignore_signals();
     if outside.uid == 0 {
         // Root's groups would show in builds; others may not drop theirs. Should it
         // fail, a build sees a few more numbers.
         let _ = rustix::thread::set_thread_groups(&[]);
     }
-    while let Some((request, mut descriptors)) = receive_request(socket)? {
-        let group = if request.in_group { descriptors.pop() } else { None };
-        match fork(group.as_ref()) {
-            Ok(Forked::First) => first::live(&request, descriptors, outside, &this),
-            Ok(Forked::Starter(handle)) => send_answer(socket, Ok(handle.as_fd()))?,
-            Err(errno) => send_answer(socket, Err(errno))?,
-        }
+    let starter = This { handle: pidfd_open(getpid(), PidfdFlags::empty())?, outside };
+    let mut spare = None;
+    while let Some((request, descriptors)) = receive_request(socket)? {
+        // A process is in its control group from its beginning.
+        let enclosure = request.enclosure().filter(|_| !request.in_group);
+        let ahead = spare.take().filter(|spare: &Spare| Some(spare.enclosure) == enclosure);
+        let started = starter.start(&request, descriptors, ahead);
+        send_answer(socket, started.as_ref().map(OwnedFd::as_fd).map_err(|&errno| errno))?;
+        drop(started);
+        // Now that nothing of that sandbox is open here, which the next would have too.
+        spare = enclosure.and_then(|enclosure| starter.make_ahead(enclosure));
     }
     Ok(())
+}
+
+/// The starter, as those that it starts need to know it.
+struct This {
+    handle: OwnedFd,
+    outside: Outside,
+}
+
+/// The first process of a sandbox that nobody has asked for yet. It ends when this is dropped.
+struct Spare {
+    enclosure: Enclosure,
+    socket: UnixStream,
+    handle: OwnedFd,
+}
+
+impl This {
+    /// Starts a sandbox, in what was made ahead for one like it if there is that; gives a handle
+    /// on its first process.
+    fn start(
+        &self,
+        request: &Request,
+        mut descriptors: Vec<OwnedFd>,
+        ahead: Option<Spare>,
+    ) -> Result<OwnedFd, Errno> {
+        if let Some(Spare { socket, handle, .. }) = ahead {
+            let descriptors: Vec<_> = descriptors.iter().map(OwnedFd::as_fd).collect();
+            if send_request(&socket, request, &descriptors).is_ok() {
+                return Ok(handle);
+            }
+        }
+        let group = if request.in_group { descriptors.pop() } else { None };
+        match fork(group.as_ref())? {
+            Forked::First => first::live(request, descriptors, self.outside, &self.handle),
+            Forked::Starter(handle) => Ok(handle),
+        }
+    }
+
+    /// Makes what is around a sandbox, if that can be done.
+    fn make_ahead(&self, enclosure: Enclosure) -> Option<Spare> {
+        let (socket, theirs) = UnixStream::pair().ok()?;
+        match fork(None).ok()? {
+            Forked::First => {
+                drop(socket);
+                first::live_ahead(enclosure, self.outside, &self.handle, &theirs)
+            }
+            Forked::Starter(handle) => Some(Spare { enclosure, socket, handle }),
+        }
+    }
 }
 
 /// A Ctrl-C at the terminal is hb's or the program's to handle; and nobody waits for

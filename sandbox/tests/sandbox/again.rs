@@ -2,14 +2,15 @@
 //! this test program again.
 
 use std::fs;
+use std::future::pending;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use hb_sandbox::{Maker, RunError};
+use hb_sandbox::{Maker, RunError, User};
 use rustix::process::geteuid;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use crate::harness::{BUBBLEWRAP_VARIABLE, build, maker};
+use crate::harness::{BUBBLEWRAP_VARIABLE, Build, build, maker, runner_by};
 
 /// The tests to run again.
 const MODULES: [&str; 8] =
@@ -131,4 +132,22 @@ fn both_makers_show_a_build_the_same() {
     let differing: Vec<_> =
         direct.lines().zip(by_bubblewrap.lines()).filter(|(left, right)| left != right).collect();
     assert!(direct == by_bubblewrap, "differing lines: {differing:#?}");
+}
+
+#[test]
+fn a_sandbox_made_ahead_shows_a_build_the_same() {
+    let mut looking = build(LOOK_AROUND);
+    looking.spec.env.insert("PATH".into(), "/bin".into());
+    // The first is made when it is asked for, and each that is like the last one before that.
+    let runner = runner_by(maker());
+    let look = |build: &Build| build.run_with(&runner, pending()).expect("it runs").output;
+    let first = look(&looking);
+    assert_eq!(look(&looking), first);
+    let user = looking.spec.user;
+    looking.spec.user = User { uid: 4000, gid: 4001 };
+    let other = look(&looking);
+    assert!(other.contains("4000\t4000\t4000") && other.contains("4001\t4001\t4001"), "{other}");
+    assert_eq!(look(&looking), other);
+    looking.spec.user = user;
+    assert_eq!(look(&looking), first);
 }

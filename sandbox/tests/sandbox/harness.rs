@@ -47,7 +47,7 @@ pub(crate) fn runner() -> &'static Runner {
     RUNNER.get_or_init(|| runner_by(maker()))
 }
 
-fn runner_by(maker: Maker) -> Runner {
+pub(crate) fn runner_by(maker: Maker) -> Runner {
     let backend = Backend { reentry: Reentry::point(), maker };
     Runner::new(backend).expect("sandboxes can be made")
 }
@@ -93,7 +93,12 @@ impl Build {
         self.run_with(runner(), cancel)
     }
 
-    fn run_with(&self, runner: &Runner, cancel: impl Future<Output = ()>) -> Result<Ran, RunError> {
+    /// Runs it to its end by this runner, or until `cancel` completes.
+    pub(crate) fn run_with(
+        &self,
+        runner: &Runner,
+        cancel: impl Future<Output = ()>,
+    ) -> Result<Ran, RunError> {
         let mut output = Vec::new();
         let ended = block_on(async {
             runner.run(self.spec.clone(), cancel, |bytes| output.extend_from_slice(bytes)).await
