@@ -5,8 +5,8 @@ use hb_lang::suggest::nearest;
 use super::{EXIT, Frame, Machine};
 use crate::builtins::MAX_PARAMS;
 use crate::error::{Error, Eval, Fault};
-use crate::heap::{Kind, Obj};
-use crate::program::{Pattern, Prototype};
+use crate::heap::Kind;
+use crate::program::Pattern;
 use crate::source::Place;
 use crate::symbol::well_known;
 use crate::value::{Type, Value};
@@ -82,19 +82,6 @@ impl Machine {
                 _ => return Err(not_a_function(function)),
             }
         }
-    }
-
-    /// Start a call of a closure with as many arguments as it takes, which are on the stack.
-    #[inline(always)]
-    pub(super) fn enter_closure(&mut self, closure: Obj) -> Eval<()> {
-        self.check_depth()?;
-        let &Prototype { entry, height, arity, .. } = self.program.prototype(closure.extra());
-        self.reserve(height);
-        self.depth += 1;
-        self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
-        (self.ip, self.base) = (entry, self.stack.len() as u32 - u32::from(arity));
-        self.env = closure;
-        Ok(())
     }
 
     /// Replace the function and its too few arguments by a function of the rest.

@@ -12,8 +12,10 @@
 mod access;
 mod apply;
 mod arithmetic;
+mod captures;
 mod compare;
 mod contracts;
+mod enter;
 mod inspect;
 mod link;
 mod load;

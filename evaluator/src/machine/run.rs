@@ -3,13 +3,13 @@
 use super::{Frame, MAX_FRAMES, Machine};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Kind, Obj};
-use crate::program::{Eager, Infix, Op, Operand, Program, Quick, Source};
+use crate::program::{Infix, Op, Quick};
 use crate::symbol::Symbol;
 use crate::value::Value;
 
 use super::access::type_fault;
+use super::captures::{fill, try_eager, variable};
 use super::quick;
-use super::stack::StackPointer;
 
 impl Machine {
     /// Run from the machine's state until [`Op::Exit`].
@@ -448,36 +448,18 @@ impl Machine {
                     let operand = top!();
                     set_top!(run!(self.negate(operand)));
                 }
-                Op::Add => {
-                    let sum = infix!(Infix::Add);
-                    push!(sum);
-                }
-                Op::Sub => {
-                    let difference = infix!(Infix::Sub);
-                    push!(difference);
-                }
-                Op::Mul => {
-                    let product = infix!(Infix::Mul);
-                    push!(product);
-                }
-                Op::Div => {
-                    let quotient = infix!(Infix::Div);
-                    push!(quotient);
-                }
+                Op::Add => push!(infix!(Infix::Add)),
+                Op::Sub => push!(infix!(Infix::Sub)),
+                Op::Mul => push!(infix!(Infix::Mul)),
+                Op::Div => push!(infix!(Infix::Div)),
                 Op::Less => push_or_jump!(infix!(Infix::Less)),
                 Op::LessEq => push_or_jump!(infix!(Infix::LessEq)),
                 Op::More => push_or_jump!(infix!(Infix::More)),
                 Op::MoreEq => push_or_jump!(infix!(Infix::MoreEq)),
                 Op::Equal => push_or_jump!(infix!(Infix::Equal)),
                 Op::NotEqual => push_or_jump!(infix!(Infix::NotEqual)),
-                Op::Concat => {
-                    let list = infix!(Infix::Concat);
-                    push!(list);
-                }
-                Op::Update => {
-                    let set = infix!(Infix::Update);
-                    push!(set);
-                }
+                Op::Concat => push!(infix!(Infix::Concat)),
+                Op::Update => push!(infix!(Infix::Update)),
                 Op::Assert => match pop!() {
                     Value::TRUE => {}
                     Value::FALSE => fail!(Fault::Assertion),
@@ -582,78 +564,6 @@ impl Machine {
             }
         }
     }
-
-    /// Start evaluating a thunk that is not forced: its code runs next, and its value
-    /// will be on the stack.
-    #[inline(always)]
-    pub(super) fn enter_thunk(&mut self, thunk: Obj) -> Eval<()> {
-        if let Some(result) = thunk.result() {
-            self.stack.push(result);
-            return Ok(());
-        }
-        if !thunk.enter() {
-            return Err(self.infinite_recursion(thunk));
-        }
-        if self.frames.len() >= MAX_FRAMES {
-            thunk.leave();
-            return Err(Fault::StackFull { limit: MAX_FRAMES }.into());
-        }
-        self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
-        let prototype = self.program.prototype(thunk.extra());
-        self.ip = prototype.entry;
-        self.reserve(prototype.height);
-        self.base = self.stack.len() as u32;
-        self.env = thunk;
-        Ok(())
-    }
-
-    /// The same where it cannot be done at once.
-    #[cold]
-    #[inline(never)]
-    fn enter_slowly(&mut self, thunk: Obj) -> Eval<()> {
-        self.enter_thunk(thunk)
-    }
-
-    /// A closure or thunk of a prototype, to be filled at once.
-    #[inline(always)]
-    fn bare(&mut self, prototype: u32) -> Obj {
-        self.heap.cast(self.program.prototype(prototype).mould)
-    }
-
-    /// A closure or thunk of a prototype; its captures are null until they are filled in.
-    pub(super) fn blank(&mut self, prototype: u32) -> Obj {
-        self.heap.blank(self.program.prototype(prototype).mould)
-    }
-}
-
-#[inline(always)]
-fn variable(source: Source, base: StackPointer, env: Obj) -> Value {
-    match source {
-        Source::Local(slot) => base.up(slot as usize).get(),
-        Source::Upvalue(index) => env.value(index as usize),
-    }
-}
-
-/// Put the captures of a prototype's new closure or thunk in.
-#[inline(always)]
-fn fill(program: &Program, index: u32, object: Obj, base: StackPointer, env: Obj) {
-    let prototype = program.prototype(index);
-    let upvalues = StackPointer::of_captures(env);
-    for (i, capture) in program.captures_of(prototype).iter().enumerate() {
-        let (number, is_upvalue) = capture.parts();
-        let from = if is_upvalue { upvalues } else { base };
-        object.capture(i, from.up(number).get());
-    }
-}
-
-/// An operation whose operands are known numbers, if it cannot fail.
-#[inline(always)]
-fn try_eager(eager: &Eager, base: StackPointer, env: Obj) -> Option<Value> {
-    let operand = |operand| match operand {
-        Operand::Variable(source) => variable(source, base, env).evaluated(),
-        Operand::Constant(value) => Some(value),
-    };
-    quick::infix(eager.infix, operand(eager.left)?, operand(eager.right)?)
 }
 
 fn has(set: Value, name: Symbol) -> Value {
