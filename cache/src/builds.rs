@@ -158,6 +158,6 @@ pub(crate) fn to_text<'a>(builds: impl IntoIterator<Item = &'a Signed>) -> Strin
 }
 
 /// `None` for a text that nobody would have written.
-fn parse(text: &str) -> Option<Vec<Signed>> {
+pub(crate) fn parse(text: &str) -> Option<Vec<Signed>> {
     text.split_inclusive("\n\n").map(|part| Signed::parse(part.strip_suffix('\n')?)).collect()
 }

@@ -52,6 +52,19 @@ pub struct CollectReport {
     pub bytes: u64,
 }
 
+impl CollectReport {
+    /// Sizes are what a server says, so that they may be anything.
+    fn count(&mut self, listed: &Listed) {
+        self.bytes = self.bytes.saturating_add(listed.size);
+        match Entry::parse(&listed.name) {
+            Some(Entry::Object(path)) => drop(self.objects.insert(path)),
+            Some(Entry::Builds(..) | Entry::Graph(..)) => self.builds += 1,
+            Some(Entry::Chunk(_)) => self.chunks += 1,
+            _ => {}
+        }
+    }
+}
+
 /// The text of a list of entries that were pushed at once.
 pub(crate) fn list_of(entries: &[Entry]) -> String {
     let names: BTreeSet<_> = entries.iter().map(Entry::name).collect();
@@ -90,15 +103,7 @@ impl Cache {
         };
         listed.retain(|it| old.is_old(it) && !is_needed(it));
         let mut report = CollectReport::default();
-        for Listed { name, size, .. } in &listed {
-            report.bytes += size;
-            match Entry::parse(name) {
-                Some(Entry::Object(path)) => drop(report.objects.insert(path)),
-                Some(Entry::Builds(..) | Entry::Graph(..)) => report.builds += 1,
-                Some(Entry::Chunk(_)) => report.chunks += 1,
-                _ => {}
-            }
-        }
+        listed.iter().for_each(|it| report.count(it));
         if !options.dry_run {
             self.remove_all(listed, report.bytes, &presence, watch)?;
         }
@@ -169,13 +174,13 @@ impl Cache {
     ) -> Result<(), Fault> {
         let (chunks, others): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|it| it.name.starts_with("chunks/"));
-        let mut done = 0;
+        let mut done = 0_u64;
         for part in [others, chunks] {
             let cache = Arc::clone(self);
             let remove = move |it: Listed| cache.remove(&it.name).map(|()| it.size);
             let mut removing = Ordered::new(part.into_iter(), remove);
             while let Some(size) = removing.next(watch.cancelled)? {
-                done += size?;
+                done = done.saturating_add(size?);
                 presence.renew()?;
                 (watch.report)(Report::Progress { done, total });
             }
@@ -201,4 +206,19 @@ impl Old {
 struct Needed {
     names: HashSet<String>,
     chunks: HashSet<ContentDigest>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_no_entry_can_have_are_counted() {
+        let name = format!("objects/{}-x", "0".repeat(32));
+        let listed = Listed { name, put: SystemTime::UNIX_EPOCH, size: u64::MAX };
+        let mut report = CollectReport::default();
+        report.count(&listed);
+        report.count(&listed);
+        assert_eq!((report.objects.len(), report.bytes), (1, u64::MAX));
+    }
 }

@@ -5,6 +5,8 @@
 //! All functions may block; threads are their own.
 
 mod address;
+#[doc(hidden)]
+pub mod answers;
 mod builds;
 mod cache;
 mod caches;

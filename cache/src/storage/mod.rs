@@ -2,9 +2,9 @@
 
 mod client;
 mod folder;
-mod oci;
-mod registry;
-mod s3;
+pub(crate) mod oci;
+pub(crate) mod registry;
+pub(crate) mod s3;
 mod web;
 
 use std::{

@@ -5,7 +5,7 @@
 //! whoever has read the manifest of an object.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -36,7 +36,7 @@ const MAX_MANIFEST: usize = 4 << 20;
 /// The most manifests of one object.
 const MAX_PARTS: usize = 10_000;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
     media_type: String,
@@ -45,9 +45,9 @@ struct Descriptor {
 }
 
 /// A manifest, or an index of manifests.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+pub(crate) struct Document {
     schema_version: u32,
     media_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,8 +56,18 @@ struct Document {
     layers: Option<Vec<Descriptor>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     manifests: Option<Vec<Descriptor>>,
-    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
-    annotations: HashMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Document {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Fault> {
+        serde_json::from_slice(json).map_err(|error| Fault::Protocol(error.to_string()))
+    }
+
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, Fault> {
+        serde_json::to_vec(self).map_err(|error| Fault::Protocol(error.to_string()))
+    }
 }
 
 pub(crate) struct Oci {
@@ -83,8 +93,7 @@ impl Oci {
         if reference.starts_with("sha256:") && sha256(&bytes) != reference {
             return Err(Fault::Protocol(format!("the manifest {reference} is another one")));
         }
-        let parsed = serde_json::from_slice(&bytes);
-        parsed.map(Some).map_err(|error| Fault::Protocol(error.to_string()))
+        Document::parse(&bytes).map(Some)
     }
 
     /// The artifact of an entry: its first document, and all its layers.
@@ -152,8 +161,7 @@ impl Oci {
         reference: Option<&str>,
         document: &Document,
     ) -> Result<Descriptor, Fault> {
-        let bytes =
-            serde_json::to_vec(document).map_err(|error| Fault::Protocol(error.to_string()))?;
+        let bytes = document.to_json()?;
         let digest = sha256(&bytes);
         let reference = reference.unwrap_or(&digest);
         let call = Call::put(&place_of(reference), &bytes)
@@ -236,9 +244,9 @@ impl Storage for Oci {
         }
         let layers = self.layers(needs)?;
         let (config, mut sent) = self.upload(entry, bytes, ENTRY)?;
-        let annotations: HashMap<_, _> = match entry {
+        let annotations: BTreeMap<_, _> = match entry {
             Entry::Object(path) => [(NAME.to_owned(), path.base_name())].into(),
-            _ => HashMap::new(),
+            _ => BTreeMap::new(),
         };
         let part = |layers: &[Descriptor]| Document {
             schema_version: 2,
@@ -282,8 +290,7 @@ impl Storage for Oci {
             }
             let call = of_document(Call::get(&place_of(&tag)));
             let bytes = body(self.registry.send(&call)?, MAX_MANIFEST)?;
-            let document: Document = serde_json::from_slice(&bytes)
-                .map_err(|error| Fault::Protocol(error.to_string()))?;
+            let document = Document::parse(&bytes)?;
             names.extend(document.annotations.get(NAME).cloned());
         }
         Ok(names)

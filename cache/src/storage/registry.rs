@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use ureq::{
     Body,
     http::{HeaderName, Method, Request, Response, StatusCode, header},
@@ -145,16 +145,7 @@ impl Registry {
         let Some(challenge) = wanted.strip_prefix("Bearer ") else {
             return basic.ok_or_else(denied);
         };
-        let field = |name: &str| {
-            let rest = challenge.split_once(&format!("{name}=\""))?.1;
-            Some(rest.split_once('"')?.0)
-        };
-        let mut url = field("realm").and_then(|realm| Url::parse(realm).ok()).ok_or_else(denied)?;
-        for name in ["service", "scope"] {
-            if let Some(value) = field(name) {
-                url.query_pairs_mut().append_pair(name, value);
-            }
-        }
+        let url = place_of_tokens(challenge).ok_or_else(denied)?;
         // A password goes over a network only as safely as everything else does.
         let basic = basic.filter(|_| url.scheme() == "https" || self.base.scheme() == "http");
         let agent = self.clients.to(url.as_str());
@@ -165,9 +156,7 @@ impl Registry {
         if response.status() != StatusCode::OK {
             return Err(denied());
         }
-        let token: Token = serde_json::from_slice(&body(response, MAX_TOKEN)?)
-            .map_err(|error| Fault::Protocol(error.to_string()))?;
-        let token = token.token.or(token.access_token).ok_or_else(denied)?;
+        let token = token(&body(response, MAX_TOKEN)?)?.ok_or_else(denied)?;
         Ok(format!("Bearer {token}"))
     }
 
@@ -188,9 +177,7 @@ impl Registry {
             let next = response.headers().get(header::LINK).and_then(|link| link.to_str().ok());
             let next = next.and_then(|link| Some(link.split_once('<')?.1.split_once('>')?.0));
             let next = next.map(ToOwned::to_owned);
-            let page: Tags = serde_json::from_slice(&body(response, MAX_TAGS)?)
-                .map_err(|error| Fault::Protocol(error.to_string()))?;
-            all.extend(page.tags.unwrap_or_default());
+            all.extend(tags(&body(response, MAX_TAGS)?)?);
             match next {
                 Some(next) => place = next,
                 None => return Ok(all),
@@ -198,4 +185,34 @@ impl Registry {
         }
         Err(Fault::TooLarge { limit: MAX_PAGES })
     }
+}
+
+/// Where a registry's challenge says that tokens are to be had.
+pub(crate) fn place_of_tokens(challenge: &str) -> Option<Url> {
+    let field = |name: &str| {
+        let rest = challenge.split_once(&format!("{name}=\""))?.1;
+        Some(rest.split_once('"')?.0)
+    };
+    let mut url = Url::parse(field("realm")?).ok()?;
+    for name in ["service", "scope"] {
+        if let Some(value) = field(name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    Some(url)
+}
+
+/// The token of an answer that holds one.
+pub(crate) fn token(json: &[u8]) -> Result<Option<String>, Fault> {
+    let token: Token = from_json(json)?;
+    Ok(token.token.or(token.access_token))
+}
+
+/// The tags of a page of them.
+pub(crate) fn tags(json: &[u8]) -> Result<Vec<String>, Fault> {
+    Ok(from_json::<Tags>(json)?.tags.unwrap_or_default())
+}
+
+fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(json).map_err(|error| Fault::Protocol(error.to_string()))
 }

@@ -4,7 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle, actions::ListObjectsV2};
+use rusty_s3::{
+    Bucket, Credentials, S3Action as _, UrlStyle,
+    actions::{ListObjectsV2, list_objects_v2::ListObjectsContent},
+};
 use ureq::{Agent, http::StatusCode};
 use url::Url;
 
@@ -68,6 +71,30 @@ impl S3 {
     }
 }
 
+/// A page of a list.
+pub(crate) struct Page {
+    pub(crate) listed: Vec<Listed>,
+    /// What to ask for the next one with.
+    pub(crate) next: Option<String>,
+}
+
+impl Page {
+    /// What a server answered; names are those below `prefix`.
+    pub(crate) fn parse(answer: Vec<u8>, prefix: &str) -> Result<Self, Fault> {
+        let nonsense = |error: &dyn std::fmt::Display| Fault::Protocol(error.to_string());
+        let text = String::from_utf8(answer).map_err(|it| nonsense(&it))?;
+        let page = ListObjectsV2::parse_response(&text).map_err(|it| nonsense(&it))?;
+        let listed = |content: ListObjectsContent| {
+            let time = content.last_modified.unwrap_or_default();
+            let put = humantime::parse_rfc3339(&time).map_err(|it| nonsense(&it))?;
+            let name = content.key.strip_prefix(prefix).unwrap_or(&content.key).to_owned();
+            Ok(Listed { name, put, size: content.size.unwrap_or_default() })
+        };
+        let next = page.next_continuation_token;
+        Ok(Self { listed: page.contents.into_iter().map(listed).collect::<Result<_, _>>()?, next })
+    }
+}
+
 impl Storage for S3 {
     fn get(&self, entry: &Entry, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
         let (bucket, key) = (self.bucket()?, self.key(entry));
@@ -113,17 +140,9 @@ impl Storage for S3 {
                 }
                 status => return Err(Fault::Protocol(format!("status {status} for a list"))),
             }
-            let nonsense = |error: &dyn std::fmt::Display| Fault::Protocol(error.to_string());
-            let text = String::from_utf8(body(response, MAX_PAGE)?).map_err(|it| nonsense(&it))?;
-            let page = ListObjectsV2::parse_response(&text).map_err(|it| nonsense(&it))?;
-            for content in page.contents {
-                let time = content.last_modified.unwrap_or_default();
-                let put = humantime::parse_rfc3339(&time).map_err(|it| nonsense(&it))?;
-                let name = content.key.strip_prefix(&self.prefix).unwrap_or(&content.key);
-                let size = content.size.unwrap_or_default();
-                all.push(Listed { name: name.to_owned(), put, size });
-            }
-            match page.next_continuation_token {
+            let page = Page::parse(body(response, MAX_PAGE)?, &self.prefix)?;
+            all.extend(page.listed);
+            match page.next {
                 Some(token) => next = Some(token),
                 None => return Ok(all),
             }
@@ -144,5 +163,36 @@ impl Storage for S3 {
             StatusCode::FORBIDDEN => Err(Fault::Denied(403)),
             status => Err(Fault::Status { entry: name.to_owned(), status: status.as_u16() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(inside: &str) -> Result<Page, Fault> {
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inside}\
+             </ListBucketResult>"
+        );
+        Page::parse(text.into_bytes(), "p/")
+    }
+
+    #[test]
+    fn a_page_is_read() {
+        let page = page(
+            "<Name/><Contents><Key>p/objects/a</Key><Size>3</Size>\
+             <LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>\
+             <NextContinuationToken>next</NextContinuationToken>",
+        )
+        .unwrap();
+        assert_eq!(page.next.as_deref(), Some("next"));
+        assert_eq!((page.listed[0].name.as_str(), page.listed[0].size), ("objects/a", 3));
+    }
+
+    #[test]
+    fn a_page_that_is_nested_deeply_is_refused() {
+        assert!(page(&"<a>".repeat(1_000_000)).is_err());
     }
 }
