@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::parse_toml;
 use crate::error::CliError;
@@ -39,11 +39,17 @@ pub(crate) struct LockedSource {
     /// The platforms that need it.
     pub(crate) platforms: Vec<String>,
     /// Bytes.
+    #[serde(deserialize_with = "size")]
     pub(crate) size: u64,
     /// SHA-256, in hexadecimal.
     pub(crate) sha256: String,
     /// Where it can be had, in order, as `hb.fetch` takes it.
     pub(crate) origins: Vec<toml::Table>,
+}
+
+/// A size that the language has a number for: it becomes one.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    u64::try_from(i64::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 impl Default for Lock {
@@ -135,5 +141,17 @@ mod tests {
         let path = folder.path().join(LOCK_FILE);
         std::fs::write(&path, "version = 2\n").unwrap();
         assert!(matches!(Lock::read(&path), Err(CliError::LockVersion { found: 2, .. })));
+    }
+
+    #[test]
+    fn a_size_that_the_language_has_no_number_for_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK_FILE);
+        let mut lock = Lock::default();
+        for (size, is_fine) in [(i64::MAX as u64, true), (u64::MAX, false)] {
+            lock.replace_tool("go", vec![LockedSource { size, ..source("go", "a") }]);
+            lock.write(&path).unwrap();
+            assert_eq!(Lock::read(&path).is_ok(), is_fine, "{size}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A project: the folder with an `hb.toml`, the tools it pins, and its lock file.
 
+mod expression;
 mod lock;
 mod manifest;
 mod tools;

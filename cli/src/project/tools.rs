@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hb_lang::print::string_literal;
 use serde::Deserialize;
 
 use super::{LockedSource, MANIFEST_FILE, Project};
@@ -48,12 +49,12 @@ impl Project {
                 .of_tool(tool, version)
                 .filter(|source| source.platforms.iter().any(|platform| platform == system))
                 .collect();
-            let tool_name = quoted(tool);
+            let tool_name = string_literal(tool);
             if locked.is_empty() {
                 let problem = format!(
                     "hb.lock has no sources of {tool} {version} for {system}; `hb update {tool}` locks them"
                 );
-                text += &format!("  {tool_name} = throw {};\n", quoted(&problem));
+                text += &format!("  {tool_name} = throw {};\n", string_literal(&problem));
                 continue;
             }
             let pins: String = locked.into_iter().map(LockedSource::fetch_expression).collect();
@@ -61,8 +62,8 @@ impl Project {
                 "  {tool_name} = (import {}).build {{\n    version = {};\n    system = {};\n    \
                  pins = {{\n{pins}    }};\n  }};\n",
                 path_expression(&recipe),
-                quoted(version),
-                quoted(system),
+                string_literal(version),
+                string_literal(system),
             );
         }
         Ok(text + "}\n")
@@ -71,7 +72,7 @@ impl Project {
     /// The expression of the sources that a version of a tool needs.
     pub(crate) fn sources_expression(&self, tool: &str, version: &str) -> Result<String, CliError> {
         let recipe = path_expression(&self.tool_recipe(tool)?);
-        Ok(format!("(import {recipe}).sources {{ version = {}; }}", quoted(version)))
+        Ok(format!("(import {recipe}).sources {{ version = {}; }}", string_literal(version)))
     }
 
     /// The file that says how a tool is made.
@@ -92,61 +93,7 @@ impl Project {
     }
 }
 
-impl LockedSource {
-    /// The attribute `name = hb.fetch { … };` that brings this file.
-    fn fetch_expression(&self) -> String {
-        let origins: String = self.origins.iter().map(table_expression).collect();
-        format!(
-            "      {name} = hb.fetch {{ name = {name}; size = {}; sha256 = {}; origins = [ {origins}]; }};\n",
-            self.size,
-            quoted(&self.sha256),
-            name = quoted(&self.name),
-        )
-    }
-}
-
-/// A table of strings and tables as a set of the language.
-fn table_expression(table: &toml::Table) -> String {
-    let attributes: String = table
-        .iter()
-        .map(|(key, value)| {
-            let value = match value {
-                toml::Value::Table(inner) => table_expression(inner),
-                toml::Value::String(text) => quoted(text),
-                other => other.to_string(),
-            };
-            format!("{} = {value}; ", quoted(key))
-        })
-        .collect();
-    format!("{{ {attributes}}} ")
-}
-
-/// A text as a string of the language.
-fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
-    format!("\"{escaped}\"")
-}
-
 /// A path as an expression, whatever characters it has.
 fn path_expression(path: &Path) -> String {
-    format!("(/. + {})", quoted(&path.display().to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_quoted_so_that_nothing_in_them_is_evaluated() {
-        assert_eq!(quoted(r#"a"${b}\"#), r#""a\"\${b}\\""#);
-    }
-
-    #[test]
-    fn origins_become_sets() {
-        let table = toml::toml! { debian = { package = "bash", version = "5" } };
-        assert_eq!(
-            table_expression(&table),
-            r#"{ "debian" = { "package" = "bash"; "version" = "5"; } ; } "#
-        );
-    }
+    format!("(/. + {})", string_literal(&path.display().to_string()))
 }
