@@ -13,6 +13,8 @@ use hb_build::{
     builders::{self, BuiltinError, Job, Watch},
     fetch::FetchSettings,
 };
+use hb_model::{StoreName, StorePath};
+use hb_store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -100,6 +102,12 @@ fn everything(folder: &Path) -> BTreeSet<PathBuf> {
         found.insert(path);
     }
     found
+}
+
+/// Puts what seeds refer to into a store.
+pub fn below(store: &Store) -> StorePath {
+    let name = StoreName::new("below").expect("a name");
+    store.add_file(&name, b"text", false, &BTreeSet::new()).expect("a file")
 }
 
 /// A tar header's block.

@@ -10,7 +10,11 @@ use std::{
     path::Path,
 };
 
-use hb_model::{Derivation, FileContent, Limits, OutputName, Outputs, StoreName, StorePath};
+use hb_fuzz::below;
+use hb_model::{
+    ContentDigest, Derivation, FileContent, Isolation, KeyName, Limits, NodeDigest, OutputName,
+    Outputs, Realisation, RealisationKey, ResolvedId, SecretKey, Signed, StoreName, StorePath,
+};
 use hb_store::{Durability, ExportOptions, OpenMode, Store};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -48,6 +52,19 @@ fn write_seeds() -> Outcome {
     for (number, text) in TEXTS.iter().enumerate() {
         write("derivation", &format!("text-{number}"), text.as_bytes())?;
     }
+    for (number, answer) in ANSWERS.iter().enumerate() {
+        write("cache", &format!("answer-{number}"), answer.as_bytes())?;
+    }
+    write("cache", "frame", &zstd::encode_all(&b"text text text"[..], 1)?)?;
+    write("cache", "builds", builds()?.as_bytes())?;
+    let (manifest, stream) = object()?;
+    write("cache", "object", &[manifest.as_bytes(), b"\n", &stream].concat())?;
+    let digest = ContentDigest::of(&stream);
+    let manifest = format!("{manifest}chunk {digest} {}\n", stream.len());
+    write("cache", "manifest", manifest.as_bytes())?;
+    write("lock", "lock", LOCK.as_bytes())?;
+    let large = LOCK.replace("77786026", "18446744073709551615");
+    write("lock", "large", large.as_bytes())?;
     write("database", "bytes", &[0, 1, 0, 9, 200, 3, 0])?;
     for table in 0..6_u8 {
         for column in 0..7_u8 {
@@ -67,6 +84,48 @@ const TEXTS: &[&str] = &[
     "00000000000000000000000000000000-name.drv",
     "key-1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 ];
+
+/// What servers say, and what entries are called.
+const ANSWERS: &[&str] = &[
+    "chunks/00/00000000000000000000000000000000000000000000000000000000000000",
+    "objects/00000000000000000000000000000000-name",
+    "builds/0000000000000000000000000000000000000000000000000000000000000000/key-1",
+    "pushing/0000000000000007",
+    r#"<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><KeyCount>1</KeyCount>
+<MaxKeys>1000</MaxKeys><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><Contents>
+<Key>prefix/objects/00000000000000000000000000000000-a%2Bb</Key><ETag>"0"</ETag><Size>3</Size>
+<LastModified>2026-01-02T03:04:05.000Z</LastModified><Owner><ID>1</ID></Owner></Contents>
+<NextContinuationToken>next</NextContinuationToken></ListBucketResult>"#,
+    r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":
+{"mediaType":"application/vnd.hb.entry.v1+zstd","digest":"sha256:00","size":1},"layers":[{"mediaType":
+"application/vnd.hb.chunk.v1+zstd","digest":"sha256:01","size":2}],"annotations":{"hb.object":"x"}}"#,
+    r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
+    r#"{"name":"cache","tags":["object-00000000000000000000000000000000","entry-0"]}"#,
+    r#"{"token":"a","access_token":"b","expires_in":300}"#,
+    r#"realm="https://example.org/token",service="registry",scope="repository:a/b:pull""#,
+];
+
+const LOCK: &str = r#"# Written by `hb pin` and `hb update`; do not edit.
+version = 1
+
+[[source]]
+tool = "go"
+version = "1.24.4"
+name = "go ${x} \" \\ \u0007"
+platforms = ["x86_64-linux"]
+size = 77786026
+sha256 = "77e5da33bb72aeaef1ba4418b6fe511bc4d041873cbf82e5aa6318740df98717"
+
+[[source.origins]]
+url = "https://example.org/go.tar.gz"
+
+[[source.origins]]
+list = [1, -2.5, true, 1979-05-27, "${x}"]
+
+[source.origins.debian]
+package = "bash"
+"#;
 
 /// The programs of the evaluator's tests, and the recipes.
 fn programs(repository: &Path) -> Outcome<Vec<String>> {
@@ -188,6 +247,43 @@ fn export() -> Outcome<(Vec<u8>, Derivation)> {
     let mut stream = Vec::new();
     store.export(&[text], ExportOptions::default(), &mut stream, Path::new("-"))?;
     Ok((stream, full_derivation(&source)?))
+}
+
+/// An object's manifest without its chunks, and its stream.
+fn object() -> Outcome<(String, Vec<u8>)> {
+    let folder = tempfile::tempdir()?;
+    let store =
+        Store::open_with(&folder.path().join("store"), OpenMode::Write, Durability::Relaxed)?;
+    let below = below(&store);
+    let text = format!("{below} and {below}");
+    let references = [below].into();
+    let path = store.add_file(&StoreName::new("object")?, text.as_bytes(), false, &references)?;
+    let (facts, mut stream) = (store.facts(&path)?, Vec::new());
+    let holes = store.write_stream(&path, &facts, &mut stream, Path::new("-"))?;
+    let mut manifest = format!("hb-object-1\npath {}\n{}", path.base_name(), facts.to_text());
+    for hole in holes {
+        manifest += &format!("hole {} {}\n", hole.offset, hole.number);
+    }
+    Ok((manifest, stream))
+}
+
+/// What a build gave, signed.
+fn builds() -> Outcome<String> {
+    let digest = NodeDigest::from_bytes([2; 32]);
+    let realisation = Realisation {
+        key: RealisationKey {
+            resolved: ResolvedId::from_bytes([1; 32]),
+            output: OutputName::out(),
+        },
+        path: StorePath::of_content(StoreName::new("x")?, digest, &[].into(), false),
+        digest,
+        references: [].into(),
+        isolation: Isolation::Filtered,
+        builder: "hb".into(),
+    };
+    let key = SecretKey::from_seed(KeyName::new("key-1")?, &[1; 32]);
+    let signatures = vec![key.sign(&realisation)];
+    Ok(Signed { realisation, signatures }.to_text() + "\n")
 }
 
 fn full_derivation(source: &StorePath) -> Outcome<Derivation> {
