@@ -30,16 +30,16 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) lower_store: Vec<PathBuf>,
     /// Never fetch; what is missing is an error that lists all of it
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "offline")]
     pub(crate) offline: bool,
     /// Who makes sandboxes
     #[arg(long, global = true, value_name = "MAKER")]
     pub(crate) sandbox: Option<SandboxMaker>,
     /// Print results as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "json")]
     pub(crate) json: bool,
     /// Say nothing but results and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "quiet")]
     pub(crate) quiet: bool,
 }
 
@@ -135,12 +135,12 @@ pub(crate) struct ArgumentArgs {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct EvaluationArgs {
     /// Let the recipe read outside its project
-    #[arg(long)]
+    #[arg(long, overrides_with = "impure")]
     pub(crate) impure: bool,
     /// Refuse every fetch that the lock file does not list
-    #[arg(long)]
+    #[arg(long, overrides_with = "locked")]
     pub(crate) locked: bool,
     /// Show every step of how evaluation came to an error
-    #[arg(long)]
+    #[arg(long, overrides_with = "show_trace")]
     pub(crate) show_trace: bool,
 }

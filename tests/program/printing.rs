@@ -13,6 +13,7 @@ const CASES: &[(&[&str], Option<&str>)] = &[
     ),
     (&["-E", "let x = 1; in [ x (x + 1) [ ] { } ./a ]"], Some("[ 1 <CODE> [ ] <CODE> HERE/a ]\n")),
     (&["--strict", "-E", "{ b = 1 + 1; a = [ 1 ]; }"], Some("{ a = [ 1 ]; b = 2; }\n")),
+    (&["--strict", "--json", "--strict", "--json", "-E", "[ 1 ]"], Some("[1]\n")),
     (&["--strict", "a.nix"], Some("{ file = HERE/lib/l.nix; greet = <LAMBDA>; }\n")),
     (&["a.nix", "-A", "file"], Some("HERE/lib/l.nix\n")),
     (&["a.nix", "-A", "greet", "--argstr", "name", "x"], Some("\"hello x\"\n")),

@@ -31,31 +31,31 @@ pub(crate) struct EvalArgs {
     #[arg(short = 'A', long, value_name = "ATTR", default_value = "")]
     attribute: String,
     /// Evaluate all of the value
-    #[arg(long)]
+    #[arg(long, overrides_with = "strict")]
     strict: bool,
     /// Print a string as it is
-    #[arg(long, conflicts_with_all = ["json", "xml"])]
+    #[arg(long, conflicts_with_all = ["json", "xml"], overrides_with = "raw")]
     raw: bool,
     /// Print the value as XML, with the places of its parts
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with = "json", overrides_with = "xml")]
     xml: bool,
     /// Leave the places out of XML
-    #[arg(long, requires = "xml")]
+    #[arg(long, requires = "xml", overrides_with = "no_location")]
     no_location: bool,
     /// Where `<…>` looks, before NIX_PATH, which is heeded with --impure
     #[arg(short = 'I', long, value_name = "[PREFIX=]PATH")]
     include: Vec<String>,
     /// Make the derivations and store paths that Nix would make, instead of hb's
-    #[arg(long)]
+    #[arg(long, overrides_with = "nix_paths")]
     nix_paths: bool,
     /// How many calls may wait for each other
     #[arg(long, value_name = "N")]
     max_call_depth: Option<usize>,
     /// Let a warning end the evaluation
-    #[arg(long)]
+    #[arg(long, overrides_with = "abort_on_warn")]
     abort_on_warn: bool,
     /// Show the messages of `traceVerbose`
-    #[arg(long)]
+    #[arg(long, overrides_with = "trace_verbose")]
     trace_verbose: bool,
     /// Features of Nix to turn on: `parse-toml-timestamps` is heeded; hb has the others, or not
     #[arg(long, value_name = "NAMES")]
