@@ -31,10 +31,13 @@ pub(crate) struct Lock {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LockedSource {
     /// Which tool it is for.
+    #[serde(deserialize_with = "text")]
     pub(crate) tool: String,
     /// Which version of the tool.
+    #[serde(deserialize_with = "text")]
     pub(crate) version: String,
     /// What the tool's recipe calls it.
+    #[serde(deserialize_with = "text")]
     pub(crate) name: String,
     /// The platforms that need it.
     pub(crate) platforms: Vec<String>,
@@ -42,9 +45,19 @@ pub(crate) struct LockedSource {
     #[serde(deserialize_with = "size")]
     pub(crate) size: u64,
     /// SHA-256, in hexadecimal.
+    #[serde(deserialize_with = "text")]
     pub(crate) sha256: String,
     /// Where it can be had, in order, as `hb.fetch` takes it.
     pub(crate) origins: Vec<toml::Table>,
+}
+
+/// A text that a string of the language can be: it becomes one.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.contains('\0') {
+        true => Err(D::Error::custom("a text has a zero byte")),
+        false => Ok(text),
+    }
 }
 
 /// A size that the language has a number for: it becomes one.
@@ -152,6 +165,23 @@ mod tests {
             lock.replace_tool("go", vec![LockedSource { size, ..source("go", "a") }]);
             lock.write(&path).unwrap();
             assert_eq!(Lock::read(&path).is_ok(), is_fine, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_text_with_a_zero_byte_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK_FILE);
+        let zero = || "a\0".to_owned();
+        for locked in [
+            LockedSource { tool: zero(), ..source("go", "a") },
+            LockedSource { version: zero(), ..source("go", "a") },
+            LockedSource { name: zero(), ..source("go", "a") },
+            LockedSource { sha256: zero(), ..source("go", "a") },
+        ] {
+            let lock = Lock { sources: vec![locked], ..Lock::default() };
+            lock.write(&path).unwrap();
+            assert!(Lock::read(&path).is_err(), "{lock:?}");
         }
     }
 }
