@@ -14,7 +14,7 @@ use hb_build::{
     fetch::FetchSettings,
 };
 use hb_model::{StoreName, StorePath};
-use hb_store::Store;
+use hb_store::{Durability, OpenMode, Store};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -102,6 +102,14 @@ fn everything(folder: &Path) -> BTreeSet<PathBuf> {
         found.insert(path);
     }
     found
+}
+
+/// An empty store, alone in a yard.
+pub fn store_in_yard() -> (Yard, Store) {
+    let yard = Yard::new(&[]);
+    let root = yard.path().join("store");
+    let store = Store::open_with(&root, OpenMode::Write, Durability::Relaxed).expect("a store");
+    (yard, store)
 }
 
 /// Puts what seeds refer to into a store.

@@ -10,9 +10,9 @@ use std::{
 };
 
 use hb_cache::answers::{self, List, Object};
-use hb_fuzz::{Yard, below, mend_checksums};
+use hb_fuzz::{Yard, below, mend_checksums, store_in_yard};
 use hb_model::ContentDigest;
-use hb_store::{Durability, OpenMode, Store, VerifyOptions};
+use hb_store::{Store, VerifyOptions};
 use libfuzzer_sys::fuzz_target;
 
 /// The most that a frame may hold here.
@@ -71,9 +71,7 @@ fn registry(json: &[u8]) {
 fn store() -> &'static (Yard, Store) {
     static STORE: OnceLock<(Yard, Store)> = OnceLock::new();
     STORE.get_or_init(|| {
-        let yard = Yard::new(&[]);
-        let root = yard.path().join("store");
-        let store = Store::open_with(&root, OpenMode::Write, Durability::Relaxed).expect("a store");
+        let (yard, store) = store_in_yard();
         below(&store);
         (yard, store)
     })

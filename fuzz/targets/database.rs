@@ -2,21 +2,14 @@
 //! hb would have written. Whatever is asked of the store, it answers or gives an error.
 #![no_main]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    sync::OnceLock,
-};
+use std::{collections::BTreeSet, fs, path::Path, sync::OnceLock};
 
 use hb_fuzz::Yard;
 use hb_model::{
     Derivation, Isolation, KeyName, Limits, OutputName, Outputs, ResolvedId, SecretKey, StoreName,
     StorePath,
 };
-use hb_store::{
-    Built, BuiltOutput, Durability, GcOptions, OpenMode, Store, VerifyOptions,
-};
+use hb_store::{Built, BuiltOutput, Durability, GcOptions, OpenMode, Store, VerifyOptions};
 use libfuzzer_sys::fuzz_target;
 use rusqlite::{Connection, types::Value};
 
@@ -130,7 +123,8 @@ fn damage_values(database: &Connection, mut input: &[u8]) {
 fn ask_everything(store: &Store) {
     let paths: BTreeSet<_> = store.list().unwrap_or_default().into_iter().collect();
     for path in &paths {
-        let _ = (store.info(path), store.closure(std::slice::from_ref(path)), store.referrers(path));
+        let _ =
+            (store.info(path), store.closure(std::slice::from_ref(path)), store.referrers(path));
         let _ = (store.derivations_of(path), store.derivation(path), store.logs_of(path));
         let _ = (store.realisations_of(path), store.realisations_by_derivation(path));
         let _ = store.export(

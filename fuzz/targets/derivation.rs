@@ -2,7 +2,9 @@
 //! keys, paths and hashes. What is accepted is what hb itself would write.
 #![no_main]
 
-use hb_model::{DeclaredHash, Derivation, FixedOutput, PublicKey, Realisation, Signature, StorePath};
+use hb_model::{
+    DeclaredHash, Derivation, FixedOutput, PublicKey, Realisation, Signature, StorePath,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

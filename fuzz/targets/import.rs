@@ -4,18 +4,13 @@
 
 use std::sync::OnceLock;
 
-use hb_fuzz::{Yard, mend_checksums};
-use hb_store::{Believe, Durability, OpenMode, Store, VerifyOptions};
+use hb_fuzz::{Yard, mend_checksums, store_in_yard};
+use hb_store::{Believe, Store, VerifyOptions};
 use libfuzzer_sys::fuzz_target;
 
 fn store() -> &'static (Yard, Store) {
     static STORE: OnceLock<(Yard, Store)> = OnceLock::new();
-    STORE.get_or_init(|| {
-        let yard = Yard::new(&[]);
-        let root = yard.path().join("store");
-        let store = Store::open_with(&root, OpenMode::Write, Durability::Relaxed).expect("a store");
-        (yard, store)
-    })
+    STORE.get_or_init(store_in_yard)
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -17,7 +17,7 @@ use url::Url;
 use super::{
     Listed, Manner, Storage,
     client::{body, found, refused},
-    registry::{Call, Registry},
+    registry::{Call, Registry, from_json},
 };
 use crate::{entry::Entry, fault::Fault, frame, manifest::Manifest};
 
@@ -36,7 +36,7 @@ const MAX_MANIFEST: usize = 4 << 20;
 /// The most manifests of one object.
 const MAX_PARTS: usize = 10_000;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
     media_type: String,
@@ -45,7 +45,7 @@ struct Descriptor {
 }
 
 /// A manifest, or an index of manifests.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Document {
     schema_version: u32,
@@ -62,7 +62,7 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Fault> {
-        serde_json::from_slice(json).map_err(|error| Fault::Protocol(error.to_string()))
+        from_json(json)
     }
 
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, Fault> {

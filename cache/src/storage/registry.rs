@@ -213,6 +213,7 @@ pub(crate) fn tags(json: &[u8]) -> Result<Vec<String>, Fault> {
     Ok(from_json::<Tags>(json)?.tags.unwrap_or_default())
 }
 
-fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Fault> {
+/// What an answer in JSON says.
+pub(super) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(json).map_err(|error| Fault::Protocol(error.to_string()))
 }

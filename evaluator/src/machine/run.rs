@@ -121,9 +121,10 @@ impl Machine {
         // Push a thunk, and then fill it: it may capture itself.
         macro_rules! push_thunk {
             ($prototype:expr) => {{
-                let thunk = self.bare($prototype);
+                let prototype: u32 = $prototype;
+                let thunk = self.bare(prototype);
                 push!(Value::thunk(thunk));
-                fill(&self.program, $prototype, thunk, base, self.env);
+                fill(&self.program, prototype, thunk, base, self.env);
             }};
         }
         // Evaluate an unforced thunk that is no longer on the stack.
@@ -337,10 +338,7 @@ impl Machine {
                     let eager = self.program.eager.at(index);
                     match try_eager(eager, base, self.env) {
                         Some(value) => push!(value),
-                        None => {
-                            let thunk = eager.thunk;
-                            push_thunk!(thunk);
-                        }
+                        None => push_thunk!(eager.thunk),
                     }
                 }
                 Op::EagerSelect(index) => {
@@ -351,10 +349,7 @@ impl Machine {
                         .and_then(|attrs| attrs.get(select.name));
                     match found {
                         Some(value) => push!(value),
-                        None => {
-                            let thunk = select.thunk;
-                            push_thunk!(thunk);
-                        }
+                        None => push_thunk!(select.thunk),
                     }
                 }
 
