@@ -58,6 +58,7 @@ impl Global {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Build a recipe's outputs and link them as `result`
     Build(commands::build::BuildArgs),

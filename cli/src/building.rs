@@ -209,7 +209,7 @@ impl Work {
     fn options(&self, how: &HowArgs) -> Result<BuildOptions, CliError> {
         let defaults = BuildOptions::new(self.settings.sandbox);
         Ok(BuildOptions {
-            jobs: NonZeroUsize::new(self.settings.jobs).unwrap_or(defaults.jobs),
+            jobs: self.settings.jobs.unwrap_or(defaults.jobs),
             keep_going: how.keep_going,
             keep_failed: self.settings.keep_failed,
             limits: self.settings.limits,

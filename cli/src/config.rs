@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -152,7 +153,8 @@ impl From<SandboxMaker> for Maker {
 pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     pub(crate) store_options: StoreOptions,
-    pub(crate) jobs: usize,
+    /// How many steps are built at once; as many as there are processors, if not said.
+    pub(crate) jobs: Option<NonZeroUsize>,
     pub(crate) offline: bool,
     pub(crate) keep_failed: bool,
     /// The folder that compiled files are kept in, if they are.
@@ -304,7 +306,6 @@ impl Settings {
         };
         let lower = layers.lower_stores.unwrap_or_default();
         let lower = lower.iter().map(|lower| absolute(lower)).collect::<Result<_, _>>()?;
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             store,
             store_options: StoreOptions {
@@ -312,7 +313,7 @@ impl Settings {
                 hard_links: layers.hard_links.unwrap_or(false),
                 ..StoreOptions::default()
             },
-            jobs: layers.jobs.unwrap_or_else(processors),
+            jobs: layers.jobs.and_then(NonZeroUsize::new),
             offline: layers.offline.unwrap_or(false),
             keep_failed: layers.keep_failed.unwrap_or(false),
             compiled,
