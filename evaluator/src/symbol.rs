@@ -4,7 +4,11 @@
 //! order is the order of first appearance: whoever shows names to a user sorts by
 //! text.
 
-use rustc_hash::FxHashMap;
+use std::cmp::Ordering;
+use std::hash::BuildHasher as _;
+
+use hashbrown::hash_table::{Entry, HashTable};
+use rustc_hash::FxBuildHasher;
 
 /// An interned name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,8 +17,29 @@ pub struct Symbol(pub(crate) u32);
 /// The texts behind symbols.
 #[derive(Default)]
 pub struct Symbols {
-    texts: Vec<Box<[u8]>>,
-    index: FxHashMap<Box<[u8]>, Symbol>,
+    /// All texts, one after the other.
+    bytes: Vec<u8>,
+    texts: Vec<Text>,
+    index: HashTable<Symbol>,
+}
+
+/// Where a symbol's text is, and how it begins.
+#[derive(Clone, Copy)]
+struct Text {
+    /// The first bytes as a number that is ordered as they are, with zeros after a shorter text.
+    beginning: u128,
+    start: usize,
+    length: usize,
+}
+
+impl Text {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start..self.start + self.length]
+    }
+}
+
+fn hash(text: &[u8]) -> u64 {
+    FxBuildHasher.hash_one(text)
 }
 
 impl Symbols {
@@ -29,23 +54,39 @@ impl Symbols {
 
     /// The symbol of a name, made if it is new.
     pub fn intern(&mut self, text: &[u8]) -> Symbol {
-        if let Some(&symbol) = self.index.get(text) {
-            return symbol;
+        let Self { bytes, texts, index } = self;
+        let of = |symbol: &Symbol| texts[symbol.0 as usize].of(bytes);
+        let slot = index.entry(hash(text), |symbol| of(symbol) == text, |symbol| hash(of(symbol)));
+        match slot {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                let symbol = Symbol(texts.len() as u32);
+                free.insert(symbol);
+                let mut beginning = [0; size_of::<u128>()];
+                let shown = text.len().min(beginning.len());
+                beginning[..shown].copy_from_slice(&text[..shown]);
+                let beginning = u128::from_be_bytes(beginning);
+                texts.push(Text { beginning, start: bytes.len(), length: text.len() });
+                bytes.extend_from_slice(text);
+                symbol
+            }
         }
-        let symbol = Symbol(self.texts.len() as u32);
-        self.texts.push(text.into());
-        self.index.insert(text.into(), symbol);
-        symbol
     }
 
     /// The symbol of a name, if anything ever had that name.
     pub fn find(&self, text: &[u8]) -> Option<Symbol> {
-        self.index.get(text).copied()
+        self.index.find(hash(text), |&symbol| self.bytes(symbol) == text).copied()
     }
 
     /// A symbol's bytes. Names may be any bytes, as strings may.
     pub fn bytes(&self, symbol: Symbol) -> &[u8] {
-        &self.texts[symbol.0 as usize]
+        self.texts[symbol.0 as usize].of(&self.bytes)
+    }
+
+    /// Two symbols in the order of their texts, byte by byte.
+    pub fn compare(&self, a: Symbol, b: Symbol) -> Ordering {
+        let beginning = |symbol: Symbol| self.texts[symbol.0 as usize].beginning;
+        beginning(a).cmp(&beginning(b)).then_with(|| self.bytes(a).cmp(self.bytes(b)))
     }
 
     /// A symbol's text for people.
@@ -110,5 +151,26 @@ mod tests {
         let a = symbols.intern(b"a");
         assert_eq!(symbols.intern(b"a"), a);
         assert_eq!(symbols.bytes(a), b"a");
+    }
+
+    #[test]
+    fn symbols_are_compared_by_all_of_their_texts() {
+        let mut symbols = Symbols::new();
+        let texts: [&[u8]; 7] = [
+            b"",
+            b"\0",
+            b"a",
+            b"a\0",
+            b"the same sixteen",
+            b"the same sixteen and more",
+            b"\xff",
+        ];
+        let made: Vec<_> = texts.iter().rev().map(|text| symbols.intern(text)).collect();
+        let in_order: Vec<_> = made.into_iter().rev().collect();
+        for (i, &a) in in_order.iter().enumerate() {
+            for (j, &b) in in_order.iter().enumerate() {
+                assert_eq!(symbols.compare(a, b), i.cmp(&j), "{i} {j}");
+            }
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Where the heap's blocks come from, and go back to.
 //!
-//! Blocks are cut from arenas. A heap that outgrows its first arena asks for huge pages
-//! in the others: fetching memory page by page was a fifth of a short run. Memory goes
+//! Blocks are cut from arenas. Fetching memory page by page was a fifth of a short run: a
+//! heap asks for the pages of a block together, and when it outgrows its first arena for huge
+//! pages in the others. Memory goes
 //! back to the system block by block; its addresses stay, to be used again.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -24,8 +25,8 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// A block of any content.
-    pub(super) fn take(&mut self) -> *mut u64 {
+    /// A block of any content. One that is `soon_full` gets its memory at once.
+    pub(super) fn take(&mut self, soon_full: bool) -> *mut u64 {
         if let Some(start) = self.spare.pop().or_else(|| self.returned.pop()) {
             return start;
         }
@@ -36,7 +37,14 @@ impl Blocks {
         let offset = ARENA_BYTES - self.uncut;
         self.uncut -= BLOCK_BYTES;
         // SAFETY: within the arena.
-        unsafe { arena.byte_add(offset) }
+        let start = unsafe { arena.byte_add(offset) };
+        #[cfg(not(miri))]
+        if soon_full && self.arenas.len() == 1 {
+            use rustix::mm::{Advice, madvise};
+            // SAFETY: all of the block, and only advice: failing changes nothing.
+            let _ = unsafe { madvise(start.cast(), BLOCK_BYTES, Advice::LinuxPopulateWrite) };
+        }
+        start
     }
 
     fn add_arena(&mut self) {

@@ -190,7 +190,8 @@ impl Heap {
             self.runs[class] = Run { next, end, waiting: first.word(0) };
             cells
         } else {
-            let start = self.memory.take();
+            // Of the first cells of a class there may never be more than a few.
+            let start = self.memory.take(!self.runs[class].end.is_null());
             let cells = cells_in_block(class);
             // SAFETY: the first is the block's own word, the others are within the block or one
             // past its end.

@@ -213,7 +213,7 @@ impl Machine {
     pub fn sorted_attrs(&mut self, attrs: Attrs) -> Vec<(Symbol, Pos, Value)> {
         let attrs = self.heap.flat(attrs);
         let mut sorted: Vec<_> = attrs.iter().collect();
-        sorted.sort_by(|a, b| self.symbols.bytes(a.0).cmp(self.symbols.bytes(b.0)));
+        sorted.sort_unstable_by(|a, b| self.symbols.compare(a.0, b.0));
         sorted
     }
 
