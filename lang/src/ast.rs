@@ -41,6 +41,11 @@ impl Ast {
         self.spans[id.0 as usize]
     }
 
+    /// The texts of the names alone; the expressions are freed.
+    pub fn into_names(self) -> Vec<Box<str>> {
+        self.names
+    }
+
     /// The text of an interned name.
     pub fn name(&self, name: Name) -> &str {
         &self.names[name.0 as usize]

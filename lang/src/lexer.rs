@@ -9,17 +9,39 @@ mod scan;
 mod strings;
 
 use crate::kind::SyntaxKind;
+use crate::span::Span;
 use nom::{IResult, Parser};
 
 /// What a recogniser gives: the rest, and what it matched.
 type Scan<'t> = IResult<&'t [u8], &'t [u8]>;
 
-/// One token and where it stands.
+/// One token and where it stands, in eight bytes: at its peak, parsing holds all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    pub(crate) kind: SyntaxKind,
     pub(crate) start: u32,
-    pub(crate) end: u32,
+    /// Its low three bytes, the lowest first.
+    length: [u8; 3],
+    pub(crate) kind: SyntaxKind,
+}
+
+const _: () = assert!(size_of::<Token>() == 8, "a token is one word");
+
+impl Token {
+    /// What is longer than these bytes is several tokens: a string's text may be several, and
+    /// nobody writes such a name.
+    const MAX_LENGTH: usize = (1 << 24) - 1;
+
+    fn new(kind: SyntaxKind, start: usize, length: usize) -> Self {
+        debug_assert!(length <= Self::MAX_LENGTH);
+        let [a, b, c, ..] = length.to_le_bytes();
+        Self { start: start as u32, length: [a, b, c], kind }
+    }
+
+    /// Where it stands.
+    pub(crate) fn span(self) -> Span {
+        let [a, b, c] = self.length;
+        Span { start: self.start, end: self.start + u32::from_le_bytes([a, b, c, 0]) }
+    }
 }
 
 /// What the next bytes are part of.
@@ -97,9 +119,17 @@ impl<'t> Lexer<'t> {
     }
 
     fn push(&mut self, kind: SyntaxKind, length: usize) {
-        let start = self.at;
-        self.at += length;
-        self.tokens.push(Token { kind, start: start as u32, end: self.at as u32 });
+        let end = self.at + length;
+        while end - self.at > Token::MAX_LENGTH {
+            let at_most = self.at + Token::MAX_LENGTH;
+            // Between two characters, of which none is longer than four bytes.
+            let is_boundary = |at: &usize| self.text[*at] & 0xc0 != 0x80;
+            let cut = (at_most - 3..=at_most).rfind(is_boundary).unwrap_or(at_most);
+            self.tokens.push(Token::new(kind, self.at, cut - self.at));
+            self.at = cut;
+        }
+        self.tokens.push(Token::new(kind, self.at, end - self.at));
+        self.at = end;
     }
 
     /// `${`, inside of anything.

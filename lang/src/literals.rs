@@ -2,7 +2,7 @@
 //! the text lies. They are allowed, unless who reads the text asks for less.
 
 use crate::lexer::{Token, lex};
-use crate::{Diagnostic, Severity, Span, SyntaxKind};
+use crate::{Diagnostic, Severity, SyntaxKind};
 
 /// How bad each kind of literal is; what is not said is allowed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +26,7 @@ impl LiteralRules {
     }
 
     fn problem(self, text: &str, token: Token) -> Option<Diagnostic> {
-        let span = Span { start: token.start, end: token.end };
+        let span = token.span();
         let literal = &text[std::ops::Range::<usize>::from(span)];
         let (severity, code, message, help) = match (token.kind, literal.as_bytes().first()?) {
             (SyntaxKind::Uri, _) => {

@@ -121,8 +121,7 @@ impl<'t, S: Sink> Parser<'t, S> {
 
     /// Where the current token stands.
     fn span(&self) -> Span {
-        let token = self.current();
-        Span { start: token.start, end: token.end }
+        self.current().span()
     }
 
     /// The empty place right after the last consumed token.
@@ -143,8 +142,9 @@ impl<'t, S: Sink> Parser<'t, S> {
     fn bump(&mut self) {
         let token = self.current();
         if token.kind != SyntaxKind::End {
-            self.sink.token(token.kind, Span { start: token.start, end: token.end });
-            self.last_end = token.end;
+            let span = token.span();
+            self.sink.token(token.kind, span);
+            self.last_end = span.end;
             self.at += 1;
         }
     }

@@ -135,7 +135,7 @@ impl Machine {
         if problems.iter().all(|problem| problem.severity < Severity::Error) {
             let code = match kept {
                 Some(code) => Ok(code),
-                None => self.compile(&ast, dialect, scope, &key, may_be_kept),
+                None => self.compile(ast, dialect, scope, &key, may_be_kept),
             };
             match code {
                 Ok(code) => return Ok(self.add_code(code, source, folder, scope)),
@@ -147,7 +147,7 @@ impl Machine {
 
     fn compile(
         &mut self,
-        ast: &Ast,
+        ast: Ast,
         dialect: Dialect,
         scope: Option<Attrs>,
         key: &CodeKey,

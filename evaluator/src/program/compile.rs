@@ -45,7 +45,7 @@ pub(crate) struct Surroundings<'a> {
 
 /// Compile a text, of which the code has this key.
 pub(crate) fn compile(
-    ast: &Ast,
+    ast: Ast,
     around: Surroundings<'_>,
     key: &CodeKey,
 ) -> Result<Code, Vec<Diagnostic>> {
@@ -57,7 +57,7 @@ pub(crate) fn compile(
         )]);
     };
     let mut compiler = Compiler {
-        ast,
+        ast: &ast,
         around,
         more_names: Vec::new(),
         scopes: Scopes::new(ast.names.len()),
@@ -72,12 +72,12 @@ pub(crate) fn compile(
     };
     let header = compiler.delayed_header(root, None);
     let Compiler { problems, draft, more_names, .. } = compiler;
-    match problems.is_empty() {
-        true => {
-            Ok(draft.finish(key, ast.names.iter().map(|name| &**name).chain(more_names), header))
-        }
-        false => Err(problems),
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    // The expressions go before the code is copied into one piece.
+    let names = ast.into_names();
+    Ok(draft.finish(key, names.iter().map(|name| &**name).chain(more_names), header))
 }
 
 pub(super) struct Compiler<'a> {

@@ -7,7 +7,7 @@ use crate::kind::SyntaxKind::{self, *};
 fn tokens(text: &str) -> Vec<(SyntaxKind, &str)> {
     let mut tokens: Vec<_> = lex(text)
         .into_iter()
-        .map(|token| (token.kind, &text[token.start as usize..token.end as usize]))
+        .map(|token| (token.kind, &text[std::ops::Range::<usize>::from(token.span())]))
         .collect();
     assert_eq!(tokens.pop(), Some((End, "")));
     tokens
@@ -95,4 +95,18 @@ fn bytes_that_begin_nothing_are_whole_characters() {
 fn a_long_chain_of_names_is_read_in_one_go() {
     let text = "a.".repeat(200_000);
     assert_eq!(lex(&text).len(), 400_001);
+}
+
+#[test]
+fn a_text_that_is_too_long_for_a_token_is_cut_between_characters() {
+    // What it begins with lets the cut fall into a character.
+    for begin in ["", "a", "ab"] {
+        let text = begin.to_owned() + &"\u{20ac}".repeat(12_000_000);
+        let literal = format!("\"{text}\"");
+        let tokens = tokens(&literal);
+        let [(StringOpen, _), inside @ .., (StringClose, _)] = &tokens[..] else { panic!() };
+        assert_eq!(inside.len(), 3);
+        assert!(inside.iter().all(|(kind, _)| *kind == Text));
+        assert!(inside.iter().map(|(_, text)| *text).collect::<String>() == text);
+    }
 }

@@ -41,9 +41,9 @@ impl<S: Sink> Parser<'_, S> {
         let tokens = self.tokens.get(..self.at)?;
         tokens.windows(4).find_map(|tokens| {
             let [open, text, close, next] = tokens else { return None };
-            let span = Span { start: open.start, end: close.end };
+            let span = Span { start: open.start, end: close.span().end };
             let is_whole = (open.kind, text.kind, close.kind) == (StringOpen, Text, StringClose);
-            let touches = next.start == close.end
+            let touches = next.start == span.end
                 && matches!(next.kind, Ident | Int | Float | PathStart | Uri);
             (is_whole && touches && self.text_of(span).contains('\n')).then_some(span)
         })
