@@ -46,21 +46,25 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
-/// The first collection is due after this many bytes: a heap of which little stays alive is
-/// kept within what the caches of one core hold.
-const FIRST_COLLECTION: usize = 2 * 1024 * 1024;
+/// The first collection is due after this many bytes: a short evaluation ends before, and of a
+/// longer one it is known then how much stays alive.
+const FIRST_COLLECTION: usize = 10 * 1024 * 1024;
 
-/// Where much stays alive, marking it often costs more than fresh memory does: later ones are
-/// due after this many times what is alive, but no more than [`ENOUGH`].
+/// Later ones are due after this many bytes where nothing stays alive, so that such a heap is kept
+/// within what the caches of one core hold.
+const LEAST: usize = 2 * 1024 * 1024;
+
+/// Where much stays alive, marking it often costs more than fresh memory does: they are due after
+/// this many times what is alive, but no more than [`ENOUGH`].
 const TIMES_ALIVE: usize = 16;
 
 /// As many bytes as are always worth a collection, or as many as are alive if that is more: so
 /// collecting costs a bounded share of allocating.
 const ENOUGH: usize = 12 * 1024 * 1024;
 
-/// After how many bytes a collection is due where so many are alive.
+/// After how many bytes the next collection is due where so many are alive.
 fn bytes_until_collection(alive: usize) -> usize {
-    (FIRST_COLLECTION + TIMES_ALIVE * alive).min(ENOUGH).max(alive)
+    (LEAST + TIMES_ALIVE * alive).min(ENOUGH).max(alive)
 }
 
 /// Cells of one size, in a block. Its first word says whether the collection that is running
@@ -121,7 +125,7 @@ impl Heap {
             memory: Blocks::default(),
             large: Vec::new(),
             since_collection: 0,
-            threshold: bytes_until_collection(0),
+            threshold: FIRST_COLLECTION,
             stress,
             due: stress,
             marking: Vec::new(),
@@ -145,7 +149,7 @@ impl Heap {
 
     /// Whether much may have become garbage since the last collection.
     pub(crate) fn is_worth_collecting(&self) -> bool {
-        self.stress || self.since_collection >= FIRST_COLLECTION
+        self.stress || self.since_collection >= LEAST
     }
 
     /// A new object. The caller writes all payload words before anything else.
