@@ -62,7 +62,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn sets(&mut self, path: &str, expected: Attrs, found: Attrs) -> Eval<()> {
-        let mut names: Vec<_> = self.machine.sorted_attrs(expected);
+        let mut names = self.machine.sorted_attrs(expected);
         names.extend(self.machine.sorted_attrs(found));
         let mut names: Vec<_> = names.iter().map(|attribute| attribute.0).collect();
         names.sort_by(|&a, &b| {

@@ -4,11 +4,11 @@
 //! order is the order of first appearance: whoever shows names to a user sorts by
 //! text.
 
-use std::cmp::Ordering;
 use std::hash::BuildHasher as _;
 
 use hashbrown::hash_table::{Entry, HashTable};
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 
 /// An interned name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,10 +83,19 @@ impl Symbols {
         self.texts[symbol.0 as usize].of(&self.bytes)
     }
 
-    /// Two symbols in the order of their texts, byte by byte.
-    pub fn compare(&self, a: Symbol, b: Symbol) -> Ordering {
-        let beginning = |symbol: Symbol| self.texts[symbol.0 as usize].beginning;
-        beginning(a).cmp(&beginning(b)).then_with(|| self.bytes(a).cmp(self.bytes(b)))
+    /// The order of some symbols by their texts, byte by byte: the index of each among those given.
+    pub(crate) fn order(&self, symbols: &[u32]) -> impl Iterator<Item = usize> + use<> {
+        let beginning = |symbol: u32| self.texts[symbol as usize].beginning;
+        let first = symbols.first().map_or(0, |&symbol| beginning(symbol));
+        let differences = symbols.iter().fold(0, |all, &symbol| all | (first ^ beginning(symbol)));
+        // What all of them begin with says nothing; what follows mostly decides.
+        let shared = differences.leading_zeros().min(u64::BITS);
+        let key = |symbol| (beginning(symbol) << shared >> u64::BITS) as u64;
+        let mut order: SmallVec<[(u64, u32); 24]> =
+            symbols.iter().zip(0..).map(|(&symbol, index)| (key(symbol), index)).collect();
+        let bytes = |index: u32| self.bytes(Symbol(symbols[index as usize]));
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| bytes(a.1).cmp(bytes(b.1))));
+        order.into_iter().map(|(_, index)| index as usize)
     }
 
     /// A symbol's text for people.
@@ -154,23 +163,23 @@ mod tests {
     }
 
     #[test]
-    fn symbols_are_compared_by_all_of_their_texts() {
+    fn symbols_are_ordered_by_all_of_their_texts() {
         let mut symbols = Symbols::new();
-        let texts: [&[u8]; 7] = [
+        let in_order: [&[u8]; 9] = [
             b"",
             b"\0",
             b"a",
             b"a\0",
-            b"the same sixteen",
-            b"the same sixteen and more",
+            b"all begin as this one",
+            b"all begin as this one does",
+            b"all begin as this one\xff",
+            b"all begin so",
             b"\xff",
         ];
-        let made: Vec<_> = texts.iter().rev().map(|text| symbols.intern(text)).collect();
-        let in_order: Vec<_> = made.into_iter().rev().collect();
-        for (i, &a) in in_order.iter().enumerate() {
-            for (j, &b) in in_order.iter().enumerate() {
-                assert_eq!(symbols.compare(a, b), i.cmp(&j), "{i} {j}");
-            }
+        for some in [&in_order[..], &in_order[1..4], &in_order[4..8], &in_order[5..6], &[]] {
+            let given: Vec<u32> = some.iter().rev().map(|text| symbols.intern(text).0).collect();
+            let order: Vec<usize> = symbols.order(&given).collect();
+            assert_eq!(order, (0..some.len()).rev().collect::<Vec<_>>(), "{some:?}");
         }
     }
 }

@@ -98,15 +98,21 @@ pub(super) const TABLE: &[Builtin] = &[
 
 fn attr_names(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let attrs = m.expect_attrs(args[0])?;
-    let sorted = m.sorted_attrs(attrs);
-    let names: Vec<Value> = sorted.iter().map(|attribute| m.symbol_string(attribute.0)).collect();
-    Ok(m.list(&names))
+    let (names, height) = (attrs.names(), m.height());
+    for index in m.symbols.order(names) {
+        let name = m.symbol_string(Symbol(names[index]));
+        m.keep(name);
+    }
+    Ok(m.list_of_kept(height))
 }
 
 fn attr_values(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let attrs = m.expect_attrs(args[0])?;
-    let values: Vec<Value> = m.sorted_attrs(attrs).iter().map(|attribute| attribute.2).collect();
-    Ok(m.list(&values))
+    let (values, height) = (attrs.values(), m.height());
+    for index in m.symbols.order(attrs.names()) {
+        m.keep(values[index]);
+    }
+    Ok(m.list_of_kept(height))
 }
 
 fn map_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {

@@ -179,20 +179,20 @@ fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     Ok(m.list_of_calls(items.len(), args[0], |_, i| items[i]))
 }
 
-// Calling back. The elements kept are those of the argument, so they stay alive.
+// Calling back.
 fn filter(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let list = m.expect_list(args[1])?;
     let items = list.as_list().unwrap_or_default();
-    let mut kept = Vec::with_capacity(items.len());
+    let height = m.height();
     for &item in items {
         let keep = m.call(args[0], &[item])?;
         if m.expect_bool(keep)? {
-            kept.push(item);
+            m.keep(item);
         }
     }
-    match kept.len() == items.len() {
+    match m.height() - height == items.len() {
         true => Ok(list),
-        false => Ok(m.list(&kept)),
+        false => Ok(m.list_of_kept(height)),
     }
 }
 
@@ -359,25 +359,24 @@ fn elem_at(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let lists = m.expect_list(args[0])?;
-    let mut all = Vec::new();
+    let height = m.height();
     for &list in lists.as_list().unwrap_or_default() {
         let list = m.expect_list(list)?;
-        all.extend_from_slice(list.as_list().unwrap_or_default());
+        m.keep_all(list.as_list().unwrap_or_default());
     }
-    Ok(m.list(&all))
+    Ok(m.list_of_kept(height))
 }
 
 fn concat_map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     m.expect_callable(args[0])?;
     let list = m.expect_list(args[1])?;
-    let mut all = Vec::new();
+    let height = m.height();
     for &item in list.as_list().unwrap_or_default() {
         let part = m.call(args[0], &[item])?;
         let part = m.expect_list(part)?;
-        m.keep(part);
-        all.extend_from_slice(part.as_list().unwrap_or_default());
+        m.keep_all(part.as_list().unwrap_or_default());
     }
-    Ok(m.list(&all))
+    Ok(m.list_of_kept(height))
 }
 
 fn partition(m: &mut Machine, args: &[Value]) -> Eval<Value> {

@@ -6,9 +6,11 @@
 //! asks; how an equally long match divides into groups is decided from the left, where
 //! POSIX would weigh each group.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use regex::bytes::CaptureLocations;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
@@ -45,18 +47,24 @@ pub(super) const TABLE: &[Builtin] = &[
 
 /// Compiled expressions by their text, and the DFAs' working memory.
 #[derive(Default)]
-pub(crate) struct Regexes(HashMap<Box<[u8]>, Rc<Regex>, rustc_hash::FxBuildHasher>);
+pub(crate) struct Regexes(HashMap<Box<[u8]>, Rc<RefCell<Regex>>, rustc_hash::FxBuildHasher>);
 
 /// How large one compiled expression may get, in bytes.
 const MAX_COMPILED: usize = 64 << 20;
 
 struct Regex {
     /// Finds where a match begins.
-    search: regex::bytes::Regex,
+    search: Captures,
     /// Matches a whole text.
-    whole: regex::bytes::Regex,
+    whole: Captures,
     /// Finds the longest match from a place, if alternatives could make it another.
     longest: Option<DFA>,
+}
+
+/// A compiled expression, and where the groups of its last match are.
+struct Captures {
+    regex: regex::bytes::Regex,
+    groups: CaptureLocations,
 }
 
 impl Regex {
@@ -68,6 +76,7 @@ impl Regex {
                 .dot_matches_new_line(true)
                 .size_limit(MAX_COMPILED)
                 .build()
+                .map(|regex| Captures { groups: regex.capture_locations(), regex })
                 .map_err(|error| error.to_string())
         };
         let longest = match pattern.contains(&b'|') {
@@ -89,10 +98,10 @@ impl Regex {
         Ok(Self { search: compile(translated)?, whole, longest })
     }
 
-    /// The first match at or after `from`: where it is, and its groups.
-    fn find(&self, text: &[u8], from: usize) -> Option<Match> {
-        let found = self.search.captures_at(text, from)?;
-        let all = found.get(0)?;
+    /// The first match at or after `from`, with its groups.
+    fn find(&mut self, text: &[u8], from: usize) -> Option<Match<'_>> {
+        let Captures { regex, groups } = &mut self.search;
+        let all = regex.captures_read_at(groups, text, from)?;
         let (start, mut end) = (all.start(), all.end());
         if let Some(dfa) = &self.longest {
             let mut cache = Cache::new(dfa);
@@ -102,25 +111,30 @@ impl Regex {
                 end = end.max(longest.offset());
             }
         }
-        let groups = match end == all.end() {
-            true => found.iter().skip(1).map(|group| group.map(|group| group.range())).collect(),
-            false => {
-                let groups = self.whole.captures(&text[start..end])?;
-                let shift = |range: std::ops::Range<usize>| range.start + start..range.end + start;
-                groups.iter().skip(1).map(|group| group.map(|group| shift(group.range()))).collect()
-            }
-        };
-        Some(Match { start, end, groups })
+        if end == all.end() {
+            return Some(Match { start, end, offset: 0, groups: &self.search.groups });
+        }
+        let groups = self.matched(&text[start..end])?;
+        Some(Match { start, end, offset: start, groups })
+    }
+
+    /// The groups of a match with all of a text.
+    fn matched(&mut self, text: &[u8]) -> Option<&CaptureLocations> {
+        let Captures { regex, groups } = &mut self.whole;
+        regex.captures_read(groups, text)?;
+        Some(groups)
     }
 }
 
-struct Match {
+struct Match<'r> {
     start: usize,
     end: usize,
-    groups: Vec<Option<std::ops::Range<usize>>>,
+    /// Where the text begins in which the groups were found.
+    offset: usize,
+    groups: &'r CaptureLocations,
 }
 
-fn compiled(m: &mut Machine, builtin: &'static str, pattern: Value) -> Eval<Rc<Regex>> {
+fn compiled(m: &mut Machine, builtin: &'static str, pattern: Value) -> Eval<Rc<RefCell<Regex>>> {
     let pattern = m.expect_plain_string(pattern, "a regular expression")?;
     let pattern = pattern.as_bytes().unwrap_or_default();
     if let Some(regex) = m.regexes.0.get(pattern) {
@@ -128,7 +142,7 @@ fn compiled(m: &mut Machine, builtin: &'static str, pattern: Value) -> Eval<Rc<R
     }
     match Regex::new(pattern) {
         Ok(regex) => {
-            let regex = Rc::new(regex);
+            let regex = Rc::new(RefCell::new(regex));
             m.regexes.0.insert(pattern.into(), regex.clone());
             Ok(regex)
         }
@@ -140,41 +154,52 @@ fn compiled(m: &mut Machine, builtin: &'static str, pattern: Value) -> Eval<Rc<R
     }
 }
 
-fn group_list<'a>(m: &mut Machine, groups: impl Iterator<Item = Option<&'a [u8]>>) -> Value {
-    let groups: Vec<Value> =
-        groups.map(|group| group.map_or(Value::NULL, |bytes| m.string(bytes))).collect();
-    m.list(&groups)
+/// What each group matched in a text.
+fn group_list(m: &mut Machine, groups: &CaptureLocations, text: &[u8]) -> Value {
+    let height = m.height();
+    for number in 1..groups.len() {
+        let group = match groups.get(number) {
+            Some((start, end)) => m.string(&text[start..end]),
+            None => Value::NULL,
+        };
+        m.keep(group);
+    }
+    let list = m.list_of_kept(height);
+    m.forget(height);
+    list
 }
 
 fn match_(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let regex = compiled(m, "match", args[0])?;
     let text = m.expect_string(args[1])?;
     let text = text.as_bytes().unwrap_or_default();
-    match regex.whole.captures(text) {
-        None => Ok(Value::NULL),
-        Some(found) => {
-            Ok(group_list(m, found.iter().skip(1).map(|group| group.map(|g| g.as_bytes()))))
-        }
-    }
+    Ok(match regex.borrow_mut().matched(text) {
+        Some(groups) => group_list(m, groups, text),
+        None => Value::NULL,
+    })
 }
 
 fn split(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let regex = compiled(m, "split", args[0])?;
     let whole = m.expect_string(args[1])?;
     let text = whole.as_bytes().unwrap_or_default();
-    let mut parts = Vec::new();
+    let mut regex = regex.borrow_mut();
+    let height = m.height();
     // Where the text since the last match begins, and where to look for the next one.
     let (mut rest, mut from) = (0, 0);
     while from <= text.len() {
         let Some(found) = regex.find(text, from) else { break };
-        parts.push(m.string(&text[rest..found.start]));
-        parts.push(group_list(m, found.groups.iter().cloned().map(|g| g.map(|g| &text[g]))));
+        let before = m.string(&text[rest..found.start]);
+        m.keep(before);
+        let groups = group_list(m, found.groups, &text[found.offset..]);
+        m.keep(groups);
         rest = found.end;
         from = found.end + usize::from(found.start == found.end);
     }
-    if parts.is_empty() {
+    if m.height() == height {
         return Ok(m.list(&[whole]));
     }
-    parts.push(m.string(&text[rest..]));
-    Ok(m.list(&parts))
+    let after = m.string(&text[rest..]);
+    m.keep(after);
+    Ok(m.list_of_kept(height))
 }

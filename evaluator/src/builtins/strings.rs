@@ -76,14 +76,14 @@ fn string_length(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 fn concat_strings_sep(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let separator = m.expect_string(args[0])?;
     let list = m.expect_list(args[1])?;
-    let mut text = Text { bytes: Vec::new(), context: m.context_of(separator) };
+    let height = m.height();
     for (i, &item) in list.as_list().unwrap_or_default().iter().enumerate() {
-        if i > 0 {
-            text.bytes.extend_from_slice(separator.as_bytes().unwrap_or_default());
-        }
-        m.coerce(item, Coercion::INTERPOLATION, &mut text)?;
+        let text = m.coerce_to_string(item, Coercion::INTERPOLATION)?;
+        // Instead of what coercing kept.
+        m.forget(height + i);
+        m.keep(text);
     }
-    Ok(m.finish_text(text))
+    Ok(m.join_kept(height, separator))
 }
 
 fn substring(m: &mut Machine, args: &[Value]) -> Eval<Value> {

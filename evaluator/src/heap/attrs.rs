@@ -114,10 +114,13 @@ impl Attrs {
     /// Where the attribute at an index was defined; of a flat set.
     #[inline(always)]
     fn position(self, index: usize) -> Pos {
-        match self.0.small() == MAPPED {
-            true => Pos::NONE,
-            false => Pos(self.shape().halves(1)[index]),
-        }
+        self.positions().at(index)
+    }
+
+    /// Where all attributes were defined; of a flat set.
+    #[inline(always)]
+    fn positions(self) -> Positions {
+        Positions((self.0.small() != MAPPED).then(|| self.shape().halves(1)))
     }
 
     /// Values in the order of their names' numbers; of a flat set.
@@ -137,6 +140,22 @@ impl Attrs {
     pub fn iter(self) -> impl Iterator<Item = (Symbol, Pos, Value)> {
         let (names, values) = (self.names(), self.values());
         (0..self.len()).map(move |i| (Symbol(names[i]), self.position(i), values[i]))
+    }
+
+    /// The attribute at an index; of a flat set.
+    pub(crate) fn at(self, index: usize) -> (Symbol, Pos, Value) {
+        (Symbol(self.names()[index]), self.position(index), self.values()[index])
+    }
+}
+
+/// The positions of a flat set, if it was written anywhere.
+#[derive(Clone, Copy)]
+struct Positions(Option<&'static [u32]>);
+
+impl Positions {
+    #[inline(always)]
+    fn at(self, index: usize) -> Pos {
+        self.0.map_or(Pos::NONE, |positions| Pos(positions[index]))
     }
 }
 
@@ -311,22 +330,23 @@ impl Heap {
             next += 1;
             object.set_value(next, value);
         };
-        let (a_val, b_val) = (older.values(), newer.values());
+        let (a_val, b_val) = (&older.values()[..a.len()], &newer.values()[..b.len()]);
+        let (a_pos, b_pos) = (older.positions(), newer.positions());
         let (mut i, mut j) = (0, 0);
         while i < a.len() && j < b.len() {
             let (x, y) = (a[i], b[j]);
             match y <= x {
-                true => put(y, newer.position(j), b_val[j]),
-                false => put(x, older.position(i), a_val[i]),
+                true => put(y, b_pos.at(j), b_val[j]),
+                false => put(x, a_pos.at(i), a_val[i]),
             }
             i += usize::from(x <= y);
             j += usize::from(y <= x);
         }
         for i in i..a.len() {
-            put(a[i], older.position(i), a_val[i]);
+            put(a[i], a_pos.at(i), a_val[i]);
         }
         for j in j..b.len() {
-            put(b[j], newer.position(j), b_val[j]);
+            put(b[j], b_pos.at(j), b_val[j]);
         }
         Attrs(object)
     }

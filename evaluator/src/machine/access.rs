@@ -1,5 +1,7 @@
 //! What builtins ask of the machine: typed values in, new values out.
 
+use smallvec::SmallVec;
+
 use super::Machine;
 use crate::context::ContextId;
 use crate::error::{Error, Eval, Fault};
@@ -7,6 +9,9 @@ use crate::heap::{Attrs, Heap, Kind};
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
 use crate::value::{Type, Value};
+
+/// A set's attributes in some order: most have so few that they need no memory of their own.
+pub(crate) type SortedAttrs = SmallVec<[(Symbol, Pos, Value); 12]>;
 
 macro_rules! expectation {
     ($(#[$doc:meta])* $name:ident -> $result:ty, $expected:literal, $get:expr) => {
@@ -24,6 +29,15 @@ macro_rules! expectation {
 pub(crate) fn type_fault(expected: &'static str, found: Value) -> Error {
     let literal = crate::print::literal(found);
     Fault::Type { expected, found: found.type_of().unwrap_or(Type::Lambda), literal }.into()
+}
+
+/// An evaluated string's context; empty for other values.
+#[inline]
+pub(super) fn context_of(value: Value) -> ContextId {
+    match value.of_kind(Kind::Str) {
+        Some(object) if object.has_context() => ContextId::from_number(object.word(0) as u32),
+        _ => ContextId::EMPTY,
+    }
 }
 
 impl Machine {
@@ -97,10 +111,7 @@ impl Machine {
     /// An evaluated string's context; empty for other values.
     #[inline]
     pub fn context_of(&self, value: Value) -> ContextId {
-        match value.of_kind(Kind::Str) {
-            Some(object) if object.has_context() => ContextId::from_number(object.word(0) as u32),
-            _ => ContextId::EMPTY,
-        }
+        context_of(value)
     }
 
     /// An integer.
@@ -210,11 +221,9 @@ impl Machine {
     }
 
     /// A set's attributes, sorted by the text of their names, as users see them.
-    pub fn sorted_attrs(&mut self, attrs: Attrs) -> Vec<(Symbol, Pos, Value)> {
+    pub(crate) fn sorted_attrs(&mut self, attrs: Attrs) -> SortedAttrs {
         let attrs = self.heap.flat(attrs);
-        let mut sorted: Vec<_> = attrs.iter().collect();
-        sorted.sort_unstable_by(|a, b| self.symbols.compare(a.0, b.0));
-        sorted
+        self.symbols.order(attrs.names()).map(|index| attrs.at(index)).collect()
     }
 
     /// Keep a value alive until the builtin that runs returns; see `builtins`.
@@ -222,5 +231,25 @@ impl Machine {
     pub fn keep(&mut self, value: Value) -> Value {
         self.stack.push(value);
         value
+    }
+
+    /// The same for several.
+    pub(crate) fn keep_all(&mut self, values: &[Value]) {
+        self.stack.extend_from_slice(values);
+    }
+
+    /// Forget what was kept since the stack had a height.
+    pub(crate) fn forget(&mut self, height: usize) {
+        self.stack.truncate(height);
+    }
+
+    /// How high the stack is: what is kept from now on lies above.
+    pub(crate) fn height(&self) -> usize {
+        self.stack.len()
+    }
+
+    /// A list of what was kept since the stack had a height.
+    pub(crate) fn list_of_kept(&mut self, height: usize) -> Value {
+        self.heap.list(&self.stack[height..])
     }
 }

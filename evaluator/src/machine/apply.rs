@@ -65,9 +65,16 @@ impl Machine {
                     let earlier = object.values(1, object.small());
                     self.stack[at] = object.value(0);
                     let (first, height) = (at + 1, self.stack.len());
-                    self.stack.extend_from_slice(earlier);
-                    self.stack.copy_within(first..height, first + earlier.len());
-                    self.stack[first..first + earlier.len()].copy_from_slice(earlier);
+                    // Value by value: they are few.
+                    for &argument in earlier {
+                        self.stack.push(argument);
+                    }
+                    for i in (first..height).rev() {
+                        self.stack[i + earlier.len()] = self.stack[i];
+                    }
+                    for (i, &argument) in earlier.iter().enumerate() {
+                        self.stack[first + i] = argument;
+                    }
                     count += earlier.len();
                 }
                 Kind::Attrs | Kind::Layered => {

@@ -108,6 +108,8 @@ pub struct Machine {
     depth: usize,
     /// Native callers that wait for the run loop and may hold values.
     natives: usize,
+    /// How far the native stack may reach; all that there is, for the first that asks.
+    native_floor: usize,
     // Of the frame that runs. The run loop keeps copies and stores them before anything
     // that looks here.
     ip: u32,
@@ -167,6 +169,7 @@ impl Machine {
             frames: Vec::new(),
             depth: 0,
             natives: 0,
+            native_floor: usize::MAX,
             ip: EXIT,
             base: 0,
             env,
@@ -219,25 +222,24 @@ impl Machine {
         for &argument in arguments {
             self.stack.push(argument);
         }
-        let function = match self.force(function) {
-            Ok(function) => function,
-            Err(error) => {
-                self.stack.truncate(floor);
-                return Err(error);
-            }
-        };
-        self.stack[floor] = function;
         let count = arguments.len();
         self.natives += 1;
-        let result = self.nested(|machine| match function.of_kind(Kind::Closure) {
-            Some(closure) if machine.program.prototype(closure.extra()).arity as usize == count => {
-                machine.enter_closure(closure)
+        let result = match function.of_kind(Kind::Closure) {
+            Some(closure) if self.program.prototype(closure.extra()).arity as usize == count => {
+                self.nested(|machine| machine.enter_closure(closure))
             }
-            _ => machine.apply(count),
-        });
+            _ => self.call_slowly(floor, count),
+        };
         self.natives -= 1;
         self.stack.truncate(floor);
         result
+    }
+
+    /// Call whatever lies at an index of the stack, with the values above it.
+    #[inline(never)]
+    fn call_slowly(&mut self, index: usize, count: usize) -> Eval<Value> {
+        self.stack[index] = self.force(self.stack[index])?;
+        self.nested(|machine| machine.apply(count))
     }
 
     /// Re-enter the run loop from native code: `start` sets up what to run.
@@ -275,11 +277,29 @@ impl Machine {
     pub(crate) fn deeper<T>(&mut self, level: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
         self.check_depth()?;
         self.depth += 1;
-        let result = match stacker::remaining_stack() {
-            Some(left) if left >= RED_ZONE => level(self),
-            _ => on_more_stack(|| level(self)),
+        let result = match address_here() >= self.native_floor {
+            true => level(self),
+            false => self.on_enough_stack(level),
         };
         self.depth -= 1;
+        result
+    }
+
+    /// Do something where enough native stack is left, on a segment of its own if need be.
+    #[cold]
+    #[inline(never)]
+    fn on_enough_stack<T>(&mut self, level: impl FnOnce(&mut Self) -> T) -> T {
+        let outside = self.native_floor;
+        let inside = |machine: &mut Self| {
+            let left = stacker::remaining_stack().unwrap_or_default();
+            machine.native_floor = (address_here() - left).saturating_add(RED_ZONE);
+            level(machine)
+        };
+        let result = match stacker::remaining_stack() {
+            Some(left) if left >= RED_ZONE => inside(self),
+            _ => stacker::grow(STACK_SEGMENT, || inside(self)),
+        };
+        self.native_floor = outside;
         result
     }
 
@@ -355,9 +375,9 @@ impl Machine {
     }
 }
 
-/// Do something on a segment of native stack of its own.
-#[cold]
-#[inline(never)]
-fn on_more_stack<T>(work: impl FnOnce() -> T) -> T {
-    stacker::grow(STACK_SEGMENT, work)
+/// About how far the native stack reaches.
+#[inline(always)]
+fn address_here() -> usize {
+    let here = 0u8;
+    (&raw const here).addr()
 }

@@ -239,7 +239,8 @@ impl Machine {
             match *pc.take() {
                 Op::Exit => {
                     let result = pop!();
-                    save!();
+                    // Whoever entered restores the rest.
+                    self.set_top(top);
                     return Ok(result);
                 }
                 Op::Load => {

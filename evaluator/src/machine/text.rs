@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hb_model::StoreName;
 
 use super::Machine;
-use super::access::type_fault;
+use super::access::{context_of, type_fault};
 use crate::builtins::add_source;
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
@@ -148,6 +148,24 @@ impl Machine {
         };
         let text = [self.world.store_dir(), "/", &stored.base_name()].concat();
         Ok((text, self.contexts.single(ContextElement::Source(stored))))
+    }
+
+    /// The strings that were kept since the stack had a height, with a separator between them.
+    pub(crate) fn join_kept(&mut self, height: usize, separator: Value) -> Value {
+        let Self { stack, heap, contexts, .. } = self;
+        let between = separator.as_bytes().unwrap_or_default();
+        let parts = &stack[height..];
+        let mut context = context_of(separator);
+        let mut length = between.len() * parts.len().saturating_sub(1);
+        for &part in parts {
+            length += part.as_bytes().unwrap_or_default().len();
+            context = contexts.union(context, context_of(part));
+        }
+        let parts = parts.iter().enumerate().flat_map(|(i, part)| {
+            let before = if i == 0 { Default::default() } else { between };
+            [before, part.as_bytes().unwrap_or_default()]
+        });
+        heap.string_of_parts(length, context, parts)
     }
 
     /// Push the top `count` evaluated values, as one string in their place.
