@@ -121,6 +121,9 @@ impl Heap {
         for value in [self.empty_list, self.empty_attrs] {
             marker.value(value);
         }
+        for &value in self.bytes.iter().flatten() {
+            marker.value(value);
+        }
         roots(&mut marker);
         while let Some(object) = marker.pending.pop() {
             marker.trace(object);

@@ -112,6 +112,8 @@ pub(crate) struct Heap {
     empty_list: Value,
     empty_shape: Obj,
     empty_attrs: Value,
+    /// The strings of one byte.
+    bytes: Box<[Option<Value>; 256]>,
 }
 
 impl Heap {
@@ -132,6 +134,7 @@ impl Heap {
             empty_list: nothing,
             empty_shape: Obj::at(8),
             empty_attrs: nothing,
+            bytes: Box::new([None; 256]),
         };
         heap.empty_list = Value::object(heap.allocate(Kind::List, 0, 0, 1));
         heap.empty_shape = heap.shape(&[], true);
@@ -263,9 +266,20 @@ impl Heap {
         Value::object(object)
     }
 
-    /// A string.
+    /// A string. Of each that is a single byte there is one: going through a text makes many.
     pub(crate) fn string(&mut self, bytes: &[u8], context: ContextId) -> Value {
-        self.string_of_parts(bytes.len(), context, [bytes])
+        let &[byte] = bytes else { return self.string_of_parts(bytes.len(), context, [bytes]) };
+        if !context.is_empty() {
+            return self.string_of_parts(1, context, [bytes]);
+        }
+        match self.bytes[byte as usize] {
+            Some(string) => string,
+            None => {
+                let string = self.string_of_parts(1, context, [bytes]);
+                self.bytes[byte as usize] = Some(string);
+                string
+            }
+        }
     }
 
     /// A string made of parts, whose lengths add up to `length`.
