@@ -10,8 +10,8 @@ use std::alloc::dealloc;
 
 use super::object::{Header, MARKED, OUTSIDE};
 use super::{
-    BLOCK_BYTES, BLOCK_HEADER_WORDS, Block, CELL_WORDS, Heap, Kind, Obj, bytes_until_collection,
-    cells_in_block,
+    BLOCK_BYTES, BLOCK_HEADER_WORDS, Block, CELL_WORDS, FEW, FIRST_OF_MANY, Heap, Kind, Obj,
+    bytes_until_collection, cells_in_block,
 };
 use crate::Value;
 
@@ -64,6 +64,28 @@ impl Marker<'_> {
                 object.enliven_block();
             }
             self.pending.push(object);
+        }
+    }
+
+    /// Mark all that is alive, unless that is much. What was marked is still listed.
+    fn finds_few(&mut self) -> bool {
+        let mut traced = 0;
+        while self.pending.len() <= FEW {
+            let Some(&object) = self.pending.get(traced) else {
+                self.pending.clear();
+                return true;
+            };
+            self.trace(object);
+            traced += 1;
+        }
+        false
+    }
+
+    /// Take back the marks of all that is listed.
+    fn forget(&mut self) {
+        for object in self.pending.drain(..) {
+            let header = object.header();
+            object.set_header(Header { flags: header.flags & !MARKED, ..header });
         }
     }
 
@@ -125,6 +147,13 @@ impl Heap {
             marker.value(value);
         }
         roots(&mut marker);
+        if std::mem::take(&mut self.tentative) && !marker.finds_few() {
+            marker.forget();
+            self.marking = pending;
+            self.threshold = FIRST_OF_MANY;
+            self.due = false;
+            return;
+        }
         while let Some(object) = marker.pending.pop() {
             marker.trace(object);
         }

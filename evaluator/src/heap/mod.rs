@@ -46,17 +46,18 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
-/// The first collection is due after this many bytes: a short evaluation ends before, and of a
-/// longer one it is known then how much stays alive.
-const FIRST_COLLECTION: usize = 10 * 1024 * 1024;
-
-/// Later ones are due after this many bytes where nothing stays alive, so that such a heap is kept
-/// within what the caches of one core hold.
+/// A collection is due after this many bytes where nothing stays alive, so that such a heap is
+/// kept within what the caches of one core hold.
 const LEAST: usize = 2 * 1024 * 1024;
 
-/// Where much stays alive, marking it often costs more than fresh memory does: they are due after
-/// this many times what is alive, but no more than [`ENOUGH`].
+/// Where much stays alive, marking it often costs more than fresh memory does: the next one is due
+/// after this many times what is alive, but no more than [`ENOUGH`].
 const TIMES_ALIVE: usize = 16;
+
+/// The first collection is given up when more objects than these turn out to be alive, and is due
+/// again after so many bytes: a short evaluation ends before.
+const FEW: usize = 4096;
+const FIRST_OF_MANY: usize = 10 * 1024 * 1024;
 
 /// As many bytes as are always worth a collection, or as many as are alive if that is more: so
 /// collecting costs a bounded share of allocating.
@@ -106,6 +107,8 @@ pub(crate) struct Heap {
     /// Bytes handed to runs and large objects since the last collection.
     since_collection: usize,
     threshold: usize,
+    /// Whether the next collection is given up if many objects are alive.
+    tentative: bool,
     stress: bool,
     due: bool,
     marking: Vec<Obj>,
@@ -127,7 +130,8 @@ impl Heap {
             memory: Blocks::default(),
             large: Vec::new(),
             since_collection: 0,
-            threshold: FIRST_COLLECTION,
+            tentative: !stress,
+            threshold: LEAST,
             stress,
             due: stress,
             marking: Vec::new(),
@@ -153,6 +157,11 @@ impl Heap {
     /// Whether much may have become garbage since the last collection.
     pub(crate) fn is_worth_collecting(&self) -> bool {
         self.stress || self.since_collection >= LEAST
+    }
+
+    /// Let the next collection be one, however much is alive.
+    pub(crate) fn insist(&mut self) {
+        self.tentative = false;
     }
 
     /// A new object. The caller writes all payload words before anything else.

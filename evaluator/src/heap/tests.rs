@@ -1,6 +1,9 @@
 //! The heap by itself: what survives, what is given back, and what `//` makes.
 
-use super::{Attrs, BLOCK_BYTES, ENOUGH, Heap, Kind, LEAST, Mould, bytes_until_collection};
+use super::{
+    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, Mould,
+    bytes_until_collection,
+};
 use crate::context::ContextId;
 use crate::source::Pos;
 use crate::symbol::Symbol;
@@ -48,7 +51,6 @@ fn what_the_roots_reach_survives_and_the_rest_is_given_back() {
 #[test]
 fn a_heap_of_which_little_stays_alive_stays_small() {
     let mut heap = Heap::new(false);
-    heap.collect(false, |_| {});
     let mut most = 0;
     for _ in 0..10 * STRINGS {
         heap.float(1.5);
@@ -59,6 +61,25 @@ fn a_heap_of_which_little_stays_alive_stays_small() {
     }
     let allowed = LEAST / BLOCK_BYTES + 2;
     assert!(most <= allowed, "{most} blocks, and not {allowed}");
+}
+
+#[test]
+fn the_first_collection_is_given_up_where_much_is_alive() {
+    let mut heap = Heap::new(false);
+    let texts: Vec<Value> = (0..2 * FEW).map(|i| string(&mut heap, &format!("{i}"))).collect();
+    let root = heap.list(&texts);
+    let mut lost = heap.list(&[root]);
+    let before = heap.blocks.len();
+    heap.collect(true, |marker| lost = marker.value(lost));
+    assert_eq!((heap.blocks.len(), heap.threshold), (before, FIRST_OF_MANY));
+    // Nothing is marked any more: the next one frees what the first would have kept.
+    heap.collect(true, |marker| {
+        marker.value(root);
+    });
+    assert!(heap.list(&[root]) == lost, "its cell is free");
+    for (i, text) in root.as_list().expect("a list").iter().enumerate() {
+        assert_eq!(text.as_bytes(), Some(format!("{i}").as_bytes()));
+    }
 }
 
 #[test]

@@ -316,6 +316,7 @@ impl Machine {
         debug_assert!(self.natives == 0 && self.frames.is_empty(), "nothing is being evaluated");
         debug_assert!(self.stack.is_empty(), "what was evaluated has gone from the stack");
         if self.heap.is_worth_collecting() {
+            self.heap.insist();
             self.collect();
             self.heap.give_spare_back(0);
         }
