@@ -38,8 +38,7 @@ impl Blocks {
         self.uncut -= BLOCK_BYTES;
         // SAFETY: within the arena.
         let start = unsafe { arena.byte_add(offset) };
-        #[cfg(not(miri))]
-        if soon_full && self.arenas.len() == 1 {
+        if !cfg!(miri) && soon_full && self.arenas.len() == 1 {
             use rustix::mm::{Advice, madvise};
             // SAFETY: all of the block, and only advice: failing changes nothing.
             let _ = unsafe { madvise(start.cast(), BLOCK_BYTES, Advice::LinuxPopulateWrite) };

@@ -230,8 +230,11 @@ impl Machine {
 
     /// A fault that shows where the function that runs was called.
     fn at_call(&self, fault: Fault) -> Error {
-        let site =
-            self.frames.last().and_then(|frame| self.program.place(frame.ip.saturating_sub(1)));
+        let site = self
+            .frames
+            .all()
+            .last()
+            .and_then(|frame| self.program.place(frame.ip.saturating_sub(1)));
         Error::from(fault).at(site, "")
     }
 

@@ -361,7 +361,7 @@ impl Machine {
 
     /// The instruction with a place that called the function that runs.
     fn caller(&self) -> u32 {
-        let calls = self.frames.iter().rev().map(|frame| frame.ip.saturating_sub(1));
+        let calls = self.frames.all().iter().rev().map(|frame| frame.ip.saturating_sub(1));
         calls.into_iter().find(|&call| self.program.place(call).is_some()).unwrap_or_default()
     }
 

@@ -16,6 +16,7 @@ mod captures;
 mod compare;
 mod contracts;
 mod enter;
+mod frames;
 mod inspect;
 mod link;
 mod load;
@@ -36,6 +37,8 @@ use rustc_hash::FxHashMap;
 pub(crate) use access::type_fault;
 pub use text::{Coercion, Text};
 pub(crate) use text::{bytes_to_path, without_null};
+
+use frames::Frames;
 
 use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin, NixScheme};
@@ -103,7 +106,7 @@ pub struct Machine {
     imported: FxHashMap<PathBuf, Value>,
     symbol_strings: Vec<Option<Value>>,
     stack: Vec<Value>,
-    frames: Vec<Frame>,
+    frames: Frames,
     /// Calls and re-entries that have not returned.
     depth: usize,
     /// Native callers that wait for the run loop and may hold values.
@@ -166,7 +169,7 @@ impl Machine {
             imported: FxHashMap::default(),
             symbol_strings: Vec::new(),
             stack: Vec::new(),
-            frames: Vec::new(),
+            frames: Frames::new(),
             depth: 0,
             natives: 0,
             native_floor: usize::MAX,
@@ -313,7 +316,7 @@ impl Machine {
 
     /// Free what nothing can reach any more, if there may be much of it. No code runs.
     pub(crate) fn give_memory_back(&mut self) {
-        debug_assert!(self.natives == 0 && self.frames.is_empty(), "nothing is being evaluated");
+        debug_assert!(self.natives == 0 && self.frames.len() == 0, "nothing is being evaluated");
         debug_assert!(self.stack.is_empty(), "what was evaluated has gone from the stack");
         if self.heap.is_worth_collecting() {
             self.heap.insist();
@@ -344,7 +347,7 @@ impl Machine {
             marker.values(stack);
             marker.values(held);
             marker.object(*env);
-            for frame in frames.iter() {
+            for frame in frames.all() {
                 marker.object(frame.env);
             }
             marker.values(&mut program.constants);

@@ -1,6 +1,6 @@
 //! The run loop.
 
-use super::{Frame, MAX_FRAMES, Machine};
+use super::{Frame, Machine};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Kind, Obj};
 use crate::program::{Infix, Op, Quick};
@@ -133,7 +133,7 @@ impl Machine {
                 let thunk: Obj = $thunk;
                 let prototype = self.program.prototype(thunk.extra());
                 let (entry, room) = (prototype.entry, prototype.height);
-                if self.frames.len() < MAX_FRAMES && self.has_room(top, room) && thunk.enter() {
+                if self.frames.has_room() && self.has_room(top, room) && thunk.enter() {
                     push_frame!();
                     (pc, base, self.env) = (self.program.at(entry), top, thunk);
                 } else {

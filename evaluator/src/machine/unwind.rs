@@ -86,7 +86,7 @@ impl Machine {
     pub(super) fn infinite_recursion(&self, thunk: Obj) -> Error {
         let mut cycle = Vec::new();
         let mut last = None;
-        let envs = std::iter::once(self.env).chain(self.frames.iter().rev().map(|f| f.env));
+        let envs = std::iter::once(self.env).chain(self.frames.all().iter().rev().map(|f| f.env));
         for env in envs {
             if last != Some(env) && env.kind() == Kind::Thunk {
                 let number = env.extra();
