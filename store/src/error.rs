@@ -367,8 +367,15 @@ fn system(action: &'static str, path: &Path, source: io::Error) -> StoreError {
 
 /// Gives a bare answer of the database its place.
 pub(crate) fn database(path: &Path, error: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode;
+    use rusqlite::{Error, ErrorCode};
     let path = path.to_owned();
+    // What no hb would have written there.
+    if let Error::FromSqlConversionFailure(..)
+    | Error::IntegralValueOutOfRange(..)
+    | Error::InvalidColumnType(..) = error
+    {
+        return StoreError::DamagedDatabase { path, detail: error.to_string() };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { action: "write", path },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -127,7 +127,7 @@ impl Store {
             let path = parse(&self.inner.database, &object.name)?;
             if !object.is_borrowed {
                 report.freed.push(path.clone());
-                report.bytes += object.size;
+                report.bytes = report.bytes.saturating_add(object.size);
             }
             forgotten.push(path);
         }
@@ -144,7 +144,7 @@ impl Store {
                     Ok(Object {
                         id: row.get(0)?,
                         name: row.get(1)?,
-                        size: if is_borrowed { 0 } else { row.get::<_, i64>(2)? as u64 },
+                        size: if is_borrowed { 0 } else { row.get(2)? },
                         registered: row.get(3)?,
                         is_borrowed,
                     })
@@ -241,7 +241,8 @@ impl Graph {
 
     /// How many bytes to free, if not all that can be.
     fn enough(&self, options: &GcOptions) -> Option<u64> {
-        let all: u64 = self.objects.iter().map(|object| object.size).sum();
+        let sizes = self.objects.iter().map(|object| object.size);
+        let all = sizes.fold(0, u64::saturating_add);
         let beyond = options.keep.map(|keep| all.saturating_sub(keep));
         options.free.into_iter().chain(beyond).min()
     }
@@ -259,10 +260,10 @@ impl Graph {
         }
         let mut dead: Vec<_> = (0..self.objects.len()).filter(|&index| !live[index]).collect();
         dead.sort_by_key(|&index| (needed[index], Reverse(index)));
-        let mut bytes = 0;
+        let mut bytes = 0u64;
         let until_enough = dead.into_iter().take_while(|&index| {
             let more = enough.is_none_or(|enough| bytes < enough);
-            bytes += self.objects[index].size;
+            bytes = bytes.saturating_add(self.objects[index].size);
             more
         });
         until_enough.collect()

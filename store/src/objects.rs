@@ -39,7 +39,7 @@ struct ObjectRow {
     id: i64,
     name: String,
     digest: [u8; 32],
-    size: i64,
+    size: u64,
     self_reference: bool,
     registered: i64,
     fixed: Option<String>,
@@ -84,12 +84,13 @@ impl Store {
 
     /// The bytes of all objects, those of lower stores included.
     pub(crate) fn total_size(&self) -> Result<u64> {
-        let mut total = 0;
+        let mut total = 0u64;
         for database in self.databases() {
-            total += database.read(|connection| {
+            let size = database.read(|connection| {
                 let sql = "SELECT coalesce(sum(size), 0) FROM objects WHERE NOT borrowed";
-                Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
+                connection.query_row(sql, [], |row| row.get(0))
             })?;
+            total = total.saturating_add(size);
         }
         Ok(total)
     }
@@ -343,7 +344,7 @@ fn assemble(database: &Database, row: ObjectRow, references: Vec<String>) -> Res
     Ok(ObjectInfo {
         path: parse(database, &row.name)?,
         digest: NodeDigest::from_bytes(row.digest),
-        size: row.size as u64,
+        size: row.size,
         references: parse_all(database, references)?,
         self_reference: row.self_reference,
         registered: row.registered,

@@ -97,6 +97,24 @@ fn a_damaged_database_is_called_so() {
 }
 
 #[test]
+fn sizes_that_cannot_be_are_damage_and_huge_ones_add_up_to_the_most() {
+    let fixture = Fixture::new();
+    for label in ["a", "b", "c"] {
+        fixture.add(label, label);
+    }
+    let fixture = fixture.reopen();
+    let collect = || {
+        let options = GcOptions { keep: Some(0), dry_run: true, ..GcOptions::default() };
+        fixture.store.gc(&options, &|_, _| {})
+    };
+    sql(&fixture, "UPDATE objects SET size = 9223372036854775807");
+    assert_eq!(collect().unwrap().bytes, u64::MAX);
+    sql(&fixture, "UPDATE objects SET size = -1");
+    let error = collect().unwrap_err();
+    assert!(matches!(error, StoreError::DamagedDatabase { .. }), "{error}");
+}
+
+#[test]
 fn reading_where_there_is_no_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = Store::open(folder.path(), OpenMode::Read).unwrap_err();

@@ -39,7 +39,9 @@
 //! re-enters it (`force`, `expect_*`, `call`, `equal`, `coerce`). Over such a call, what
 //! is reachable from the arguments stays alive, and nothing else does: a value that the
 //! function made itself, and needs afterwards, is given to [`Machine::keep`] first
-//! (forgotten by itself when the builtin returns). Plain builtins need not care.
+//! (forgotten by itself when the builtin returns). Plain builtins need not care. What is
+//! gathered for a list is kept one after the other: [`Machine::height`] says where it begins,
+//! and [`Machine::list_of_kept`] makes the list.
 //! Forcing an element of a list or set keeps the result in the element, so afterwards it
 //! is reachable from there; the list or set itself does not change meanwhile.
 //! `Options::collect_always` runs a collection at every safepoint: tests run with it on,
