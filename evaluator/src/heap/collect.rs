@@ -61,7 +61,7 @@ impl Marker<'_> {
         if header.flags & MARKED == 0 {
             object.set_header(Header { flags: header.flags | MARKED, ..header });
             if header.flags & OUTSIDE == 0 {
-                object.enliven_block();
+                object.set_block_alive(true);
             }
             self.pending.push(object);
         }
@@ -86,6 +86,9 @@ impl Marker<'_> {
         for object in self.pending.drain(..) {
             let header = object.header();
             object.set_header(Header { flags: header.flags & !MARKED, ..header });
+            if header.flags & OUTSIDE == 0 {
+                object.set_block_alive(false);
+            }
         }
     }
 
@@ -245,6 +248,7 @@ impl Heap {
             make_run(at(run_start), cells - run_start, waiting);
             waiting = at(run_start).address().get();
         }
+        debug_assert!(alive > 0, "a block without anything alive was not to be looked at");
         self.runs[class].waiting = waiting;
         alive * cell_words * 8
     }

@@ -133,12 +133,12 @@ impl Obj {
         unsafe { *self.pointer().cast::<Header>() = header }
     }
 
-    /// Note that the block that this lies in has something that is alive.
+    /// Note whether the block that this lies in has something that is alive.
     #[inline(always)]
-    pub(super) fn enliven_block(self) {
+    pub(super) fn set_block_alive(self, is_alive: bool) {
         let block = self.pointer().map_addr(|address| address & !(BLOCK_BYTES - 1));
         // SAFETY: blocks begin at multiples of their size, with a word that is not of a cell.
-        unsafe { block.write(1) };
+        unsafe { block.write(is_alive.into()) };
     }
 
     /// What this is.

@@ -83,6 +83,25 @@ fn the_first_collection_is_given_up_where_much_is_alive() {
 }
 
 #[test]
+fn what_a_collection_that_was_given_up_found_alive_may_die_whole_blocks_at_a_time() {
+    let mut heap = Heap::new(false);
+    let texts: Vec<Value> = (0..2 * FEW).map(|i| string(&mut heap, &format!("{i}"))).collect();
+    let root = heap.list(&texts);
+    heap.collect(true, |marker| {
+        marker.value(root);
+    });
+    heap.collect(true, |_| {});
+    // The same memory, given to cells of two sizes in turn.
+    let short: Vec<Value> = (0..2 * FEW).map(|i| string(&mut heap, &format!("{i}"))).collect();
+    let long = |i: usize| format!("{i} and something longer");
+    let others: Vec<Value> = (0..2 * FEW).map(|i| string(&mut heap, &long(i))).collect();
+    for i in 0..2 * FEW {
+        assert_eq!(short[i].as_bytes(), Some(format!("{i}").as_bytes()));
+        assert_eq!(others[i].as_bytes(), Some(long(i).as_bytes()));
+    }
+}
+
+#[test]
 fn the_more_is_alive_the_rarer_are_collections() {
     assert_eq!(bytes_until_collection(0), LEAST);
     assert_eq!(bytes_until_collection(ENOUGH / 4), ENOUGH);
