@@ -19,7 +19,7 @@ type Scan<'t> = IResult<&'t [u8], &'t [u8]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) start: u32,
-    /// Its low three bytes, the lowest first.
+    /// Its length in bytes, as a number of three bytes, the lowest first.
     length: [u8; 3],
     pub(crate) kind: SyntaxKind,
 }

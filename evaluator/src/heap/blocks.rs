@@ -2,8 +2,8 @@
 //!
 //! Blocks are cut from arenas. Fetching memory page by page was a fifth of a short run: a
 //! heap asks for the pages of a block together, and when it outgrows its first arena for huge
-//! pages in the others. Memory goes
-//! back to the system block by block; its addresses stay, to be used again.
+//! pages in the others. Memory goes back to the system block by block; its addresses stay, to
+//! be used again.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 

@@ -146,7 +146,7 @@ impl Heap {
         for value in [self.empty_list, self.empty_attrs] {
             marker.value(value);
         }
-        for &value in self.bytes.iter().flatten() {
+        for &value in self.single_bytes.iter().flatten() {
             marker.value(value);
         }
         roots(&mut marker);

@@ -115,8 +115,8 @@ pub(crate) struct Heap {
     empty_list: Value,
     empty_shape: Obj,
     empty_attrs: Value,
-    /// The strings of one byte.
-    bytes: Box<[Option<Value>; 256]>,
+    /// The strings of one byte, once they are made.
+    single_bytes: Box<[Option<Value>; 256]>,
 }
 
 impl Heap {
@@ -138,7 +138,7 @@ impl Heap {
             empty_list: nothing,
             empty_shape: Obj::at(8),
             empty_attrs: nothing,
-            bytes: Box::new([None; 256]),
+            single_bytes: Box::new([None; 256]),
         };
         heap.empty_list = Value::object(heap.allocate(Kind::List, 0, 0, 1));
         heap.empty_shape = heap.shape(&[], true);
@@ -277,18 +277,19 @@ impl Heap {
 
     /// A string. Of each that is a single byte there is one: going through a text makes many.
     pub(crate) fn string(&mut self, bytes: &[u8], context: ContextId) -> Value {
-        let &[byte] = bytes else { return self.string_of_parts(bytes.len(), context, [bytes]) };
-        if !context.is_empty() {
-            return self.string_of_parts(1, context, [bytes]);
+        match *bytes {
+            [byte] if context.is_empty() => self.single_byte(byte),
+            _ => self.string_of_parts(bytes.len(), context, [bytes]),
         }
-        match self.bytes[byte as usize] {
-            Some(string) => string,
-            None => {
-                let string = self.string_of_parts(1, context, [bytes]);
-                self.bytes[byte as usize] = Some(string);
-                string
-            }
+    }
+
+    fn single_byte(&mut self, byte: u8) -> Value {
+        if let Some(string) = self.single_bytes[byte as usize] {
+            return string;
         }
+        let string = self.string_of_parts(1, ContextId::EMPTY, [&[byte][..]]);
+        self.single_bytes[byte as usize] = Some(string);
+        string
     }
 
     /// A string made of parts, whose lengths add up to `length`.

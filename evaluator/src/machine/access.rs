@@ -31,15 +31,6 @@ pub(crate) fn type_fault(expected: &'static str, found: Value) -> Error {
     Fault::Type { expected, found: found.type_of().unwrap_or(Type::Lambda), literal }.into()
 }
 
-/// An evaluated string's context; empty for other values.
-#[inline]
-pub(super) fn context_of(value: Value) -> ContextId {
-    match value.of_kind(Kind::Str) {
-        Some(object) if object.has_context() => ContextId::from_number(object.word(0) as u32),
-        _ => ContextId::EMPTY,
-    }
-}
-
 impl Machine {
     expectation! {
         /// Force an integer.
@@ -111,7 +102,10 @@ impl Machine {
     /// An evaluated string's context; empty for other values.
     #[inline]
     pub fn context_of(&self, value: Value) -> ContextId {
-        context_of(value)
+        match value.of_kind(Kind::Str) {
+            Some(object) if object.has_context() => ContextId::from_number(object.word(0) as u32),
+            _ => ContextId::EMPTY,
+        }
     }
 
     /// An integer.

@@ -2,8 +2,6 @@
 //!
 //! A vector would look for its end by its length, at each call and return.
 
-use std::ptr;
-
 use super::Frame;
 
 /// How many more frames there is room for when there was none.
@@ -13,22 +11,22 @@ const MORE: usize = 1024;
 pub(super) struct Frames {
     /// The memory. Its length says nothing: what lies below `top` are frames.
     memory: Vec<Frame>,
-    start: *mut Frame,
     /// The first free place.
     top: *mut Frame,
     end: *mut Frame,
 }
 
 impl Frames {
-    pub(super) const fn new() -> Self {
-        let none = ptr::null_mut();
-        Self { memory: Vec::new(), start: none, top: none, end: none }
+    pub(super) fn new() -> Self {
+        let mut memory = Vec::new();
+        let start = memory.as_mut_ptr();
+        Self { memory, top: start, end: start }
     }
 
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        // SAFETY: both are of the same memory, or null.
-        (unsafe { self.top.offset_from(self.start) }) as usize
+        // SAFETY: both are of the same memory.
+        (unsafe { self.top.offset_from(self.memory.as_ptr()) }) as usize
     }
 
     /// Whether a frame can be pushed without making room for it.
@@ -51,7 +49,7 @@ impl Frames {
 
     #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Frame> {
-        if self.top == self.start {
+        if self.top.cast_const() == self.memory.as_ptr() {
             return None;
         }
         // SAFETY: a frame lies there.
@@ -63,11 +61,8 @@ impl Frames {
 
     /// The frames, the last one at the end.
     pub(super) fn all(&self) -> &[Frame] {
-        match self.start.is_null() {
-            true => &[],
-            // SAFETY: what lies below `top` was pushed.
-            false => unsafe { std::slice::from_raw_parts(self.start, self.len()) },
-        }
+        // SAFETY: what lies below `top` was pushed.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.len()) }
     }
 
     /// Give back the memory of all but so many places.
@@ -86,11 +81,11 @@ impl Frames {
         // SAFETY: as many were pushed.
         unsafe { self.memory.set_len(length) };
         change(&mut self.memory);
-        self.start = self.memory.as_mut_ptr();
+        let start = self.memory.as_mut_ptr();
         // SAFETY: within the memory, or one past its end.
         unsafe {
-            self.top = self.start.add(length);
-            self.end = self.start.add(self.memory.capacity());
+            self.top = start.add(length);
+            self.end = start.add(self.memory.capacity());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hb_model::StoreName;
 
 use super::Machine;
-use super::access::{context_of, type_fault};
+use super::access::type_fault;
 use crate::builtins::add_source;
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
@@ -152,43 +152,40 @@ impl Machine {
 
     /// The strings that were kept since the stack had a height, with a separator between them.
     pub(crate) fn join_kept(&mut self, height: usize, separator: Value) -> Value {
-        let Self { stack, heap, contexts, .. } = self;
+        let Some((length, context)) = self.length_and_context(height) else {
+            unreachable!("strings were kept")
+        };
         let between = separator.as_bytes().unwrap_or_default();
-        let parts = &stack[height..];
-        let mut context = context_of(separator);
-        let mut length = between.len() * parts.len().saturating_sub(1);
-        for &part in parts {
-            length += part.as_bytes().unwrap_or_default().len();
-            context = contexts.union(context, context_of(part));
-        }
-        let parts = parts.iter().enumerate().flat_map(|(i, part)| {
+        let length = length + between.len() * (self.stack.len() - height).saturating_sub(1);
+        let context = self.contexts.union(self.context_of(separator), context);
+        let parts = self.stack[height..].iter().enumerate().flat_map(|(i, part)| {
             let before = if i == 0 { Default::default() } else { between };
             [before, part.as_bytes().unwrap_or_default()]
         });
-        heap.string_of_parts(length, context, parts)
+        self.heap.string_of_parts(length, context, parts)
+    }
+
+    /// Of what lies on the stack from a height on: how long it is together, and its context, if
+    /// all of it is strings.
+    fn length_and_context(&mut self, height: usize) -> Option<(usize, ContextId)> {
+        let (mut length, mut context) = (0, ContextId::EMPTY);
+        for i in height..self.stack.len() {
+            let part = self.stack[i];
+            length += part.as_bytes()?.len();
+            context = self.contexts.union(context, self.context_of(part));
+        }
+        Some((length, context))
     }
 
     /// Push the top `count` evaluated values, as one string in their place.
     pub(super) fn interpolate(&mut self, count: usize) -> Eval<()> {
         let start = self.stack.len() - count;
-        let mut length = 0;
-        let mut context = ContextId::EMPTY;
-        let mut plain = true;
-        for i in start..start + count {
-            let part = self.stack[i];
-            let Some(bytes) = part.as_bytes() else {
-                plain = false;
-                break;
-            };
-            length += bytes.len();
-            context = self.contexts.union(context, self.context_of(part));
-        }
-        let result = match plain {
-            true => {
+        let result = match self.length_and_context(start) {
+            Some((length, context)) => {
                 let parts = self.stack[start..].iter().filter_map(Value::as_bytes);
                 self.heap.string_of_parts(length, context, parts)
             }
-            false => {
+            None => {
                 let mut text = Text::default();
                 for i in start..start + count {
                     self.coerce(self.stack[i], Coercion::INTERPOLATION, &mut text)?;
