@@ -62,15 +62,10 @@ impl<'a> Comparison<'a> {
     }
 
     fn sets(&mut self, path: &str, expected: Attrs, found: Attrs) -> Eval<()> {
-        let mut names = self.machine.sorted_attrs(expected);
-        names.extend(self.machine.sorted_attrs(found));
-        let mut names: Vec<_> = names.iter().map(|attribute| attribute.0).collect();
-        names.sort_by(|&a, &b| {
-            let symbols = &self.machine.symbols;
-            symbols.bytes(a).cmp(symbols.bytes(b))
-        });
-        names.dedup();
-        for name in names {
+        let Some(both) = self.machine.heap.update(expected, found).as_attrs() else {
+            unreachable!("sets update to a set")
+        };
+        for (name, ..) in self.machine.sorted_attrs(both) {
             let mut text = path.as_bytes().to_vec();
             text.push(b'.');
             attribute_name(self.machine.symbols.bytes(name), &mut text);
