@@ -119,17 +119,26 @@ impl<'t> Lexer<'t> {
     }
 
     fn push(&mut self, kind: SyntaxKind, length: usize) {
+        let length = match length <= Token::MAX_LENGTH {
+            true => length,
+            false => self.push_all_but_the_last(kind, length),
+        };
+        self.tokens.push(Token::new(kind, self.at, length));
+        self.at += length;
+    }
+
+    /// Of what is too long for one token, push all tokens but the last; gives its length.
+    #[cold]
+    fn push_all_but_the_last(&mut self, kind: SyntaxKind, length: usize) -> usize {
         let end = self.at + length;
         while end - self.at > Token::MAX_LENGTH {
             let at_most = self.at + Token::MAX_LENGTH;
             // Between two characters, of which none is longer than four bytes.
             let is_boundary = |at: &usize| self.text[*at] & 0xc0 != 0x80;
             let cut = (at_most - 3..=at_most).rfind(is_boundary).unwrap_or(at_most);
-            self.tokens.push(Token::new(kind, self.at, cut - self.at));
-            self.at = cut;
+            self.push(kind, cut - self.at);
         }
-        self.tokens.push(Token::new(kind, self.at, end - self.at));
-        self.at = end;
+        end - self.at
     }
 
     /// `${`, inside of anything.
