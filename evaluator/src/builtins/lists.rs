@@ -156,10 +156,11 @@ fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         return Ok(Value::FALSE);
     }
     let wanted = m.force(args[0])?;
+    // Most that are looked for are texts.
+    let text = wanted.of_kind(Kind::Str);
     for &item in items {
         let item = item.evaluated().unwrap_or(item);
-        // Most that are looked for are texts.
-        let is_equal = match (wanted.of_kind(Kind::Str), item.of_kind(Kind::Str)) {
+        let is_equal = match (text, item.of_kind(Kind::Str)) {
             (Some(a), Some(b)) => a.has_bytes_of(b),
             _ => m.equal(wanted, item)?,
         };

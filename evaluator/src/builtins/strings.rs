@@ -1,5 +1,7 @@
 //! Strings.
 
+use smallvec::SmallVec;
+
 use super::{Builtin, forced, lazy};
 use crate::error::{Eval, Fault};
 use crate::machine::{Coercion, Machine, Text};
@@ -108,8 +110,11 @@ fn replace_strings(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         return Err(Fault::Argument { builtin: "replaceStrings", reason }.into());
     }
     // The elements are reachable from the list, so their bytes stay.
-    let wanted = from.iter().map(|&item| m.expect_string(item)).collect::<Eval<Vec<Value>>>()?;
-    let wanted: Vec<&[u8]> = wanted.iter().filter_map(Value::as_bytes).collect();
+    let mut wanted: SmallVec<[Value; 8]> = SmallVec::with_capacity(from.len());
+    for &item in from {
+        wanted.push(m.expect_string(item)?);
+    }
+    let wanted: SmallVec<[&[u8]; 8]> = wanted.iter().filter_map(Value::as_bytes).collect();
     // Which is the first that can match where a byte stands.
     let mut first = [wanted.len(); 256];
     for (i, text) in wanted.iter().enumerate().rev() {

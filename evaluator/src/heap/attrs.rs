@@ -8,6 +8,8 @@
 //! a logarithm of them and many small updates do not copy the large set each time.
 //! What needs all attributes in order makes it flat once.
 
+use smallvec::SmallVec;
+
 use super::Heap;
 use super::object::{Kind, Obj};
 use crate::Value;
@@ -282,10 +284,11 @@ impl Heap {
         let added = right.names().iter().filter(|&&name| left.get(Symbol(name)).is_none()).count();
         let total = left.len() + added;
         // Newest last while merging.
-        let mut layers: Vec<Attrs> = match left.flat() {
-            Some(flat) => vec![flat],
-            None => left.layers().collect::<Vec<_>>().into_iter().rev().collect(),
+        let mut layers: SmallVec<[Attrs; 16]> = match left.flat() {
+            Some(flat) => SmallVec::from_elem(flat, 1),
+            None => left.layers().collect(),
         };
+        layers.reverse();
         let mut top = right;
         while let Some(older) = layers.pop() {
             if older.len() > 2 * top.len() {

@@ -215,42 +215,40 @@ impl Heap {
         if unsafe { block.start.replace(0) } == 0 {
             return 0;
         }
-        let cell_words = CELL_WORDS[class] as usize;
-        let cells = cells_in_block(class);
+        let cell_bytes = CELL_WORDS[class] as usize * 8;
         let mut alive = 0;
         let mut waiting = self.runs[class].waiting;
-        let mut run_start = 0;
-        let mut cell = 0;
-        let at = |cell: usize| {
-            // SAFETY: `cell` is below the number of cells that fit the block.
-            let start = unsafe { block.start.add(BLOCK_HEADER_WORDS + cell * cell_words) };
-            Obj::at(start.expose_provenance() as u64)
+        // SAFETY: within the block.
+        let start = unsafe { block.start.add(BLOCK_HEADER_WORDS) };
+        let start = start.expose_provenance();
+        let end = start + cells_in_block(class) * cell_bytes;
+        // Where the run that may become one began, and the cell that is looked at.
+        let (mut run, mut cell) = (start, start);
+        let mut end_run = |run: usize, end: usize| {
+            if run < end {
+                make_run(Obj::at(run as u64), (end - run) / cell_bytes, waiting);
+                waiting = run as u64;
+            }
         };
-        while cell < cells {
-            let object = at(cell);
+        while cell < end {
+            let object = Obj::at(cell as u64);
             let header = object.header();
             if header.flags & MARKED != 0 {
                 object.set_header(Header { flags: header.flags & !MARKED, ..header });
-                if run_start < cell {
-                    make_run(at(run_start), cell - run_start, waiting);
-                    waiting = at(run_start).address().get();
-                }
+                end_run(run, cell);
                 alive += 1;
-                cell += 1;
-                run_start = cell;
+                cell += cell_bytes;
+                run = cell;
             } else if header.kind == Kind::Free {
-                cell += header.extra as usize;
+                cell += header.extra as usize * cell_bytes;
             } else {
-                cell += 1;
+                cell += cell_bytes;
             }
         }
-        if run_start < cells {
-            make_run(at(run_start), cells - run_start, waiting);
-            waiting = at(run_start).address().get();
-        }
+        end_run(run, end);
         debug_assert!(alive > 0, "a block without anything alive was not to be looked at");
         self.runs[class].waiting = waiting;
-        alive * cell_words * 8
+        alive * cell_bytes
     }
 }
 

@@ -174,14 +174,13 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn cast(&mut self, mould: Mould) -> Obj {
         let Mould { header, class, words } = mould;
-        if class == LARGE {
+        let Some(mut run) = self.runs.get_mut(class as usize) else {
+            debug_assert!(class == LARGE);
             return self.allocate_large(header, words as usize);
-        }
-        let run = &mut self.runs[class as usize];
+        };
         if run.next == run.end {
-            self.next_run(class as usize);
+            run = self.next_run(class as usize);
         }
-        let run = &mut self.runs[class as usize];
         let cell = run.next;
         // SAFETY: the run is not empty, and runs are whole cells of one block.
         run.next = unsafe { cell.add(words as usize) };
@@ -193,7 +192,7 @@ impl Heap {
     /// Make the run of a class non-empty.
     #[cold]
     #[inline(never)]
-    fn next_run(&mut self, class: usize) {
+    fn next_run(&mut self, class: usize) -> &mut Run {
         let cell_words = CELL_WORDS[class] as usize;
         let waiting = self.runs[class].waiting;
         let cells = if waiting != 0 {
@@ -221,6 +220,7 @@ impl Heap {
             cells
         };
         self.note_allocation(cells * cell_words * 8);
+        &mut self.runs[class]
     }
 
     fn note_allocation(&mut self, bytes: usize) {
@@ -332,8 +332,18 @@ impl Heap {
             return self.empty_list;
         }
         let object = self.allocate(Kind::List, 0, items.len(), items.len());
-        for (i, &item) in items.iter().enumerate() {
-            object.set_value(i, item);
+        match *items {
+            // Copying so few as a slice is a call.
+            [item] => object.set_value(0, item),
+            [first, second] => {
+                object.set_value(0, first);
+                object.set_value(1, second);
+            }
+            _ => {
+                for (i, &item) in items.iter().enumerate() {
+                    object.set_value(i, item);
+                }
+            }
         }
         Value::object(object)
     }
