@@ -2,7 +2,7 @@
 
 use hb_lang::suggest::nearest;
 
-use super::{EXIT, Frame, Machine};
+use super::{Frame, Machine};
 use crate::builtins::MAX_PARAMS;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::Kind;
@@ -104,10 +104,13 @@ impl Machine {
     /// in a frame that calls the result with them.
     fn set_rest_aside(&mut self, rest: usize, arity: usize) {
         let at = self.stack.len() - rest - arity - 1;
-        self.stack[at..].rotate_right(rest);
+        for _ in 0..rest {
+            let last = self.stack.pop();
+            self.stack.insert(at, last.unwrap_or(Value::NULL));
+        }
         self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
         self.ip = self.call_rest;
-        self.base = at as u32;
+        self.base = self.stack.offset(at);
     }
 
     /// Run a builtin on the top `count` values, which stay where they are.
@@ -125,14 +128,12 @@ impl Machine {
     }
 
     /// The same where those that it takes evaluated are.
-    #[inline]
+    #[inline(never)]
     pub(super) fn run_evaluated(&mut self, number: u32, count: usize) -> Eval<Value> {
         let builtin = self.builtins[number as usize];
         let start = self.stack.len() - count;
-        let mut arguments = [Value::NULL; MAX_PARAMS];
-        for (argument, &value) in arguments.iter_mut().zip(&self.stack[start..]) {
-            *argument = value;
-        }
+        let arguments: [Value; MAX_PARAMS] =
+            std::array::from_fn(|i| self.stack.get(start + i).copied().unwrap_or(Value::NULL));
         debug_assert!(
             builtin.params.iter().zip(arguments).all(|(p, a)| !p.forced || !a.is_thunk())
         );
@@ -154,7 +155,7 @@ impl Machine {
         let pattern = self.program.patterns.at(index);
         let (names, values) = (attrs.names(), attrs.values());
         let start = self.stack.len();
-        self.stack.resize(start + pattern.fields.len(), Value::UNSET);
+        self.stack.extend_with(Value::UNSET, pattern.fields.len());
         let mut next = 0;
         let mut matched = 0;
         let mut missing = None;
@@ -187,7 +188,7 @@ impl Machine {
             None => "anonymous function".to_owned(),
         };
         // The instruction that runs is the pattern's.
-        (name, self.program.place(self.ip - 1))
+        (name, self.program.place_before(self.ip))
     }
 
     #[cold]
@@ -230,17 +231,13 @@ impl Machine {
 
     /// A fault that shows where the function that runs was called.
     fn at_call(&self, fault: Fault) -> Error {
-        let site = self
-            .frames
-            .all()
-            .last()
-            .and_then(|frame| self.program.place(frame.ip.saturating_sub(1)));
+        let site = self.frames.last().and_then(|frame| self.program.place_before(frame.ip));
         Error::from(fault).at(site, "")
     }
 
     /// Whether the machine is about to leave its run loop.
     pub(super) fn is_at_exit(&self) -> bool {
-        self.ip == EXIT
+        self.ip == self.program.exit
     }
 }
 

@@ -33,11 +33,21 @@ pub(super) fn variable(source: Source, base: StackPointer, env: Obj) -> Value {
 #[inline(always)]
 pub(super) fn fill(program: &Program, index: u32, object: Obj, base: StackPointer, env: Obj) {
     let prototype = program.prototype(index);
+    if prototype.mould.captures() == 0 {
+        return;
+    }
     let upvalues = StackPointer::of_captures(env);
-    for (i, capture) in program.captures_of(prototype).iter().enumerate() {
+    let mut to = StackPointer::of_captures(object);
+    for index in prototype.capture_start.. {
+        debug_assert!(((index - prototype.capture_start) as usize) < prototype.mould.captures());
+        let capture = *program.captures.at(index);
         let (number, is_upvalue) = capture.parts();
         let from = if is_upvalue { upvalues } else { base };
-        object.capture(i, from.up(number).get());
+        to.put(from.up(number).get());
+        to = to.up(1);
+        if capture.is_last() {
+            break;
+        }
     }
 }
 

@@ -361,7 +361,11 @@ impl Machine {
 
     /// The instruction with a place that called the function that runs.
     fn caller(&self) -> u32 {
-        let calls = self.frames.all().iter().rev().map(|frame| frame.ip.saturating_sub(1));
+        let calls = self.frames.iter().rev().filter_map(|frame| {
+            let is_native = frame.ip == self.program.exit;
+            let next = if is_native { frame.base } else { frame.ip.address() };
+            self.program.number_before(next)
+        });
         calls.into_iter().find(|&call| self.program.place(call).is_some()).unwrap_or_default()
     }
 

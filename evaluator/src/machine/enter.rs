@@ -11,10 +11,11 @@ impl Machine {
     pub(super) fn enter_closure(&mut self, closure: Obj) -> Eval<()> {
         self.check_depth()?;
         let &Prototype { entry, height, arity, .. } = self.program.prototype(closure.extra());
-        self.reserve(height);
+        self.stack.reserve(height as usize);
         self.depth += 1;
         self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
-        (self.ip, self.base) = (entry, self.stack.len() as u32 - u32::from(arity));
+        self.ip = entry;
+        self.base = self.stack.offset(self.stack.len() - usize::from(arity));
         self.env = closure;
         Ok(())
     }
@@ -37,8 +38,8 @@ impl Machine {
         self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
         let prototype = self.program.prototype(thunk.extra());
         self.ip = prototype.entry;
-        self.reserve(prototype.height);
-        self.base = self.stack.len() as u32;
+        self.stack.reserve(prototype.height as usize);
+        self.base = self.stack.offset(self.stack.len());
         self.env = thunk;
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Machine {
         if given + 1 != prototype.arity as usize {
             return None;
         }
-        let pattern = &self.program.patterns[prototype.pattern? as usize];
+        let pattern = self.program.pattern_of(number)?;
         let source = self.program.prototype_place(number).map(|place| place.source);
         let pos = |start| source.map_or(Pos::NONE, |source| self.sources.pos(source, start));
         Some(NamedArguments {

@@ -8,8 +8,8 @@ use super::Machine;
 use super::text::canonical;
 use crate::heap::Attrs;
 use crate::program::{
-    Code, Declaration, Eager, EagerSelect, Entry, Header, LOAD, Op, Pattern, Prototype, Reader,
-    Shape, Source, Text,
+    Capture, Code, CodePointer, Declaration, Eager, EagerSelect, Entry, Header, Op, Pattern,
+    Prototype, Reader, Shape, Text,
 };
 use crate::source::SourceId;
 use crate::symbol::Symbol;
@@ -43,7 +43,7 @@ impl Machine {
     /// Load a prototype's code; gives its first instruction.
     #[cold]
     #[inline(never)]
-    pub(super) fn load_code(&mut self, number: u32) -> u32 {
+    pub(super) fn load_code(&mut self, number: u32) -> CodePointer {
         let prototype = *self.program.prototype(number);
         let code = self.program.texts[prototype.text as usize].code.clone();
         let mut linker = Linker { machine: self, number: prototype.text, code: &code };
@@ -94,7 +94,7 @@ impl Linker<'_> {
         program.max_height = program.max_height.max(header.height);
         let mould = program.next_mould(header.arity, header.capture_count);
         program.prototypes.push(Prototype {
-            entry: LOAD,
+            entry: program.load,
             text: self.number,
             body: header.body,
             arity: header.arity,
@@ -108,18 +108,22 @@ impl Linker<'_> {
         program.prototypes.len() as u32 - 1
     }
 
-    fn pattern(&mut self, mut pattern: Pattern) -> u32 {
+    /// Gives one more than the pattern's number.
+    fn pattern(&mut self, mut pattern: Pattern) -> NonZeroU32 {
         for field in &mut pattern.fields {
             field.name = self.symbol(field.name);
         }
         pattern.fields.sort_by_key(|field| field.name);
         let patterns = &mut self.machine.program.patterns;
         patterns.push(pattern);
-        patterns.len() as u32 - 1
+        match NonZeroU32::new(patterns.len() as u32) {
+            Some(number) => number,
+            None => unreachable!("there is one at least"),
+        }
     }
 
     /// Read all that a prototype has, in the order of [`Code`].
-    fn body(&mut self, prototype: &Prototype) -> u32 {
+    fn body(&mut self, prototype: &Prototype) -> CodePointer {
         let mut from = self.code.read(prototype.body as usize);
         let program = &self.machine.program;
         let bases = Bases {
@@ -128,7 +132,7 @@ impl Linker<'_> {
             eager: program.eager.len() as u32,
             selects: program.eager_selects.len() as u32,
             overrides: program.overrides.len() as u32,
-            pattern: prototype.pattern.unwrap_or_default(),
+            pattern: prototype.pattern.map_or(0, |number| number.get() - 1),
         };
         for _ in 0..from.take::<u32>() {
             self.child(&mut from);
@@ -151,20 +155,22 @@ impl Linker<'_> {
             let variables = (0..count).map(|_| (self.symbol(from.take()), from.take())).collect();
             self.machine.program.overrides.push(variables);
         }
-        let entry = self.machine.program.code.len() as u32;
-        for _ in 0..from.take::<u32>() {
+        let count: u32 = from.take();
+        let (entry, first) = self.machine.program.code.begin(count as usize);
+        for _ in 0..count {
             let op = self.linked(from.take(), &bases);
             self.machine.program.code.push(op);
         }
-        self.places(&mut from, entry, prototype);
+        self.places(&mut from, first, prototype);
         entry
     }
 
     fn child(&mut self, from: &mut Reader<'_>) {
         let number = self.prototype(from.take());
         let program = &mut self.machine.program;
-        for _ in 0..program.prototype(number).mould.captures() {
-            program.captures.push(from.take::<Source>().into());
+        let captures = program.prototype(number).mould.captures();
+        for i in 1..=captures {
+            program.captures.push(Capture::new(from.take(), i == captures));
         }
     }
 
@@ -237,12 +243,12 @@ impl Linker<'_> {
     }
 
     /// Where instructions come from.
-    fn places(&mut self, from: &mut Reader<'_>, entry: u32, prototype: &Prototype) {
+    fn places(&mut self, from: &mut Reader<'_>, first: u32, prototype: &Prototype) {
         let program = &mut self.machine.program;
         if program.origins.last().is_none_or(|origin| origin.1 != self.number) {
-            program.origins.push((entry, self.number));
+            program.origins.push((first, self.number));
         }
-        let mut instruction = entry;
+        let mut instruction = first;
         for _ in 0..from.take::<u32>() {
             instruction += from.take::<u32>();
             let start = (i64::from(prototype.span.start) + from.take::<i64>()) as u32;

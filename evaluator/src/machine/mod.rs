@@ -16,7 +16,6 @@ mod captures;
 mod compare;
 mod contracts;
 mod enter;
-mod frames;
 mod inspect;
 mod link;
 mod load;
@@ -38,7 +37,7 @@ pub(crate) use access::type_fault;
 pub use text::{Coercion, Text};
 pub(crate) use text::{bytes_to_path, without_null};
 
-use frames::Frames;
+use stack::Stack;
 
 use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin, NixScheme};
@@ -47,7 +46,7 @@ use crate::error::{Eval, Fault};
 use crate::evaluator::Options;
 use crate::heap::{Heap, Kind, Obj};
 use crate::nix_world::NixWorld;
-use crate::program::{LOAD, Op, Program};
+use crate::program::{CodePointer, Op, Program};
 use crate::source::{Pos, Sources};
 use crate::symbol::Symbols;
 use crate::value::Value;
@@ -64,16 +63,15 @@ const STACK_SEGMENT: usize = 4 * 1024 * 1024;
 /// Stack values and frames that are kept beyond those in use.
 const SPARE_STACK: usize = 64 * 1024;
 
-/// The instruction that every entry from native code returns to.
-const EXIT: u32 = 0;
-
 /// What to restore when a call or a thunk returns.
 #[derive(Clone, Copy)]
 struct Frame {
     /// The next instruction.
-    ip: u32,
-    /// Where the frame's values start on the stack.
-    base: u32,
+    ip: CodePointer,
+    /// Where the frame's values start, in bytes from the start of the stack. If the next
+    /// instruction is [`Program::exit`], native code waits and knows that itself; then this is
+    /// the address of the instruction after the one that called the native code.
+    base: usize,
     /// The closure or thunk that runs; its captures are the upvalues.
     env: Obj,
 }
@@ -105,8 +103,8 @@ pub struct Machine {
     files: FxHashMap<PathBuf, Value>,
     imported: FxHashMap<PathBuf, Value>,
     symbol_strings: Vec<Option<Value>>,
-    stack: Vec<Value>,
-    frames: Frames,
+    stack: Stack<Value>,
+    frames: Stack<Frame>,
     /// Calls and re-entries that have not returned.
     depth: usize,
     /// Native callers that wait for the run loop and may hold values.
@@ -115,12 +113,12 @@ pub struct Machine {
     native_floor: usize,
     // Of the frame that runs. The run loop keeps copies and stores them before anything
     // that looks here.
-    ip: u32,
-    base: u32,
+    ip: CodePointer,
+    base: usize,
     env: Obj,
     // Numbers of the stubs' prototypes.
     delayed_calls: [u32; 3],
-    call_rest: u32,
+    call_rest: CodePointer,
     alias: u32,
     delayed_check: u32,
     guard: u32,
@@ -134,11 +132,7 @@ impl Machine {
             None => world,
         };
         let heap = Heap::new(options.collect_always);
-        let mut program = Program::default();
-        let exit = program.add_stub(&[Op::Exit], 0);
-        debug_assert_eq!(program.prototype(exit).entry, EXIT);
-        let load = program.add_stub(&[Op::Load], 0);
-        debug_assert_eq!(program.prototype(load).entry, LOAD);
+        let mut program = Program::new();
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
         let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Resolve], 1);
         let delayed_calls = [1, 2, 3].map(|count: u32| {
@@ -154,6 +148,7 @@ impl Machine {
             contexts: Contexts::default(),
             sources: Sources::default(),
             call_rest: program.prototype(call_rest).entry,
+            ip: program.exit,
             program,
             world,
             derivations: Derivations::default(),
@@ -168,12 +163,11 @@ impl Machine {
             files: FxHashMap::default(),
             imported: FxHashMap::default(),
             symbol_strings: Vec::new(),
-            stack: Vec::new(),
-            frames: Frames::new(),
+            stack: Stack::new(),
+            frames: Stack::new(),
             depth: 0,
             natives: 0,
             native_floor: usize::MAX,
-            ip: EXIT,
             base: 0,
             env,
             delayed_calls,
@@ -200,9 +194,58 @@ impl Machine {
 
     #[inline(never)]
     fn force_thunk(&mut self, thunk: Obj) -> Eval<Value> {
+        match self.delayed_call(thunk) {
+            Some((closure, count)) => self.call_for(thunk, closure, count),
+            None => self.run_thunk(thunk),
+        }
+    }
+
+    #[inline(never)]
+    fn run_thunk(&mut self, thunk: Obj) -> Eval<Value> {
         self.natives += 1;
         let result = self.nested(|machine| machine.enter_thunk(thunk));
         self.natives -= 1;
+        result
+    }
+
+    /// The function, and the number of arguments, if a thunk that is not forced is a builtin's
+    /// delayed call of a function that takes as many.
+    #[inline(always)]
+    fn delayed_call(&self, thunk: Obj) -> Option<(Obj, usize)> {
+        let count = thunk.extra().wrapping_sub(self.delayed_calls[0]) as usize + 1;
+        if count > self.delayed_calls.len() {
+            return None;
+        }
+        let closure = thunk.value(0).evaluated()?.of_kind(Kind::Closure)?;
+        let arity = self.program.prototype(closure.extra()).arity;
+        (arity as usize == count).then_some((closure, count))
+    }
+
+    /// Evaluate a delayed call without running the thunk's own code: most thunks that builtins
+    /// force are the elements of mapped lists.
+    #[inline(never)]
+    fn call_for(&mut self, thunk: Obj, closure: Obj, count: usize) -> Eval<Value> {
+        if !thunk.enter() {
+            return Err(self.infinite_recursion(thunk));
+        }
+        let floor = self.stack.len();
+        // The frame that waits is the thunk's, so what runs here is kept on the stack.
+        self.stack.push(Value::object(self.env));
+        self.stack.push(Value::object(closure));
+        for index in 1..=count {
+            self.stack.push(thunk.value(index));
+        }
+        self.natives += 1;
+        let result = self.nested(|machine| {
+            machine.env = thunk;
+            machine.enter_closure(closure)
+        });
+        self.natives -= 1;
+        self.stack.truncate(floor);
+        match result {
+            Ok(value) => thunk.resolve(value),
+            Err(_) => thunk.leave(),
+        }
         result
     }
 
@@ -250,42 +293,55 @@ impl Machine {
     /// Afterwards the frames are as before, and the stack is no higher, whether it worked or not.
     #[inline(always)]
     fn nested(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
-        self.deeper(|machine| {
-            let (depth, frames) = (machine.depth, machine.frames.len());
-            let stack = machine.stack.len();
-            let here = Frame { ip: machine.ip, base: machine.base, env: machine.env };
-            machine.frames.push(here);
-            machine.ip = EXIT;
-            let mut result = start(machine).and_then(|()| {
-                // What runs may call and force nothing, and a builtin runs it again and again.
-                if machine.heap.collection_is_due() {
-                    machine.collect();
-                }
-                machine.run()
-            });
-            if let Err(error) = result {
-                result = Err(machine.unwind(error, frames));
-                machine.stack.truncate(stack);
-                machine.depth = depth;
+        self.check_depth()?;
+        match self.has_native_stack() {
+            true => self.run_from(start),
+            false => self.on_enough_stack(|machine| machine.run_from(start)),
+        }
+    }
+
+    #[inline(always)]
+    fn run_from(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
+        let (depth, frames, stack) = (self.depth, self.frames.len(), self.stack.len());
+        let (ip, base, env) = (self.ip, self.base, self.env);
+        (self.ip, self.base) = (self.program.exit, ip.address());
+        self.depth += 1;
+        let mut result = start(self).and_then(|()| {
+            // What runs may call and force nothing, and a builtin runs it again and again.
+            if self.heap.collection_is_due() {
+                self.collect();
             }
-            debug_assert!(machine.depth == depth && machine.frames.len() == frames + 1);
-            machine.frames.pop();
-            (machine.ip, machine.base, machine.env) = (here.ip, here.base, here.env);
-            result
-        })
+            self.run()
+        });
+        if let Err(error) = result {
+            result = Err(self.unwind(error, frames));
+            self.stack.truncate(stack);
+        } else {
+            debug_assert!(self.depth == depth + 1);
+        }
+        debug_assert!(self.frames.len() == frames);
+        self.depth = depth;
+        (self.ip, self.base, self.env) = (ip, base, env);
+        result
     }
 
     /// Recurse natively by one level.
-    #[inline(always)]
     pub(crate) fn deeper<T>(&mut self, level: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
         self.check_depth()?;
         self.depth += 1;
-        let result = match address_here() >= self.native_floor {
+        let result = match self.has_native_stack() {
             true => level(self),
             false => self.on_enough_stack(level),
         };
         self.depth -= 1;
         result
+    }
+
+    /// Whether enough native stack is left here.
+    #[inline(always)]
+    fn has_native_stack(&self) -> bool {
+        let here = 0u8;
+        (&raw const here).addr() >= self.native_floor
     }
 
     /// Do something where enough native stack is left, on a segment of its own if need be.
@@ -295,7 +351,9 @@ impl Machine {
         let outside = self.native_floor;
         let inside = |machine: &mut Self| {
             let left = stacker::remaining_stack().unwrap_or_default();
-            machine.native_floor = (address_here() - left).saturating_add(RED_ZONE);
+            let here = 0u8;
+            let end = (&raw const here).addr() - left;
+            machine.native_floor = end.saturating_add(RED_ZONE);
             level(machine)
         };
         let result = match stacker::remaining_stack() {
@@ -316,7 +374,7 @@ impl Machine {
 
     /// Free what nothing can reach any more, if there may be much of it. No code runs.
     pub(crate) fn give_memory_back(&mut self) {
-        debug_assert!(self.natives == 0 && self.frames.len() == 0, "nothing is being evaluated");
+        debug_assert!(self.natives == 0 && self.frames.is_empty(), "nothing is being evaluated");
         debug_assert!(self.stack.is_empty(), "what was evaluated has gone from the stack");
         if self.heap.is_worth_collecting() {
             self.heap.insist();
@@ -347,7 +405,7 @@ impl Machine {
             marker.values(stack);
             marker.values(held);
             marker.object(*env);
-            for frame in frames.all() {
+            for frame in frames.iter() {
                 marker.object(frame.env);
             }
             marker.values(&mut program.constants);
@@ -377,11 +435,4 @@ impl Machine {
     pub(crate) fn builtin(&self, number: u32) -> &'static Builtin {
         self.builtins[number as usize]
     }
-}
-
-/// About how far the native stack reaches.
-#[inline(always)]
-fn address_here() -> usize {
-    let here = 0u8;
-    (&raw const here).addr()
 }

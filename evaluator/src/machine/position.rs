@@ -8,7 +8,7 @@ use crate::value::Value;
 impl Machine {
     /// Where the instruction that runs comes from.
     pub(crate) fn running_pos(&self) -> Pos {
-        match self.program.place(self.ip.saturating_sub(1)) {
+        match self.program.place_before(self.ip) {
             Some(place) => self.sources.pos(place.source, place.span.start),
             None => Pos::NONE,
         }

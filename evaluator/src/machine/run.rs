@@ -18,22 +18,25 @@ impl Machine {
     pub(super) fn run(&mut self) -> Eval<Value> {
         // What runs next, where the frame's values begin, and the first free place: kept out of
         // memory. Whatever may move what they point into is followed by finding them again.
-        let mut pc = self.program.at(self.ip);
-        let mut base = self.stack_at(self.base as usize);
-        let mut top = self.stack_at(self.stack.len());
+        let mut pc = self.ip;
+        let mut base = self.stack.pointer(self.base);
+        let mut top = self.stack.top();
+        let mut env = self.env;
 
         macro_rules! save {
             () => {{
-                self.ip = self.program.index_of(pc);
-                self.base = self.stack_index(base) as u32;
-                self.set_top(top);
+                self.ip = pc;
+                self.base = self.stack.offset_of(base);
+                self.env = env;
+                self.stack.set_top(top);
             }};
         }
         macro_rules! load {
             () => {{
-                pc = self.program.at(self.ip);
-                base = self.stack_at(self.base as usize);
-                top = self.stack_at(self.stack.len());
+                pc = self.ip;
+                base = self.stack.pointer(self.base);
+                env = self.env;
+                top = self.stack.top();
             }};
         }
         macro_rules! fail {
@@ -55,12 +58,11 @@ impl Machine {
         macro_rules! run {
             ($operation:expr) => {{
                 save!();
-                let height = self.stack.len();
+                let height = self.stack.offset_of(top);
                 match $operation {
                     Ok(value) => {
-                        pc = self.program.at(self.ip);
-                        base = self.stack_at(self.base as usize);
-                        top = self.stack_at(height);
+                        base = self.stack.pointer(self.base);
+                        top = self.stack.pointer(height);
                         value
                     }
                     Err(error) => return Err(error),
@@ -94,19 +96,44 @@ impl Machine {
         // Wait for what runs next.
         macro_rules! push_frame {
             () => {{
-                let ip = self.program.index_of(pc);
-                let base = self.stack_index(base) as u32;
-                self.frames.push(Frame { ip, base, env: self.env });
+                let base = self.stack.offset_of(base);
+                self.frames.push(Frame { ip: pc, base, env });
             }};
         }
         // Go on where the last frame waits.
         macro_rules! pop_frame {
             () => {{
                 // SAFETY: all code has a frame: whoever enters the loop pushes the one that leaves.
-                let frame = unsafe { self.frames.pop().unwrap_unchecked() };
-                pc = self.program.at(frame.ip);
-                base = self.stack_at(frame.base as usize);
-                self.env = frame.env;
+                let frame = unsafe { self.frames.pop_unchecked() };
+                pc = frame.ip;
+                base = self.stack.pointer(frame.base);
+                env = frame.env;
+            }};
+        }
+        // Give a result to whoever waits. Often that is the end of a call or of a thunk, which
+        // hands it on.
+        macro_rules! give {
+            ($result:expr) => {{
+                let result: Value = $result;
+                loop {
+                    pop_frame!();
+                    match *pc.next() {
+                        Op::Return => {
+                            top = base.down(1);
+                            self.depth -= 1;
+                        }
+                        Op::Resolve => {
+                            top = base;
+                            env.resolve(result);
+                        }
+                        Op::Exit => {
+                            self.stack.set_top(top);
+                            return Ok(result);
+                        }
+                        _ => break,
+                    }
+                }
+                push!(result);
             }};
         }
         macro_rules! collect_if_due {
@@ -124,7 +151,7 @@ impl Machine {
                 let prototype: u32 = $prototype;
                 let thunk = self.bare(prototype);
                 push!(Value::thunk(thunk));
-                fill(&self.program, prototype, thunk, base, self.env);
+                fill(&self.program, prototype, thunk, base, env);
             }};
         }
         // Evaluate an unforced thunk that is no longer on the stack.
@@ -133,9 +160,9 @@ impl Machine {
                 let thunk: Obj = $thunk;
                 let prototype = self.program.prototype(thunk.extra());
                 let (entry, room) = (prototype.entry, prototype.height);
-                if self.frames.has_room() && self.has_room(top, room) && thunk.enter() {
+                if self.frames.has_room() && self.stack.has_room_from(top, room) && thunk.enter() {
                     push_frame!();
-                    (pc, base, self.env) = (self.program.at(entry), top, thunk);
+                    (pc, base, env) = (entry, top, thunk);
                 } else {
                     change!(self.enter_slowly(thunk));
                 }
@@ -170,14 +197,14 @@ impl Machine {
                         if self.depth >= self.options.max_call_depth {
                             fail!(Fault::TooDeep { limit: self.options.max_call_depth });
                         }
-                        if !self.has_room(top, room) {
+                        if !self.stack.has_room_from(top, room) {
                             save!();
-                            self.grow(room);
+                            self.stack.grow(room as usize);
                             load!();
                         }
                         self.depth += 1;
                         push_frame!();
-                        (pc, base, self.env) = (self.program.at(entry), top.down(count), closure);
+                        (pc, base, env) = (entry, top.down(count), closure);
                         collect_if_due!();
                         continue;
                     }
@@ -194,6 +221,19 @@ impl Machine {
             }};
         }
 
+        // Call a builtin that is plain most of the time. One for each, so that asking which it is
+        // and doing it are one jump.
+        macro_rules! quick {
+            ($quick:expr, $builtin:expr) => {{
+                let count = $quick.arity();
+                let result = match quick::builtin(&mut self.heap, $quick, top) {
+                    Some(result) => result,
+                    None => run!(self.run_evaluated($builtin, count)),
+                };
+                top = top.down(count);
+                push_forced!(result);
+            }};
+        }
         // Take two values; what an infix operator makes of them.
         macro_rules! infix {
             ($infix:expr) => {{
@@ -240,32 +280,30 @@ impl Machine {
                 Op::Exit => {
                     let result = pop!();
                     // Whoever entered restores the rest.
-                    self.set_top(top);
+                    self.stack.set_top(top);
                     return Ok(result);
                 }
                 Op::Load => {
-                    let entry = self.load_code(self.env.extra());
-                    pc = self.program.at(entry);
+                    pc = self.load_code(env.extra());
                 }
                 Op::Return => {
-                    let result = pop!();
-                    top = base;
-                    set_top!(result);
+                    let result = top!();
+                    top = base.down(1);
                     self.depth -= 1;
-                    pop_frame!();
+                    give!(result);
                 }
                 Op::Resolve => {
-                    let result = pop!();
-                    self.env.resolve(result);
+                    let result = top!();
                     top = base;
-                    push!(result);
-                    pop_frame!();
+                    env.resolve(result);
+                    give!(result);
                 }
                 Op::CallRest => {
                     let function = pop!();
                     save!();
-                    self.stack.insert(self.base as usize, function);
-                    let count = self.stack.len() - self.base as usize - 1;
+                    let at = self.stack.index(self.base);
+                    self.stack.insert(at, function);
+                    let count = self.stack.len() - at - 1;
                     self.apply(count)?;
                     load!();
                 }
@@ -280,7 +318,7 @@ impl Machine {
                 },
                 Op::Bool(truth) => push!(Value::bool(truth)),
                 Op::Local(slot) => push!(base.up(slot as usize).get()),
-                Op::Upvalue(index) => push!(self.env.value(index as usize)),
+                Op::Upvalue(index) => push!(env.value(index as usize)),
                 Op::ForceLocal(slot) => {
                     let at = base.up(slot as usize);
                     let value = at.get();
@@ -297,7 +335,7 @@ impl Machine {
                         push!(value);
                     }
                 }
-                Op::ForceUpvalue(index) => push_forced!(self.env.value(index as usize)),
+                Op::ForceUpvalue(index) => push_forced!(env.value(index as usize)),
                 Op::Force => {
                     let value = top!();
                     if value.is_thunk() {
@@ -320,7 +358,7 @@ impl Machine {
                 Op::Closure(index) => {
                     let closure = self.bare(index);
                     push!(Value::object(closure));
-                    fill(&self.program, index, closure, base, self.env);
+                    fill(&self.program, index, closure, base, env);
                 }
                 Op::Thunk(index) => push_thunk!(index),
                 Op::AllocateClosure(index) => {
@@ -333,18 +371,18 @@ impl Machine {
                     let Some(object) = base.up(slot as usize).get().as_any_object() else {
                         unreachable!("allocated before")
                     };
-                    fill(&self.program, object.extra(), object, base, self.env);
+                    fill(&self.program, object.extra(), object, base, env);
                 }
                 Op::Eager(index) => {
                     let eager = self.program.eager.at(index);
-                    match try_eager(eager, base, self.env) {
+                    match try_eager(eager, base, env) {
                         Some(value) => push!(value),
                         None => push_thunk!(eager.thunk),
                     }
                 }
                 Op::EagerSelect(index) => {
                     let select = self.program.eager_selects.at(index);
-                    let found = variable(select.base, base, self.env)
+                    let found = variable(select.base, base, env)
                         .evaluated()
                         .and_then(Value::as_attrs)
                         .and_then(|attrs| attrs.get(select.name));
@@ -357,7 +395,7 @@ impl Machine {
                 Op::Call(count) => call!(count as usize),
                 Op::CallCaptured(count) => {
                     for index in 1..=count as usize {
-                        push!(self.env.value(index));
+                        push!(env.value(index));
                     }
                     call!(count as usize);
                 }
@@ -370,14 +408,15 @@ impl Machine {
                     let is_of_type = pop!().type_of() == Some(expected);
                     push_or_jump!(Value::bool(is_of_type));
                 }
-                Op::CallQuick { quick, builtin } => {
-                    let count = quick.arity();
-                    let result = match quick::builtin(&mut self.heap, quick, top) {
-                        Some(result) => result,
-                        None => run!(self.run_evaluated(builtin, count)),
-                    };
-                    top = top.down(count);
-                    push_forced!(result);
+                Op::CallQuick { quick: Quick::Length, builtin } => quick!(Quick::Length, builtin),
+                Op::CallQuick { quick: Quick::Head, builtin } => quick!(Quick::Head, builtin),
+                Op::CallQuick { quick: Quick::Tail, builtin } => quick!(Quick::Tail, builtin),
+                Op::CallQuick { quick: Quick::ElemAt, builtin } => quick!(Quick::ElemAt, builtin),
+                Op::CallQuick { quick: Quick::StringLength, builtin } => {
+                    quick!(Quick::StringLength, builtin)
+                }
+                Op::CallQuick { quick: Quick::Substring, builtin } => {
+                    quick!(Quick::Substring, builtin)
                 }
                 Op::Match(pattern) => {
                     change!(self.match_pattern(pattern));
@@ -401,7 +440,7 @@ impl Machine {
                         && thunk.is_unfilled()
                     {
                         thunk.set_filled();
-                        fill(&self.program, thunk.extra(), thunk, base, self.env);
+                        fill(&self.program, thunk.extra(), thunk, base, env);
                     }
                 }
 
@@ -415,7 +454,8 @@ impl Machine {
                 Op::CheckArgument(slot) => {
                     let (blame, contract) = (pop!(), pop!());
                     save!();
-                    self.check_argument((self.base + slot) as usize, contract, blame);
+                    let at = self.stack.index(self.base) + slot as usize;
+                    self.check_argument(at, contract, blame);
                 }
 
                 Op::Jump(distance) => pc = pc.skip(distance),
@@ -535,7 +575,8 @@ impl Machine {
                     let set = pop!();
                     let Some(overrides) = set.as_attrs() else { fail!(type_fault("a set", set)) };
                     save!();
-                    self.override_variables(list, overrides, self.base as usize);
+                    let first = self.stack.index(self.base);
+                    self.override_variables(list, overrides, first);
                 }
                 Op::Interpolate(count) => {
                     change!(self.interpolate(count as usize));

@@ -7,6 +7,7 @@
 use super::Machine;
 use crate::error::{CycleStep, Error, Fault};
 use crate::heap::{Kind, Obj};
+use crate::program::CodePointer;
 use crate::source::{Place, Pos};
 use crate::symbol::Symbol;
 
@@ -17,9 +18,9 @@ impl Machine {
         let mut ip = self.ip;
         let mut env = self.env;
         error = self.mark(error, ip);
-        while self.frames.len() > floor + 1 {
+        while self.frames.len() > floor {
             let Some(frame) = self.frames.pop() else { break };
-            let place = self.program.place(frame.ip.saturating_sub(1));
+            let place = self.program.place_before(frame.ip);
             self.leave_frame(&mut error, env, ip, place);
             error = self.mark(error, frame.ip);
             (ip, env) = (frame.ip, frame.env);
@@ -28,16 +29,16 @@ impl Machine {
     }
 
     /// Mark where a fault showed, if that is not known yet.
-    fn mark(&self, error: Error, ip: u32) -> Error {
+    fn mark(&self, error: Error, ip: CodePointer) -> Error {
         if error.details().placed {
             return error;
         }
-        let place = self.program.place(ip.saturating_sub(1));
+        let place = self.program.place_before(ip);
         error.at(place, "")
     }
 
-    fn leave_frame(&mut self, error: &mut Error, env: Obj, ip: u32, place: Option<Place>) {
-        let in_rest = ip == self.call_rest || ip == self.call_rest + 1;
+    fn leave_frame(&mut self, error: &mut Error, env: Obj, ip: CodePointer, place: Option<Place>) {
+        let in_rest = ip == self.call_rest || ip == self.call_rest.skip(1);
         let (is_thunk, is_closure) = (env.kind() == Kind::Thunk, env.kind() == Kind::Closure);
         if is_thunk && !in_rest {
             env.leave();
@@ -65,7 +66,7 @@ impl Machine {
     pub(super) fn in_builtin(&mut self, mut error: Error, name: &'static str) -> Error {
         let says_it_itself = matches!(error.fault(), Fault::Throw { .. } | Fault::Abort { .. });
         if !says_it_itself && !self.is_at_exit() {
-            let place = self.program.place(self.ip.saturating_sub(1));
+            let place = self.program.place_before(self.ip);
             error = self.mark(error, self.ip);
             let text = format!("while calling the builtin ‘{name}’");
             error.add_step(place, text);
@@ -86,7 +87,7 @@ impl Machine {
     pub(super) fn infinite_recursion(&self, thunk: Obj) -> Error {
         let mut cycle = Vec::new();
         let mut last = None;
-        let envs = std::iter::once(self.env).chain(self.frames.all().iter().rev().map(|f| f.env));
+        let envs = std::iter::once(self.env).chain(self.frames.iter().rev().map(|f| f.env));
         for env in envs {
             if last != Some(env) && env.kind() == Kind::Thunk {
                 let number = env.extra();

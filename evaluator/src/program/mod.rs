@@ -3,8 +3,8 @@
 //! Compiling turns a text's tree into instructions with every static name resolved to
 //! a slot, a capture or a constant. That is [`Code`], which depends on nothing but the text:
 //! it can be kept and used by another machine. The machine links each prototype's code into
-//! its program when that is first run. All linked code lies in one array, so that an
-//! instruction's index says where it comes from.
+//! its program when that is first run. All linked instructions are numbered one after the other,
+//! so that an instruction's number says where it comes from.
 
 mod bindings;
 mod code;
@@ -15,6 +15,7 @@ mod contracts;
 mod encoding;
 mod function;
 mod functions;
+mod instructions;
 mod op;
 mod quick;
 mod scope;
@@ -28,6 +29,7 @@ pub(crate) use compile::{Surroundings, compile};
 pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};
 pub(crate) use encoding::Reader;
+pub(crate) use instructions::{CodePointer, Instructions};
 pub(crate) use op::{Capture, Infix, Op, Slot, Source};
 pub(crate) use quick::Quick;
 
@@ -46,8 +48,8 @@ use crate::value::Value;
 /// A function's or delayed expression's code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prototype {
-    /// Its first instruction; [`LOAD`] until it is first run.
-    pub(crate) entry: u32,
+    /// Its first instruction; [`Program::load`] until it is first run.
+    pub(crate) entry: CodePointer,
     /// The text that it is in, in [`Program::texts`], and where in the text's code it is.
     pub(crate) text: u32,
     pub(crate) body: u32,
@@ -61,14 +63,11 @@ pub(crate) struct Prototype {
     pub(crate) height: u32,
     /// What the value is bound to, if it is.
     pub(crate) name: Option<Symbol>,
-    /// The pattern of the last parameter, if it is one.
-    pub(crate) pattern: Option<u32>,
+    /// The pattern of the last parameter, if it is one: one more than its number.
+    pub(crate) pattern: Option<NonZeroU32>,
     /// The expression.
     pub(crate) span: Span,
 }
-
-/// The instruction that every prototype begins with at first: it loads the prototype's own.
-pub(crate) const LOAD: u32 = 1;
 
 /// The text of what has none.
 const NO_TEXT: u32 = u32::MAX;
@@ -142,42 +141,13 @@ pub(crate) struct EagerSelect {
     pub(crate) thunk: u32,
 }
 
-/// A place in the code, good until code is added.
-#[derive(Clone, Copy)]
-pub(crate) struct CodePointer(*const Op);
-
-impl CodePointer {
-    /// The instruction there; afterwards this points to the next.
-    #[inline(always)]
-    pub(crate) fn take<'a>(&mut self) -> &'a Op {
-        // SAFETY: a frame begins at a prototype's entry, jumps stay within a prototype's code,
-        // and the compiler ends each with an instruction that leaves. Whoever takes an
-        // instruction reads it before anything adds code. Checking costs every instruction a
-        // comparison.
-        let op = unsafe { &*self.0 };
-        *self = self.skip(1);
-        op
-    }
-
-    /// The instruction there, which comes next.
-    #[inline(always)]
-    pub(crate) fn next<'a>(self) -> &'a Op {
-        // SAFETY: as in `take`.
-        unsafe { &*self.0 }
-    }
-
-    /// The place so many instructions later.
-    #[inline(always)]
-    pub(crate) fn skip(self, count: u32) -> Self {
-        // SAFETY: as in `take`; one past the end at most.
-        Self(unsafe { self.0.add(count as usize) })
-    }
-}
-
 /// The code of every file so far.
-#[derive(Default)]
 pub(crate) struct Program {
-    pub(crate) code: Vec<Op>,
+    pub(crate) code: Instructions,
+    /// What every entry from native code returns to.
+    pub(crate) exit: CodePointer,
+    /// What every prototype begins with at first: it loads the prototype's own code.
+    pub(crate) load: CodePointer,
     pub(crate) prototypes: Table<Prototype>,
     pub(crate) captures: Table<Capture>,
     pub(crate) constants: Table<Value>,
@@ -199,31 +169,34 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Where the instruction with an index is.
-    #[inline(always)]
-    pub(crate) fn at(&self, index: u32) -> CodePointer {
-        debug_assert!((index as usize) < self.code.len());
-        // SAFETY: code only grows, and every index was one of it.
-        CodePointer(unsafe { self.code.as_ptr().add(index as usize) })
-    }
-
-    /// The index of the instruction at a place.
-    #[inline(always)]
-    pub(crate) fn index_of(&self, place: CodePointer) -> u32 {
-        // SAFETY: a place lies in the code, whole instructions from its start.
-        (unsafe { place.0.offset_from(self.code.as_ptr()) }) as u32
+    /// A program of nothing yet.
+    pub(crate) fn new() -> Self {
+        let mut code = Instructions::default();
+        Self {
+            exit: code.add(&[Op::Exit]),
+            load: code.add(&[Op::Load]),
+            code,
+            prototypes: Table::default(),
+            captures: Table::default(),
+            constants: Table::default(),
+            shapes: Table::default(),
+            orders: Vec::new(),
+            patterns: Table::default(),
+            eager: Table::default(),
+            eager_selects: Table::default(),
+            declarations: Vec::new(),
+            overrides: Vec::new(),
+            max_height: 0,
+            texts: Vec::new(),
+            spans: Vec::new(),
+            origins: Vec::new(),
+        }
     }
 
     /// A prototype by its number.
     #[inline(always)]
     pub(crate) fn prototype(&self, index: u32) -> &Prototype {
         self.prototypes.at(index)
-    }
-
-    /// A prototype's captures.
-    #[inline(always)]
-    pub(crate) fn captures_of(&self, prototype: &Prototype) -> &[Capture] {
-        self.captures.several(prototype.capture_start, prototype.mould.captures())
     }
 
     /// Which of a set's values in the text's order is each name's; none where they are in
@@ -243,6 +216,22 @@ impl Program {
     pub(crate) fn add_constant(&mut self, value: Value) -> u32 {
         self.constants.push(value);
         self.constants.len() as u32 - 1
+    }
+
+    /// The pattern of a function's last parameter, if it is one.
+    pub(crate) fn pattern_of(&self, prototype: u32) -> Option<&Pattern> {
+        let number = self.prototype(prototype).pattern?;
+        Some(self.patterns.at(number.get() - 1))
+    }
+
+    /// Where the instruction before an address comes from.
+    pub(crate) fn place_before(&self, next: CodePointer) -> Option<Place> {
+        self.place(self.number_before(next.address())?)
+    }
+
+    /// The number of the instruction before an address.
+    pub(crate) fn number_before(&self, address: usize) -> Option<u32> {
+        self.code.number_at(address)?.checked_sub(1)
     }
 
     /// Where an instruction comes from.
@@ -277,8 +266,7 @@ impl Program {
     /// The same for a function.
     pub(crate) fn add_stub_function(&mut self, code: &[Op], arity: u16, captures: u16) -> u32 {
         debug_assert!(self.texts.is_empty(), "stubs come before any text");
-        let entry = self.code.len() as u32;
-        self.code.extend_from_slice(code);
+        let entry = self.code.add(code);
         let mould = self.next_mould(arity, captures);
         self.prototypes.push(Prototype {
             entry,

@@ -22,25 +22,30 @@ pub(crate) enum Source {
     Upvalue(u32),
 }
 
-/// A [`Source`] in one word: twice its number, and one more for an upvalue. So which of the two
-/// it is chooses between two pointers, without a branch.
+/// A [`Source`] in one word: four times its number, and one more for an upvalue, two more for
+/// the last of a prototype. So which of the two it is chooses between two pointers, without a
+/// branch, and nobody counts the few that there are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capture(u32);
 
-impl From<Source> for Capture {
-    fn from(source: Source) -> Self {
-        match source {
-            Source::Local(slot) => Self(slot << 1),
-            Source::Upvalue(index) => Self(index << 1 | 1),
-        }
-    }
-}
-
 impl Capture {
+    pub(crate) fn new(source: Source, is_last: bool) -> Self {
+        let (number, is_upvalue) = match source {
+            Source::Local(slot) => (slot, false),
+            Source::Upvalue(index) => (index, true),
+        };
+        Self(number << 2 | u32::from(is_last) << 1 | u32::from(is_upvalue))
+    }
+
     /// Its number, and whether that is of an upvalue.
     #[inline(always)]
     pub(crate) fn parts(self) -> (usize, bool) {
-        ((self.0 >> 1) as usize, self.0 & 1 == 1)
+        ((self.0 >> 2) as usize, self.0 & 1 != 0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_last(self) -> bool {
+        self.0 & 2 != 0
     }
 }
 

@@ -17,14 +17,6 @@ impl<T> Table<T> {
         // was compiled: its checksum says so.
         unsafe { self.0.get_unchecked(number as usize) }
     }
-
-    /// So many entries from a number on.
-    #[inline(always)]
-    pub(crate) fn several(&self, start: u32, count: usize) -> &[T] {
-        debug_assert!(start as usize + count <= self.0.len());
-        // SAFETY: as above.
-        unsafe { self.0.get_unchecked(start as usize..start as usize + count) }
-    }
 }
 
 impl<T> Default for Table<T> {

@@ -1,0 +1,100 @@
+//! Where the code lies.
+
+use super::Op;
+
+/// How many instructions there is room for at first.
+const FIRST_ROOM: usize = 4096;
+
+/// All code so far, one instruction after the other. It never moves: so what waits keeps the
+/// place of its next instruction, and asks for the number of that only when something fails.
+#[derive(Default)]
+pub(crate) struct Instructions {
+    /// Each twice as large as the one before.
+    pieces: Vec<Piece>,
+}
+
+/// Some of the code, in memory that it never outgrows.
+struct Piece {
+    /// The number of its first instruction.
+    first: u32,
+    code: Vec<Op>,
+}
+
+impl Instructions {
+    /// Begin a prototype's code, of so many instructions; gives the place and the number of the
+    /// first, which is pushed next.
+    pub(crate) fn begin(&mut self, count: usize) -> (CodePointer, u32) {
+        let (room, capacity) = match self.pieces.last() {
+            Some(piece) => (piece.code.capacity() - piece.code.len(), piece.code.capacity()),
+            None => (0, FIRST_ROOM / 2),
+        };
+        if room < count {
+            let first = self.pieces.last().map_or(0, |piece| piece.first + piece.code.len() as u32);
+            let code = Vec::with_capacity(count.max(2 * capacity));
+            self.pieces.push(Piece { first, code });
+        }
+        let Some(piece) = self.pieces.last() else { unreachable!("there is one with room") };
+        // SAFETY: at most one past the end.
+        let place = CodePointer(unsafe { piece.code.as_ptr().add(piece.code.len()) });
+        (place, piece.first + piece.code.len() as u32)
+    }
+
+    /// Add an instruction to the code that was begun.
+    pub(crate) fn push(&mut self, op: Op) {
+        let Some(piece) = self.pieces.last_mut() else { unreachable!("code was begun") };
+        assert!(piece.code.len() < piece.code.capacity(), "code has as much as it began with");
+        piece.code.push(op);
+    }
+
+    /// Add all of a prototype's code.
+    pub(super) fn add(&mut self, code: &[Op]) -> CodePointer {
+        let (place, _) = self.begin(code.len());
+        for &op in code {
+            self.push(op);
+        }
+        place
+    }
+
+    /// The number of the instruction at an address.
+    pub(crate) fn number_at(&self, address: usize) -> Option<u32> {
+        self.pieces.iter().find_map(|piece| {
+            let bytes = address.checked_sub(piece.code.as_ptr().addr())?;
+            let index = bytes / size_of::<Op>();
+            (index < piece.code.len()).then_some(piece.first + index as u32)
+        })
+    }
+}
+
+/// A place in the code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CodePointer(*const Op);
+
+impl CodePointer {
+    /// The instruction there; afterwards this points to the next.
+    #[inline(always)]
+    pub(crate) fn take<'a>(&mut self) -> &'a Op {
+        let op = self.next();
+        *self = self.skip(1);
+        op
+    }
+
+    /// The instruction there, which comes next.
+    #[inline(always)]
+    pub(crate) fn next<'a>(self) -> &'a Op {
+        // SAFETY: a frame begins at a prototype's entry, jumps stay within a prototype's code,
+        // the compiler ends each with an instruction that leaves, and code never moves.
+        // Checking costs every instruction a comparison.
+        unsafe { &*self.0 }
+    }
+
+    /// The place so many instructions later.
+    #[inline(always)]
+    pub(crate) fn skip(self, count: u32) -> Self {
+        // SAFETY: as in `next`; one past the end at most.
+        Self(unsafe { self.0.add(count as usize) })
+    }
+
+    pub(crate) fn address(self) -> usize {
+        self.0.addr()
+    }
+}
