@@ -85,6 +85,9 @@ fn object(input: &[u8]) {
     mend_checksums(&mut stream);
     let piece = |it: &[u8]| format!("chunk {} {}\n", ContentDigest::of(it), it.len());
     let pieces: String = stream.chunks(PIECE).map(piece).collect();
+    if head.lines().any(|line| line.starts_with("chunk ")) {
+        return;
+    }
     let Some(object) = answers::manifest(&format!("{head}{pieces}")) else { return };
     assert_eq!(object.length, stream.len() as u64);
     take(&object, &stream);

@@ -208,6 +208,16 @@ fn what_is_no_archive_or_damaged_is_told_apart() {
     check_refused(b"just some text", "no archive that hb knows");
     check_refused(b"", "no archive that hb knows");
     check_refused(&deb(&[("debian-binary", b"2.0\n")]), "without data");
+    let damaged_deb = deb(&[("debian-binary", b"2.0\n"), ("data.tar", &ordinary())]);
+    check_refused(&damaged_deb[..40], "damaged");
+    check_refused(&damaged_deb[..70], "damaged");
+    check_refused(&damaged_deb[..900], "damaged");
+    // A name that stands in a table of long names, which there is not.
+    let long_name = deb(&[("/99999999", b"x")]);
+    check_refused(&long_name, "without data");
+    let length = |text: &str| [&long_name[..56], text.as_bytes(), &long_name[66..]].concat();
+    check_refused(&length("-1        "), "damaged");
+    check_refused(&length("9999999999"), "damaged");
     let whole = zstd::encode_all(&ordinary()[..], 1).unwrap();
     check_refused(&whole[..whole.len() - 20], "damaged");
     let tar = ordinary();

@@ -4,6 +4,7 @@
 //! What a file is follows from its first bytes, never from its name. Entries come as
 //! they stand in the archive; what of them is acceptable is for the tree to say.
 
+mod deb;
 mod tar;
 mod zip;
 
@@ -74,6 +75,9 @@ pub enum ArchiveError {
 /// Long enough to hold a tar header.
 const HEAD: usize = 512;
 
+/// What a Debian package begins with.
+const DEB_MAGIC: &[u8] = b"!<arch>\n";
+
 /// Give every entry of the archive to `visit`.
 pub(crate) fn read(mut file: File, visit: &mut Visit) -> Result<(), ArchiveError> {
     let mut head = Vec::with_capacity(HEAD);
@@ -83,22 +87,11 @@ pub(crate) fn read(mut file: File, visit: &mut Visit) -> Result<(), ArchiveError
         return zip::read(BufReader::new(file), visit);
     }
     let mut file = BufReader::with_capacity(128 * 1024, file);
-    if head.starts_with(b"!<arch>\n") {
-        return read_deb(&mut file, visit);
+    if head.starts_with(DEB_MAGIC) {
+        file.seek_relative(DEB_MAGIC.len() as i64).map_err(ArchiveError::Read)?;
+        return deb::read(&mut file, visit);
     }
     read_tar(&mut file, visit)
-}
-
-/// A Debian package: an `ar` archive whose member `data.tar…` is the tree.
-fn read_deb(file: &mut dyn Read, visit: &mut Visit) -> Result<(), ArchiveError> {
-    let mut members = ar::Archive::new(file);
-    while let Some(member) = members.next_entry() {
-        let mut member = member.map_err(ArchiveError::Read)?;
-        if member.header().identifier().starts_with(b"data.tar") {
-            return read_tar(&mut member, visit);
-        }
-    }
-    Err(ArchiveError::NoData)
 }
 
 /// A tar archive, compressed or not.
