@@ -118,6 +118,7 @@ impl<'t> Lexer<'t> {
         &self.text[self.at..]
     }
 
+    #[inline]
     fn push(&mut self, kind: SyntaxKind, length: usize) {
         let length = match length <= Token::MAX_LENGTH {
             true => length,
@@ -193,12 +194,13 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    #[inline]
     fn expression(&mut self) {
+        self.at += scan::blanks(self.rest());
         let rest = self.rest();
-        let byte = rest[0];
-        let blanks = scan::blanks(rest);
-        if blanks > 0 {
-            self.at += blanks;
+        let Some(&byte) = rest.first() else { return };
+        if scan::is_name_start(byte) {
+            self.name();
         } else if (byte == b'#' || rest.starts_with(b"/*"))
             && let Ok((_, (_, length))) = scan::trivium(rest)
         {
@@ -207,6 +209,17 @@ impl<'t> Lexer<'t> {
             self.word();
         } else {
             self.mark();
+        }
+    }
+
+    /// What starts with a letter: a name, if nothing follows that could make it more.
+    #[inline]
+    fn name(&mut self) {
+        let rest = self.rest();
+        let length = scan::name(rest);
+        match rest.get(length) {
+            Some(b'.' | b'+' | b'/' | b':') => self.word(),
+            _ => self.push(scan::keyword(&rest[..length]), length),
         }
     }
 

@@ -25,7 +25,7 @@ pub use format::format;
 pub use kind::SyntaxKind;
 pub use lint::check;
 pub use literals::LiteralRules;
-pub use parser::{MAX_NESTING_DEPTH, MAX_TREE_HEIGHT};
+pub use parser::{MAX_NESTING_DEPTH, MAX_TREE_HEIGHT, PARSER_STACK};
 pub use program::{MAX_TEXT_LENGTH, parse_program};
 pub use span::Span;
 pub use syntax::{Parse, parse_tree};

@@ -24,9 +24,14 @@ use crate::lexer::Token;
 use crate::sink::Sink;
 use crate::{Diagnostic, Dialect, Span};
 
-/// How deep expressions may stand in one another. A level costs the parser up to two
-/// kilobytes of stack in an unoptimised build, and threads may have only two megabytes.
+/// How deep expressions may stand in one another.
 pub const MAX_NESTING_DEPTH: u32 = 700;
+
+/// The stack that parsing takes at most, in bytes. A level takes up to two kilobytes in an
+/// unoptimised build, and up to four in an optimised one, where functions are parts of others.
+/// A thread may have less: whoever parses elsewhere than near the bottom of a main thread's stack
+/// asks for as much.
+pub const PARSER_STACK: usize = 4 * 1024 * 1024;
 
 /// How high a tree may become through chains such as `a + b + …` or `x: y: …`, which
 /// need no recursion here but do wherever a tree is walked or freed.

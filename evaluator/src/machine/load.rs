@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hb_lang::ast::Ast;
-use hb_lang::{Diagnostic, Dialect, Severity, parse_program};
+use hb_lang::{Diagnostic, Dialect, PARSER_STACK, Severity, parse_program};
 
 use super::Machine;
 use super::text::{bytes_to_path, canonical, text_of};
@@ -123,7 +123,9 @@ impl Machine {
             // Only texts without any problem are kept.
             Some(_) => (Ast::default(), Vec::new()),
             None => {
-                let parsed = parse_program(&text, dialect);
+                // Whoever imports may be deep in native code already.
+                let parse = || parse_program(&text, dialect);
+                let parsed = stacker::maybe_grow(PARSER_STACK, 2 * PARSER_STACK, parse);
                 (parsed.ast, parsed.problems)
             }
         };

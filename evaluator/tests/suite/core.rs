@@ -133,6 +133,15 @@ fn recursion_ends_in_an_error() {
 }
 
 #[test]
+fn a_text_is_parsed_with_as_much_stack_as_it_takes() {
+    let depth = hb_lang::MAX_NESTING_DEPTH as usize - 10;
+    let text = format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+    let evaluation = std::thread::Builder::new().stack_size(512 * 1024);
+    let evaluation = evaluation.spawn(move || check_eval(&text, "1"));
+    evaluation.unwrap().join().unwrap();
+}
+
+#[test]
 fn a_fault_shows_both_of_its_ends() {
     let both = "let\n  port = \"80\";\n  next = port + 1;\nin next";
     check_error(both, &["label at line 3, columns 10 to 17", "‘port’ is bound here"]);

@@ -1,6 +1,8 @@
 //! Limits, and that they keep the stack safe.
 
-use super::{MAX_NESTING_DEPTH, MAX_TREE_HEIGHT};
+use std::thread;
+
+use super::{MAX_NESTING_DEPTH, MAX_TREE_HEIGHT, PARSER_STACK};
 use crate::{Dialect, parse_program, parse_tree};
 
 /// The codes of a text's problems; the tree must hold the text as well.
@@ -12,6 +14,11 @@ fn codes(text: &str) -> Vec<&'static str> {
 
 #[test]
 fn nesting_beyond_the_limit_is_a_problem_and_no_crash() {
+    let parser = thread::Builder::new().stack_size(PARSER_STACK).spawn(nest_too_deep);
+    parser.unwrap().join().unwrap();
+}
+
+fn nest_too_deep() {
     let depth = 10 * MAX_NESTING_DEPTH as usize;
     for (open, close) in [
         ("(", ")"),
