@@ -52,7 +52,7 @@ use crate::symbol::Symbols;
 use crate::value::Value;
 use crate::world::World;
 
-/// Frames, most of them of thunks, that may wait at once: 64 MB of them. A chain of
+/// Frames, most of them of thunks, that may wait at once: 96 MB of them. A chain of
 /// delayed additions gets this deep before anything else gives.
 const MAX_FRAMES: usize = 4_000_000;
 

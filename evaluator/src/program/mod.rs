@@ -231,7 +231,7 @@ impl Program {
 
     /// The number of the instruction before an address.
     pub(crate) fn number_before(&self, address: usize) -> Option<u32> {
-        self.code.number_at(address)?.checked_sub(1)
+        self.code.number_at(address.checked_sub(size_of::<Op>())?)
     }
 
     /// Where an instruction comes from.
