@@ -105,8 +105,8 @@ impl Machine {
     fn set_rest_aside(&mut self, rest: usize, arity: usize) {
         let at = self.stack.len() - rest - arity - 1;
         for _ in 0..rest {
-            let last = self.stack.pop();
-            self.stack.insert(at, last.unwrap_or(Value::NULL));
+            let Some(last) = self.stack.pop() else { unreachable!("the arguments are there") };
+            self.stack.insert(at, last);
         }
         self.frames.push(Frame { ip: self.ip, base: self.base, env: self.env });
         self.ip = self.call_rest;

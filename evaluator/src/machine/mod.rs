@@ -340,8 +340,7 @@ impl Machine {
     /// Whether enough native stack is left here.
     #[inline(always)]
     fn has_native_stack(&self) -> bool {
-        let here = 0u8;
-        (&raw const here).addr() >= self.native_floor
+        address_here() >= self.native_floor
     }
 
     /// Do something where enough native stack is left, on a segment of its own if need be.
@@ -351,9 +350,7 @@ impl Machine {
         let outside = self.native_floor;
         let inside = |machine: &mut Self| {
             let left = stacker::remaining_stack().unwrap_or_default();
-            let here = 0u8;
-            let end = (&raw const here).addr() - left;
-            machine.native_floor = end.saturating_add(RED_ZONE);
+            machine.native_floor = (address_here() - left).saturating_add(RED_ZONE);
             level(machine)
         };
         let result = match stacker::remaining_stack() {
@@ -435,4 +432,11 @@ impl Machine {
     pub(crate) fn builtin(&self, number: u32) -> &'static Builtin {
         self.builtins[number as usize]
     }
+}
+
+/// About how far the native stack reaches.
+#[inline(always)]
+fn address_here() -> usize {
+    let here = 0u8;
+    (&raw const here).addr()
 }
