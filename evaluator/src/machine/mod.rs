@@ -202,10 +202,7 @@ impl Machine {
 
     #[inline(never)]
     fn run_thunk(&mut self, thunk: Obj) -> Eval<Value> {
-        self.natives += 1;
-        let result = self.nested(|machine| machine.enter_thunk(thunk));
-        self.natives -= 1;
-        result
+        self.nested(|machine| machine.enter_thunk(thunk))
     }
 
     /// The function, and the number of arguments, if a thunk that is not forced is a builtin's
@@ -235,12 +232,10 @@ impl Machine {
         for index in 1..=count {
             self.stack.push(thunk.value(index));
         }
-        self.natives += 1;
         let result = self.nested(|machine| {
             machine.env = thunk;
             machine.enter_closure(closure)
         });
-        self.natives -= 1;
         self.stack.truncate(floor);
         match result {
             Ok(value) => thunk.resolve(value),
@@ -253,7 +248,7 @@ impl Machine {
     pub(crate) fn force_held(&mut self, number: usize) -> Eval<Value> {
         let value = self.held[number];
         let value = match value.as_thunk() {
-            Some(thunk) => self.nested(|machine| machine.enter_thunk(thunk))?,
+            Some(thunk) => self.enter_loop(|machine| machine.enter_thunk(thunk))?,
             None => value,
         };
         self.held[number] = value;
@@ -269,14 +264,12 @@ impl Machine {
             self.stack.push(argument);
         }
         let count = arguments.len();
-        self.natives += 1;
         let result = match function.of_kind(Kind::Closure) {
             Some(closure) if self.program.prototype(closure.extra()).arity as usize == count => {
                 self.nested(|machine| machine.enter_closure(closure))
             }
             _ => self.call_slowly(floor, count),
         };
-        self.natives -= 1;
         self.stack.truncate(floor);
         result
     }
@@ -288,11 +281,21 @@ impl Machine {
         self.nested(|machine| machine.apply(count))
     }
 
-    /// Re-enter the run loop from native code: `start` sets up what to run.
-    ///
-    /// Afterwards the frames are as before, and the stack is no higher, whether it worked or not.
+    /// Re-enter the run loop from native code that waits and may hold values.
     #[inline(always)]
     fn nested(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
+        self.natives += 1;
+        let result = self.enter_loop(start);
+        self.natives -= 1;
+        result
+    }
+
+    /// Enter the run loop: `start` sets up what to run.
+    ///
+    /// Afterwards the frames are as before, and the stack is no higher, whether it worked or not.
+    /// Not by [`Self::deeper`]: what is given to that is a function of its own, called each time.
+    #[inline(always)]
+    fn enter_loop(&mut self, start: impl FnOnce(&mut Self) -> Eval<()>) -> Eval<Value> {
         self.check_depth()?;
         match self.has_native_stack() {
             true => self.run_from(start),

@@ -24,19 +24,20 @@ impl Instructions {
     /// Begin a prototype's code, of so many instructions; gives the place and the number of the
     /// first, which is pushed next.
     pub(crate) fn begin(&mut self, count: usize) -> (CodePointer, u32) {
-        let (room, capacity) = match self.pieces.last() {
-            Some(piece) => (piece.code.capacity() - piece.code.len(), piece.code.capacity()),
-            None => (0, FIRST_ROOM / 2),
+        let (number, room, next_room) = match self.pieces.last() {
+            Some(Piece { first, code }) => {
+                let capacity = code.capacity();
+                (first + code.len() as u32, capacity - code.len(), 2 * capacity)
+            }
+            None => (0, 0, FIRST_ROOM),
         };
         if room < count {
-            let first = self.pieces.last().map_or(0, |piece| piece.first + piece.code.len() as u32);
-            let code = Vec::with_capacity(count.max(2 * capacity));
-            self.pieces.push(Piece { first, code });
+            let code = Vec::with_capacity(count.max(next_room));
+            self.pieces.push(Piece { first: number, code });
         }
         let Some(piece) = self.pieces.last() else { unreachable!("there is one with room") };
         // SAFETY: at most one past the end.
-        let place = CodePointer(unsafe { piece.code.as_ptr().add(piece.code.len()) });
-        (place, piece.first + piece.code.len() as u32)
+        (CodePointer(unsafe { piece.code.as_ptr().add(piece.code.len()) }), number)
     }
 
     /// Add an instruction to the code that was begun.

@@ -34,13 +34,13 @@ fn header(file: &mut dyn Read) -> io::Result<Option<([u8; 16], u64)>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let (Some(name), Some(length)) = (bytes.first_chunk::<16>(), bytes.get(48..58)) else {
+    let (Some(name), true) = (bytes.first_chunk::<16>(), bytes.len() == HEADER) else {
         return Err(damaged("it ends in the header of a member"));
     };
-    let length = str::from_utf8(length).ok().and_then(|digits| digits.trim_end().parse().ok());
-    match length.filter(|_| bytes.ends_with(HEADER_END) && bytes.len() == HEADER) {
-        Some(length) => Ok(Some((*name, length))),
-        None => Err(damaged("a member's header is not one")),
+    let digits = str::from_utf8(&bytes[48..58]).unwrap_or_default();
+    match digits.trim_end().parse() {
+        Ok(length) if bytes.ends_with(HEADER_END) => Ok(Some((*name, length))),
+        _ => Err(damaged("a member's header is not one")),
     }
 }
 
