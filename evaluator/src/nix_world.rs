@@ -272,6 +272,10 @@ impl World for NixWorld {
         Ok(stored)
     }
 
+    fn keeps_code(&self) -> bool {
+        self.world.keeps_code()
+    }
+
     fn code(&mut self, key: &CodeKey) -> Option<Arc<[u8]>> {
         self.world.code(key)
     }

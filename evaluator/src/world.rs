@@ -181,13 +181,18 @@ pub trait World {
         Ok(())
     }
 
+    /// Whether compiled forms are kept: only then is one asked for, or given to be kept.
+    fn keeps_code(&self) -> bool {
+        false
+    }
+
     /// The compiled form of a text, as it was once given to [`World::keep_code`]. What is
     /// damaged is noticed.
     fn code(&mut self, _key: &CodeKey) -> Option<Arc<[u8]>> {
         None
     }
 
-    /// Keep a text's compiled form for later evaluations, if that is wanted.
+    /// Keep a text's compiled form for later evaluations.
     fn keep_code(&mut self, _key: &CodeKey, _code: &Arc<[u8]>) {}
 
     /// The folder that store paths are below, as text.

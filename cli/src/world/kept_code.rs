@@ -65,7 +65,7 @@ struct Files {
 /// The kept code of one project.
 pub(super) struct KeptCode {
     folder: PathBuf,
-    name: String,
+    project: PathBuf,
     limits: Limits,
     /// Opened when there is a first text; none where there are none.
     files: Option<Option<Files>>,
@@ -76,12 +76,13 @@ pub(super) struct KeptCode {
 impl KeptCode {
     /// What is kept in a folder of the texts of a project.
     pub(super) fn new(folder: PathBuf, project: &Path) -> Self {
-        let name = ContentDigest::of(project.as_os_str().as_encoded_bytes()).to_string();
-        Self { folder, name, limits: LIMITS, files: None, used: Vec::new(), new: Vec::new() }
+        let project = project.to_owned();
+        Self { folder, project, limits: LIMITS, files: None, used: Vec::new(), new: Vec::new() }
     }
 
     fn path(&self, end: &str) -> PathBuf {
-        self.folder.join(&self.name).with_extension(end)
+        let name = ContentDigest::of(self.project.as_os_str().as_encoded_bytes());
+        self.folder.join(name.to_string()).with_extension(end)
     }
 
     /// The code of a key.

@@ -311,6 +311,10 @@ impl World for HostWorld {
             .map_err(|error| store_error(&last.name, &error))
     }
 
+    fn keeps_code(&self) -> bool {
+        self.kept_code.is_some()
+    }
+
     fn code(&mut self, key: &CodeKey) -> Option<Arc<[u8]>> {
         self.kept_code.as_mut()?.get(key.as_bytes())
     }

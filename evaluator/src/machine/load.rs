@@ -112,13 +112,10 @@ impl Machine {
         let Some(source) = self.sources.add(name, is_file, text.clone(), dialect) else {
             return Err(Fault::TextsTooLarge.into());
         };
-        let key = key(&text, dialect, self.options.delay_as_nix);
         // What depends on nothing but the text, and is likely to be wanted again.
-        let may_be_kept = is_file && scope.is_none();
-        let kept = match may_be_kept {
-            true => self.world.code(&key).and_then(|bytes| Code::kept(bytes, &key)),
-            false => None,
-        };
+        let may_be_kept = is_file && scope.is_none() && self.world.keeps_code();
+        let key = may_be_kept.then(|| key(&text, dialect, self.options.delay_as_nix));
+        let kept = key.as_ref().and_then(|key| Code::kept(self.world.code(key)?, key));
         let (ast, mut problems) = match kept {
             // Only texts without any problem are kept.
             Some(_) => (Ast::default(), Vec::new()),
@@ -129,7 +126,7 @@ impl Machine {
                 (parsed.ast, parsed.problems)
             }
         };
-        let may_be_kept = may_be_kept && problems.is_empty();
+        let key = key.filter(|_| problems.is_empty());
         problems.extend(self.options.literals.problems(&text));
         for problem in problems.iter().filter(|problem| problem.severity < Severity::Error) {
             self.warn_of(problem, source);
@@ -137,7 +134,7 @@ impl Machine {
         if problems.iter().all(|problem| problem.severity < Severity::Error) {
             let code = match kept {
                 Some(code) => Ok(code),
-                None => self.compile(ast, dialect, scope, &key, may_be_kept),
+                None => self.compile(ast, dialect, scope, key),
             };
             match code {
                 Ok(code) => return Ok(self.add_code(code, source, folder, scope)),
@@ -152,8 +149,7 @@ impl Machine {
         ast: Ast,
         dialect: Dialect,
         scope: Option<Attrs>,
-        key: &CodeKey,
-        keep: bool,
+        kept_under: Option<CodeKey>,
     ) -> Result<Code, Vec<Diagnostic>> {
         let around = Surroundings {
             dialect,
@@ -161,9 +157,9 @@ impl Machine {
             names: self.globals.names(),
             scope: scope.map(|scope| (&self.symbols, scope)),
         };
-        let code = compile(ast, around, key)?;
-        if keep {
-            self.world.keep_code(key, code.bytes());
+        let code = compile(ast, around, kept_under.as_ref())?;
+        if let Some(key) = kept_under {
+            self.world.keep_code(&key, code.bytes());
         }
         Ok(code)
     }

@@ -9,7 +9,7 @@
 //! | pieces | for each prototype its tables and instructions; constants among them |
 //! | names | the text of each |
 //! | places | where each name is, then where each constant is: four bytes each |
-//! | end | where the places begin, how many names there are, where the whole text's prototype is, a checksum of the key and all before: four bytes each |
+//! | end | where the places begin, how many names there are, where the whole text's prototype is, a checksum of the key and all before, if it is kept: four bytes each |
 //!
 //! Which number a name has in a machine is different each time, so nothing here depends on
 //! their order: sets and patterns are written in the order of the text.
@@ -148,10 +148,11 @@ impl Draft {
         at
     }
 
-    /// The whole, of a text with this key and these names whose value has this prototype.
+    /// The whole, of a text with these names whose value has this prototype; only what has a
+    /// key can be kept.
     pub(super) fn finish<'n>(
         mut self,
-        key: &CodeKey,
+        key: Option<&CodeKey>,
         names: impl Iterator<Item = &'n str>,
         root: Header,
     ) -> Code {
@@ -166,7 +167,8 @@ impl Draft {
         for number in places.into_iter().chain(self.constants).chain([start, names, root_at]) {
             self.bytes.extend_from_slice(&number.to_le_bytes());
         }
-        self.bytes.extend_from_slice(&checksum(key, &self.bytes));
+        let checksum = key.map(|key| checksum(key, &self.bytes)).unwrap_or_default();
+        self.bytes.extend_from_slice(&checksum);
         Code(self.bytes.into())
     }
 }

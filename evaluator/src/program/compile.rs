@@ -43,11 +43,11 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) scope: Option<(&'a Symbols, Attrs)>,
 }
 
-/// Compile a text, of which the code has this key.
+/// Compile a text, of which the code has this key if it is to be kept.
 pub(crate) fn compile(
     ast: Ast,
     around: Surroundings<'_>,
-    key: &CodeKey,
+    key: Option<&CodeKey>,
 ) -> Result<Code, Vec<Diagnostic>> {
     let Some(root) = ast.root else {
         return Err(vec![Diagnostic::error(

@@ -132,6 +132,10 @@ impl World for Files {
         Ok(stored(name, text))
     }
 
+    fn keeps_code(&self) -> bool {
+        true
+    }
+
     fn code(&mut self, key: &CodeKey) -> Option<Arc<[u8]>> {
         self.kept.as_ref()?.lock().expect("no other thread").code.get(key).cloned()
     }
