@@ -1,6 +1,7 @@
 //! Runs a plan: starts what can start, within bounds, until the goal is reached.
 //!
-//! Builds and fetches have bounds of their own. After a failure nothing new starts
+//! Builds and fetches have bounds of their own. A build's bound is on builders that run:
+//! what one made is published while the next one runs already. After a failure nothing new starts
 //! unless it was asked to keep going; what runs is let run to its end. When asked to
 //! stop, everything that runs is stopped and waited for, so that no process is left
 //! and every output is either registered as a whole or not at all.
@@ -9,7 +10,10 @@ use std::{collections::HashMap, panic, sync::Arc};
 
 use hb_model::ResolvedId;
 use hb_store::StoreError;
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 
 use crate::{
     BuildError, BuildOptions, Cancel, Canceller, Event, Failure, FailureCause,
@@ -19,6 +23,10 @@ use crate::{
     pull::Answers,
     realise::{How, Order, Realised, Realiser, StepError},
 };
+
+/// Builds on their way for each builder that may run: one that runs, and one whose outputs are
+/// published.
+const ON_THEIR_WAY: usize = 2;
 
 /// How much was done to reach a goal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +58,7 @@ pub(crate) async fn run(
         canceller,
         stop,
         tasks: JoinSet::new(),
+        builders: Arc::new(Semaphore::new(options.jobs.get().min(Semaphore::MAX_PERMITS))),
         building: 0,
         fetching: 0,
         counts: Counts::default(),
@@ -84,6 +93,9 @@ struct Scheduler {
     canceller: Canceller,
     stop: Cancel,
     tasks: JoinSet<Happened>,
+    /// A permit for each builder that may run.
+    builders: Arc<Semaphore>,
+    /// Builds that have begun and are not in the store yet.
     building: usize,
     fetching: usize,
     counts: Counts,
@@ -102,8 +114,10 @@ impl Scheduler {
             } else if self.failures.is_empty() || self.options.keep_going {
                 self.start_what_can();
             }
+            let builders = Arc::clone(&self.builders);
             let ended = tokio::select! {
                 ended = self.tasks.join_next() => ended,
+                _ = builders.acquire(), if builders.available_permits() == 0 => continue,
                 () = cancel.cancelled(), if !self.stop.is_cancelled() => continue,
             };
             match ended {
@@ -122,17 +136,18 @@ impl Scheduler {
         self.ask();
         // They wait for each other in a queue of their own.
         while let Some(job) = self.plan.next_pull() {
-            self.start(job);
+            self.start(job, None);
         }
-        while self.building < self.options.jobs.get() {
+        while self.building < self.options.jobs.get().saturating_mul(ON_THEIR_WAY) {
+            let Ok(slot) = Arc::clone(&self.builders).try_acquire_owned() else { break };
             let Some(job) = self.plan.next_build() else { break };
             self.building += 1;
-            self.start(job);
+            self.start(job, Some(slot));
         }
         while self.fetching < self.options.fetches.get() {
             let Some(job) = self.plan.next_fetch() else { break };
             self.fetching += 1;
-            self.start(job);
+            self.start(job, None);
         }
     }
 
@@ -160,7 +175,8 @@ impl Scheduler {
         }
     }
 
-    fn start(&mut self, job: Job) {
+    /// Start a job; a build gives its slot back when its builder has ended.
+    fn start(&mut self, job: Job, slot: Option<OwnedSemaphorePermit>) {
         let Job { place, resolved, forced, offered } = job;
         let node = self.graph.node(place);
         let id = resolved.id();
@@ -176,7 +192,7 @@ impl Scheduler {
         let realiser = Arc::clone(&self.realiser);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let result = realiser.realise(order, &stop).await;
+            let result = realiser.realise(order, slot, &stop).await;
             Happened::Ended(Ended { place, resolved: id, work, is_pull, result })
         });
     }

@@ -5,7 +5,8 @@ mod support;
 use std::{collections::BTreeSet, fs, num::NonZeroUsize, process::Command, time::Duration};
 
 use hb_build::{
-    BuildError, BuildOptions, Canceller, Event, Events, Failure, FailureCause, fetch::FetchSettings,
+    BuildError, BuildOptions, Canceller, Event, Events, Failure, FailureCause, Phase,
+    fetch::FetchSettings,
 };
 use hb_model::{FileContent, Limits, OutputName, Outputs};
 use hb_store::GcOptions;
@@ -157,7 +158,7 @@ async fn independent_work_goes_on_only_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_than_the_allowed_number_is_built_at_once() {
+async fn no_more_than_the_allowed_number_of_builders_runs_at_once() {
     let world = World::new();
     let many: Vec<_> =
         (0..6).map(|n| world.script(&format!("n{n}"), "sleep 0.05; : > $out", &[])).collect();
@@ -170,12 +171,33 @@ async fn no_more_than_the_allowed_number_is_built_at_once() {
     for event in events {
         match event {
             Event::Started { .. } => running += 1,
-            Event::Finished { .. } => running -= 1,
+            Event::Entered { phase: Phase::Publishing, .. } => running -= 1,
             _ => {}
         }
         most = most.max(running);
     }
     assert_eq!(most, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_builder_runs_while_outputs_are_published() {
+    let world = World::new();
+    let large = |n| world.script(&format!("n{n}"), "head -c 50000000 /dev/zero > $out", &[]);
+    let (first, second) = (large(1), large(2));
+    let options = BuildOptions { jobs: NonZeroUsize::MIN, ..options() };
+    let graph = graph(&[&first, &second], &[&first, &second]);
+    let (result, events) = world.build_with(&graph, &options).await;
+    assert_eq!(result.unwrap().counts.built, 2);
+    let order: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Started { .. } => Some("started"),
+            Event::Entered { phase: Phase::Publishing, .. } => Some("ran"),
+            Event::Finished { .. } => Some("published"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order[..3], ["started", "ran", "started"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

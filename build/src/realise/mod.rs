@@ -21,7 +21,7 @@ use std::{
 
 use hb_model::{DerivationId, Limits, NodeDigest, OutputName, RealisationKey, Resolved, StorePath};
 use hb_store::{BuildLock, LockAttempt, ScratchDir, Store, StoreError};
-use tokio::task::JoinSet;
+use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
 pub(crate) use attempt::{Attempt, Made, Setting};
 pub(crate) use spec::Visible;
@@ -186,17 +186,18 @@ impl Realiser {
         self.pulling.as_ref()
     }
 
-    /// Bring the outputs into the store.
+    /// Bring the outputs into the store. The slot is free as soon as the builder has ended.
     pub(crate) async fn realise(
         &self,
         order: Order,
+        slot: Option<OwnedSemaphorePermit>,
         cancel: &Cancel,
     ) -> Result<Realised, StepError> {
         if let Some(offered) = &order.offered {
             return self.pull(&order, offered, cancel).await;
         }
         let mut traces = Traces::begin();
-        let result = self.under_lock(&order, cancel, &mut traces).await;
+        let result = self.under_lock(&order, slot, cancel, &mut traces).await;
         let duration = traces.begun.elapsed();
         let result = match result {
             Ok(realised) => {
@@ -249,6 +250,7 @@ impl Realiser {
     async fn under_lock(
         &self,
         order: &Order,
+        slot: Option<OwnedSemaphorePermit>,
         cancel: &Cancel,
         traces: &mut Traces,
     ) -> Result<Realised, Halt> {
@@ -272,6 +274,7 @@ impl Realiser {
         }
         let derivation = order.step.derivation;
         self.events.emit(Event::Entered { derivation, phase: Phase::Publishing });
+        drop(slot);
         self.publish(order, &attempt).await
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct BuildArgs {
 /// How to go about building; other commands that build take these too.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct HowArgs {
-    /// How many builds run at once
+    /// How many builders run at once
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Go on with what does not need a build that failed
