@@ -77,8 +77,10 @@ pub(crate) enum Step {
 /// All that a sandbox sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct View {
-    /// The steps, in order.
-    pub(crate) steps: Vec<Step>,
+    /// What it has in common with most: the first steps, in order.
+    pub(crate) common: Vec<Step>,
+    /// The further steps, in order.
+    pub(crate) own: Vec<Step>,
     /// The inputs, which come last: each is shown in the store.
     pub(crate) inputs: Vec<Step>,
 }
@@ -86,39 +88,58 @@ pub(crate) struct View {
 impl View {
     /// What `spec` shows, given what is on the disk.
     pub(crate) fn new(spec: &SandboxSpec, staged: &Staged) -> Result<Self, StageError> {
-        let mut steps = shown(&staged.root)?;
-        steps.push(Step::Processes);
-        if spec.root == Root::Host {
-            steps.push(bind("/dev", "/dev", Access::Devices)?);
-        } else {
-            for path in MACHINE_WIDE {
-                steps.push(Step::ReadOnly(c_string(path)?));
-            }
-            let hidden = staged.hidden.iter().map(c_string);
-            steps.push(Step::Hide(hidden.collect::<Result<_, _>>()?));
-            steps.push(text(processors(staged.processors), "/proc/cpuinfo")?);
-            steps.push(text(NO_BOOT_ID.to_owned(), BOOT_ID)?);
-            steps.push(Step::Devices);
-            steps.push(Step::Temporary(c_string("/tmp")?));
-        }
-        for Bind { source, target, access } in &spec.binds {
-            steps.push(Step::Bind {
-                source: c_string(source)?,
-                target: c_string(target)?,
-                access: *access,
-                optional: true,
-            });
-        }
-        if let Some(work) = &spec.work {
-            steps.push(bind(work, WORK_DIR, Access::Writable)?);
-        }
-        steps.push(Step::Folder(c_string("/hb")?));
-        steps.push(match &spec.store.outputs {
-            Some(outputs) => bind(outputs, STORE_DIR, Access::Writable)?,
-            None => Step::Folder(c_string(STORE_DIR)?),
-        });
-        Ok(View { steps, inputs: shown(&staged.inputs)? })
+        Ok(View {
+            common: common_steps(spec, staged)?,
+            own: own_steps(spec, staged)?,
+            inputs: shown(&staged.inputs)?,
+        })
     }
+
+    /// All steps, in order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        [&self.common, &self.own, &self.inputs].into_iter().flatten()
+    }
+}
+
+/// The system's part of the view.
+fn common_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageError> {
+    let mut steps = vec![Step::Processes];
+    if spec.root == Root::Host {
+        steps.push(bind("/dev", "/dev", Access::Devices)?);
+    } else {
+        for path in MACHINE_WIDE {
+            steps.push(Step::ReadOnly(c_string(path)?));
+        }
+        let hidden = staged.hidden.iter().map(c_string);
+        steps.push(Step::Hide(hidden.collect::<Result<_, _>>()?));
+        steps.push(text(processors(staged.processors), "/proc/cpuinfo")?);
+        steps.push(text(NO_BOOT_ID.to_owned(), BOOT_ID)?);
+        steps.push(Step::Devices);
+        steps.push(Step::Temporary(c_string("/tmp")?));
+    }
+    Ok(steps)
+}
+
+/// What lies on the disk; none of it where the system's part is.
+fn own_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageError> {
+    let mut steps = shown(&staged.root)?;
+    for Bind { source, target, access } in &spec.binds {
+        steps.push(Step::Bind {
+            source: c_string(source)?,
+            target: c_string(target)?,
+            access: *access,
+            optional: true,
+        });
+    }
+    if let Some(work) = &spec.work {
+        steps.push(bind(work, WORK_DIR, Access::Writable)?);
+    }
+    steps.push(Step::Folder(c_string("/hb")?));
+    steps.push(match &spec.store.outputs {
+        Some(outputs) => bind(outputs, STORE_DIR, Access::Writable)?,
+        None => Step::Folder(c_string(STORE_DIR)?),
+    });
+    Ok(steps)
 }
 
 fn shown(entries: &[Shown]) -> Result<Vec<Step>, StageError> {

@@ -34,7 +34,7 @@ pub(super) fn arguments(request: &Request) -> Vec<u8> {
     let mut text_fd = FILTER_FD
         + i32::from(request.filter.is_some())
         + 2 * i32::from(request.first_process.is_some());
-    for step in request.view.steps.iter().chain(&request.view.inputs) {
+    for step in request.view.steps() {
         args.step(step, &mut text_fd);
     }
     args.push([b"--chdir", request.cwd.as_bytes()]);

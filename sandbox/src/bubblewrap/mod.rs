@@ -51,7 +51,7 @@ pub(crate) fn execute(
         let Numbering { said, waited_on } = Numbering::begin(first)?;
         handed.extend([park(said)?, park(waited_on)?]);
     }
-    for step in &request.view.steps {
+    for step in request.view.steps() {
         if let Step::Text { text, .. } = step {
             handed.push(park(in_memory(text.as_bytes())?)?);
         }

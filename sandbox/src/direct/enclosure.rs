@@ -1,7 +1,7 @@
 //! What is around a sandbox before anything is in it.
 //!
 //! It depends on so little that it can be made ahead: a network of its own is the dearest part
-//! of a small sandbox.
+//! of a small sandbox, and next come the files of `/proc` and `/dev`.
 
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
@@ -11,24 +11,29 @@ use rustix::net::{AddressFamily, SocketType};
 use rustix::system::sethostname;
 use rustix::thread::{UnshareFlags, set_name};
 
+use super::mounts::NewRoot;
 use crate::spec::{HOST_NAME, User};
 use crate::starter::{SetupError, last_errno};
+use crate::view::Step;
 
-/// Who is in a sandbox, and what it is kept from beside the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who is in a sandbox, what it is kept from beside the files, and the system's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Enclosure {
     pub(crate) user: User,
     /// Whether it is kept from the host's name, shared memory and control groups.
     pub(crate) walled: bool,
     /// Whether it has a network of its own.
     pub(crate) own_network: bool,
+    /// The first steps of what it sees.
+    pub(crate) view: Vec<Step>,
 }
 
 impl Enclosure {
-    /// Puts this process into it, in a user namespace where it is its user already.
-    pub(crate) fn make(self) -> Result<(), SetupError> {
+    /// Puts this process into it, in a user namespace where it is its user already. The root
+    /// is made, and not entered.
+    pub(crate) fn make(&self) -> Result<NewRoot, SetupError> {
         set_name(c"hb").map_err(SetupError::GiveUp)?;
-        let mut flags = UnshareFlags::empty();
+        let mut flags = UnshareFlags::NEWNS;
         if self.walled {
             flags |= UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
             if Path::new("/proc/self/ns/cgroup").exists() {
@@ -46,7 +51,9 @@ impl Enclosure {
         if self.own_network {
             bring_up_loopback().map_err(SetupError::Loopback)?;
         }
-        Ok(())
+        let root = NewRoot::make()?;
+        self.view.iter().try_for_each(|step| root.carry_out(step))?;
+        Ok(root)
     }
 }
 

@@ -18,26 +18,23 @@ use rustix::io::Errno;
 use rustix::process::{
     DumpableBehavior, Pid, WaitOptions, chdir, set_dumpable_behavior, setsid, wait,
 };
-use rustix::thread::{
-    CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_no_new_privs,
-};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
 use crate::starter::{Report, Request, SetupError};
 pub(crate) use enclosure::Enclosure;
-use mounts::NewRoot;
+pub(crate) use mounts::NewRoot;
 
-/// Makes the sandbox in its enclosure, runs its program, and tells how that ended.
+/// Makes the sandbox in its enclosure, of which this is the root, runs its program, and tells
+/// how that ended.
 pub(crate) fn make(
+    root: NewRoot,
     request: &Request,
     output: Option<OwnedFd>,
     report: &File,
 ) -> Result<Report, SetupError> {
-    new_mounts()?;
-    // Before the new root covers it.
+    // Where it can be written to: not in the new root.
     let last_process = request.first_process.map(LastProcess::open).transpose()?;
-
-    let root = NewRoot::make()?;
-    for step in request.view.steps.iter().chain(&request.view.inputs) {
+    for step in request.view.own.iter().chain(&request.view.inputs) {
         root.carry_out(step)?;
     }
     root.enter()?;
@@ -55,12 +52,6 @@ pub(crate) fn make(
         setsid().map_err(SetupError::Session)?;
     }
     wait_for(program::start(request, output, report)?)
-}
-
-/// From here on, what is mounted is seen by nobody else.
-fn new_mounts() -> Result<(), SetupError> {
-    // SAFETY: this process shares no mounts with another thread.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(SetupError::Namespaces)
 }
 
 /// The number that was given out last in this process-id namespace.

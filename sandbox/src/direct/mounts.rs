@@ -44,16 +44,17 @@ const READ_ONLY: u64 = NO_DEVICES | libc::MOUNT_ATTR_RDONLY;
 
 /// The root of a sandbox that is being built. It lies over the host's, which paths that
 /// begin with `/` still mean until it is entered.
-pub(super) struct NewRoot {
+pub(crate) struct NewRoot {
     folder: OwnedFd,
 }
 
 impl NewRoot {
     /// An empty one.
     pub(super) fn make() -> Result<Self, SetupError> {
-        // What is mounted here must not appear on the host.
-        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        mount_change(c"/", private).map_err(SetupError::NewRoot)?;
+        // What is mounted here must not appear on the host. What comes to be mounted there may
+        // be an input, until it has been shown.
+        let from_host = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        mount_change(c"/", from_host).map_err(SetupError::NewRoot)?;
         let folder = file_system(c"tmpfs", &[(c"mode", c"0755")]).map_err(SetupError::NewRoot)?;
         // Shows at once whether this kernel can.
         set_attributes(&folder, NO_DEVICES, 0).map_err(SetupError::NewRoot)?;
@@ -278,10 +279,15 @@ fn attach(mounted: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {
     move_mount(mounted, c"", place, c"", by_handles)
 }
 
-/// Adds to the attributes of a mount and, with `AT_RECURSIVE`, of all below it.
+/// Adds to the attributes of a mount and, with `AT_RECURSIVE`, of all below it. What is mounted
+/// elsewhere from now on does not come to lie there.
 fn set_attributes(mounted: &OwnedFd, attributes: u64, flags: libc::c_int) -> Result<(), Errno> {
-    let change =
-        libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let change = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
     // SAFETY: the path is zero-terminated and the size is that of the structure.
     let failed = unsafe {
         libc::syscall(

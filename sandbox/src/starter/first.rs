@@ -21,7 +21,7 @@ use super::request::{MadeBy, Report, Request, receive_request};
 use super::serve::{Outside, last_errno};
 use super::{SetupError, limits};
 use crate::bubblewrap;
-use crate::direct::{self, Enclosure};
+use crate::direct::{self, Enclosure, NewRoot};
 
 /// The kernel's last signal number.
 const LAST_SIGNAL: c_int = 64;
@@ -33,13 +33,13 @@ pub(super) fn live(
     outside: Outside,
     starter: &OwnedFd,
 ) -> ! {
-    let enclosed = enclose(request.enclosure(), outside, starter);
+    let enclosed = enclose(request.enclosure().as_ref(), outside, starter);
     fill(enclosed, request, descriptors)
 }
 
 /// The same of one that is made ahead, and told on `socket` what for.
 pub(super) fn live_ahead(
-    enclosure: Enclosure,
+    enclosure: &Enclosure,
     outside: Outside,
     starter: &OwnedFd,
     socket: &UnixStream,
@@ -52,13 +52,17 @@ pub(super) fn live_ahead(
 }
 
 /// Makes the sandbox of a request, runs its program, and reports on it.
-fn fill(enclosed: Result<(), SetupError>, request: &Request, descriptors: Vec<OwnedFd>) -> ! {
+fn fill(
+    enclosed: Result<Option<NewRoot>, SetupError>,
+    request: &Request,
+    descriptors: Vec<OwnedFd>,
+) -> ! {
     let mut descriptors = descriptors.into_iter();
     if let Some(report) = descriptors.next() {
         let mut report = File::from(report);
         let ended = enclosed
-            .and_then(|()| bound(request))
-            .and_then(|()| make(request, descriptors.next(), &report));
+            .and_then(|root| bound(request).map(|()| root))
+            .and_then(|root| make(root, request, descriptors.next(), &report));
         let line = ended.unwrap_or_else(|error| error.report()).line();
         // hb is dead if it does not read this.
         let _ = report.write_all(line.as_bytes());
@@ -71,22 +75,28 @@ fn end() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-fn make(request: &Request, output: Option<OwnedFd>, report: &File) -> Result<Report, SetupError> {
-    match &request.made_by {
-        MadeBy::Direct => direct::make(request, output, report),
-        MadeBy::Bubblewrap(program) => {
+fn make(
+    root: Option<NewRoot>,
+    request: &Request,
+    output: Option<OwnedFd>,
+    report: &File,
+) -> Result<Report, SetupError> {
+    match (root, &request.made_by) {
+        (Some(root), _) => direct::make(root, request, output, report),
+        (None, MadeBy::Direct) => unreachable!("it is in its enclosure"),
+        (None, MadeBy::Bubblewrap(program)) => {
             limits::limit_resources(&request.limits).map_err(SetupError::ResourceLimit)?;
             match bubblewrap::execute(program, request, output, report)? {}
         }
     }
 }
 
-/// Does what does not depend on what is to run.
+/// Does what does not depend on what is to run. Gives the new root, if hb makes it.
 fn enclose(
-    enclosure: Option<Enclosure>,
+    enclosure: Option<&Enclosure>,
     outside: Outside,
     starter: &OwnedFd,
-) -> Result<(), SetupError> {
+) -> Result<Option<NewRoot>, SetupError> {
     reset_signals()?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(SetupError::DeathSignal)?;
     check_parent(starter)?;
@@ -98,7 +108,7 @@ fn enclose(
     let map = |inside: u32, outside: u32| format!("{inside} {outside} 1\n");
     write_file(c"/proc/self/uid_map", &map(uid, outside.uid)).map_err(SetupError::MapUser)?;
     write_file(c"/proc/self/gid_map", &map(gid, outside.gid)).map_err(SetupError::MapUser)?;
-    enclosure.map_or(Ok(()), Enclosure::make)
+    enclosure.map(Enclosure::make).transpose()
 }
 
 /// Sets the bounds that hold for this process as well.

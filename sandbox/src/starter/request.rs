@@ -93,6 +93,7 @@ impl Request {
                 user: self.user,
                 walled: self.walled,
                 own_network: self.own_network,
+                view: self.view.common.clone(),
             }),
             MadeBy::Bubblewrap(_) => None,
         }
@@ -139,9 +140,10 @@ pub(crate) fn send_request(
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let body = postcard::to_stdvec(request).map_err(io::Error::other)?;
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    send(socket, &length.to_ne_bytes(), descriptors)?;
-    socket.write_all(&body)
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?.to_ne_bytes();
+    // At once: woken by a part, the other side would only wait for the rest.
+    let sent = send(socket, &[&length, &body], descriptors)?;
+    socket.write_all(&body[sent - length.len()..])
 }
 
 /// The next request and its descriptors, or nothing once nobody can ask any more.
@@ -161,9 +163,10 @@ pub(crate) fn send_answer(
     answer: Result<BorrowedFd<'_>, Errno>,
 ) -> io::Result<()> {
     match answer {
-        Ok(handle) => send(socket, &[0; 4], &[handle]),
-        Err(errno) => send(socket, &errno.raw_os_error().to_ne_bytes(), &[]),
+        Ok(handle) => send(socket, &[&[0; 4]], &[handle]),
+        Err(errno) => send(socket, &[&errno.raw_os_error().to_ne_bytes()], &[]),
     }
+    .map(drop)
 }
 
 /// The answer to a request: the handle, or why there is none.
@@ -176,15 +179,16 @@ pub(crate) fn receive_answer(socket: &UnixStream) -> io::Result<Result<OwnedFd, 
     }
 }
 
-fn send(socket: &UnixStream, word: &[u8; 4], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// Sends descriptors with what fits into the socket of some bytes; gives how many those are, the
+/// four of the first part at least.
+fn send(socket: &UnixStream, parts: &[&[u8]], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::other("too many descriptors"));
     }
-    // Four bytes fit whole into a socket that blocks.
-    sendmsg(socket, &[IoSlice::new(word)], &mut ancillary, SendFlags::NOSIGNAL)?;
-    Ok(())
+    let parts: Vec<_> = parts.iter().copied().map(IoSlice::new).collect();
+    Ok(sendmsg(socket, &parts, &mut ancillary, SendFlags::NOSIGNAL)?)
 }
 
 fn receive(mut socket: &UnixStream) -> io::Result<Option<([u8; 4], Vec<OwnedFd>)>> {

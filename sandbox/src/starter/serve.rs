@@ -14,6 +14,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
+use rustix::thread::sched_yield;
 
 use super::first;
 use super::request::{Request, receive_request, send_answer, send_request};
@@ -40,10 +41,13 @@ pub(super) fn serve(socket: &UnixStream) -> io::Result<()> {
     while let Some((request, descriptors)) = receive_request(socket)? {
         // A process is in its control group from its beginning.
         let enclosure = request.enclosure().filter(|_| !request.in_group);
-        let ahead = spare.take().filter(|spare: &Spare| Some(spare.enclosure) == enclosure);
+        let ahead =
+            spare.take().filter(|spare: &Spare| Some(&spare.enclosure) == enclosure.as_ref());
         let started = starter.start(&request, descriptors, ahead);
         send_answer(socket, started.as_ref().map(OwnedFd::as_fd).map_err(|&errno| errno))?;
         drop(started);
+        // Whoever asked was woken where this runs, and is to go on before what follows.
+        sched_yield();
         // Now that nothing of that sandbox is open here, which the next would have too.
         spare = enclosure.and_then(|enclosure| starter.make_ahead(enclosure));
     }
@@ -91,7 +95,7 @@ impl This {
         match fork(None).ok()? {
             Forked::First => {
                 drop(socket);
-                first::live_ahead(enclosure, self.outside, &self.handle, &theirs)
+                first::live_ahead(&enclosure, self.outside, &self.handle, &theirs)
             }
             Forked::Starter(handle) => Some(Spare { enclosure, socket, handle }),
         }

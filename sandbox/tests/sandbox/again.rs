@@ -4,13 +4,14 @@
 use std::fs;
 use std::future::pending;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
-use hb_sandbox::{Maker, RunError, User};
+use hb_sandbox::{Maker, RunError, StoreEntry, User};
 use rustix::process::geteuid;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use crate::harness::{BUBBLEWRAP_VARIABLE, Build, build, maker, runner_by};
+use crate::harness::{BUBBLEWRAP_VARIABLE, Build, block_on, build, maker, runner_by};
 
 /// The tests to run again.
 const MODULES: [&str; 8] =
@@ -114,7 +115,7 @@ const LOOK_AROUND: &str = r#"
     for file in limits; do cat /proc/self/$file | grep -v -i pending; done
     ls /proc/self/fd | wc -l
     cut -d ' ' -f 5- /proc/self/stat | cut -d ' ' -f 1-3
-    cat /proc/sys/kernel/hostname /proc/sys/kernel/ostype
+    cat /proc/sys/kernel/hostname /proc/sys/kernel/ostype; grep ^processor /proc/cpuinfo
     cut -d ' ' -f 5 /proc/self/mountinfo | grep -v ^/proc/ | sort -u
     busybox ip -o addr | sed 's/ *valid_lft.*//' | grep -o 'inet.*'
     env | sort
@@ -150,4 +151,56 @@ fn a_sandbox_made_ahead_shows_a_build_the_same() {
     assert_eq!(look(&looking), other);
     looking.spec.user = user;
     assert_eq!(look(&looking), first);
+    looking.spec.processors = Some(1);
+    let one = look(&looking);
+    assert_eq!(one.matches("processor\t:").count(), 1, "{one}");
+    assert_eq!(look(&looking), one);
+}
+
+#[test]
+fn mounts_of_the_host_are_seen_until_a_build_begins() {
+    if is_first_round() {
+        // Where mounts reach the namespaces that were made of it, as they do on most hosts.
+        let program = std::env::current_exe().expect("this test program");
+        let mut with_mounts = Command::new("/usr/bin/unshare");
+        with_mounts.args(["--mount", "--propagation=shared"]).arg(program);
+        with_mounts.args(["again::mount_beside_builds", "--exact", "--ignored"]);
+        let ran = with_mounts.output().expect("the test starts");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains(" 1 passed"), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "run by the test above, with mounts of its own"]
+fn mount_beside_builds() {
+    let mount = |place: &Path, file: &str| {
+        fs::create_dir_all(place).expect("a folder");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "late"]).arg(place).status();
+        assert!(mounted.expect("mount starts").success());
+        fs::write(place.join(file), "").expect("a file");
+    };
+    let runner = runner_by(maker());
+    let first = build("true");
+    first.run_with(&runner, pending()).expect("it runs");
+
+    // By now the next sandbox has mounts of its own.
+    let script = "ls /hb/store/late; echo ready; until [ -e go ]; do sleep 0.01; done; \
+                  ls /hb/store/late/sub";
+    let mut looking = build(script);
+    let late = looking.path("late");
+    mount(&late, "before");
+    fs::create_dir(late.join("sub")).expect("a folder");
+    let path = "/hb/store/late".to_owned();
+    looking.spec.store.closure.push(StoreEntry { path, physical: late.clone() });
+    let mut output = Vec::new();
+    let running = runner.run(looking.spec.clone(), pending(), |bytes| {
+        output.extend_from_slice(bytes);
+        if output.ends_with(b"ready\n") {
+            mount(&late.join("sub"), "after");
+            fs::write(looking.path("work/go"), "").expect("a file");
+        }
+    });
+    block_on(running).expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output), "before\nsub\nready\n");
 }
