@@ -114,10 +114,10 @@ impl Scheduler {
             } else if self.failures.is_empty() || self.options.keep_going {
                 self.start_what_can();
             }
-            let builders = Arc::clone(&self.builders);
             let ended = tokio::select! {
                 ended = self.tasks.join_next() => ended,
-                _ = builders.acquire(), if builders.available_permits() == 0 => continue,
+                // A builder has ended, whose outputs are still on their way.
+                _ = self.builders.acquire(), if self.builders.available_permits() == 0 => continue,
                 () = cancel.cancelled(), if !self.stop.is_cancelled() => continue,
             };
             match ended {
