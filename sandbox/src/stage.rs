@@ -20,24 +20,24 @@ use crate::spec::{Root, SOURCE_DATE_EPOCH, STORE_DIR, SandboxSpec, StoreEntry, W
 /// What stands in `/proc` about the machine, and no build needs: how its kernel was started,
 /// what drives it and how busy it is, and, where root builds, what only root may read.
 const HIDDEN: &[&str] = &[
-    "/proc/cmdline",
-    "/proc/diskstats",
-    "/proc/interrupts",
-    "/proc/iomem",
-    "/proc/ioports",
-    "/proc/kallsyms",
-    "/proc/key-users",
-    "/proc/keys",
-    "/proc/kpagecgroup",
-    "/proc/kpagecount",
-    "/proc/kpageflags",
-    "/proc/modules",
-    "/proc/partitions",
-    "/proc/sched_debug",
-    "/proc/slabinfo",
-    "/proc/swaps",
-    "/proc/timer_list",
-    "/proc/vmallocinfo",
+    "cmdline",
+    "diskstats",
+    "interrupts",
+    "iomem",
+    "ioports",
+    "kallsyms",
+    "key-users",
+    "keys",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "modules",
+    "partitions",
+    "sched_debug",
+    "slabinfo",
+    "swaps",
+    "timer_list",
+    "vmallocinfo",
 ];
 
 /// A specification does not fit the disk, or the disk refused.
@@ -128,8 +128,9 @@ pub(crate) fn stage(spec: &SandboxSpec) -> Result<Staged, StageError> {
 
 /// What there is of [`HIDDEN`]: the same as long as the kernel runs.
 fn hidden() -> &'static [&'static str] {
-    static HERE: LazyLock<Vec<&str>> =
-        LazyLock::new(|| HIDDEN.iter().copied().filter(|path| Path::new(path).exists()).collect());
+    static HERE: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        HIDDEN.iter().copied().filter(|name| Path::new("/proc").join(name).exists()).collect()
+    });
     &HERE
 }
 

@@ -12,24 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{Access, Bind, Root, STORE_DIR, SandboxSpec, WORK_DIR};
 use crate::stage::{Kind, Shown, StageError, Staged};
 
-/// What stands in `/proc` for the whole machine. A build of root's would be let to write
-/// to it: namespaces do not change whose files these are.
-const MACHINE_WIDE: &[&str] = &[
-    "/proc/acpi",
-    "/proc/bus",
-    "/proc/driver",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/mtrr",
-    "/proc/pressure",
-    "/proc/scsi",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-    "/proc/tty",
-];
-
-/// Another for each start of a machine.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// What processors there are, in `/proc`.
+const PROCESSORS: &str = "cpuinfo";
+/// Another for each start of a machine, in `/proc`.
+const BOOT_ID: &str = "sys/kernel/random/boot_id";
 const NO_BOOT_ID: &str = "00000000-0000-0000-0000-000000000000\n";
 
 /// One thing to do below the new `/`.
@@ -57,71 +43,45 @@ pub(crate) enum Step {
     Folder(CString),
     /// A memory file system for temporary files, mode 1777.
     Temporary(CString),
-    /// The processes of the sandbox, at `/proc`.
-    Processes,
     /// The devices that every program needs, at `/dev`.
     Devices,
-    /// Makes what is there already read-only, if it is there.
-    ReadOnly(CString),
-    /// Shows the null device in the place of files that are there.
-    Hide(Vec<CString>),
-    /// Shows this text, read-only, in the place of a file that is there.
-    Text {
-        /// The text.
-        text: String,
-        /// The path inside.
-        target: CString,
-    },
+    /// The processes of the sandbox, at `/proc`, which takes the devices.
+    Processes(Processes),
 }
 
-/// All that a sandbox sees.
+/// What is shown at `/proc`. All names are below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct View {
-    /// What it has in common with most: the first steps, in order.
-    pub(crate) common: Vec<Step>,
-    /// The further steps, in order.
-    pub(crate) own: Vec<Step>,
-    /// The inputs, which come last: each is shown in the store.
-    pub(crate) inputs: Vec<Step>,
+pub(crate) struct Processes {
+    /// What may be done there. Much of it is the whole machine's, and a build of root's would
+    /// be let to write to that: namespaces do not change whose files these are.
+    pub(crate) access: Access,
+    /// The files in whose place the null device is shown.
+    pub(crate) hidden: Vec<CString>,
+    /// The files in whose place a text is shown, read-only, each with its text.
+    pub(crate) texts: Vec<(CString, String)>,
 }
 
-impl View {
-    /// What `spec` shows, given what is on the disk.
-    pub(crate) fn new(spec: &SandboxSpec, staged: &Staged) -> Result<Self, StageError> {
-        Ok(View {
-            common: common_steps(spec, staged)?,
-            own: own_steps(spec, staged)?,
-            inputs: shown(&staged.inputs)?,
-        })
-    }
-
-    /// All steps, in order.
-    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
-        [&self.common, &self.own, &self.inputs].into_iter().flatten()
-    }
-}
-
-/// The system's part of the view.
-fn common_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageError> {
-    let mut steps = vec![Step::Processes];
+/// The system's part of what `spec` shows, given what is on the disk: the first steps, which most
+/// sandboxes have in common.
+pub(crate) fn system_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageError> {
     if spec.root == Root::Host {
-        steps.push(bind("/dev", "/dev", Access::Devices)?);
-    } else {
-        for path in MACHINE_WIDE {
-            steps.push(Step::ReadOnly(c_string(path)?));
-        }
-        let hidden = staged.hidden.iter().map(c_string);
-        steps.push(Step::Hide(hidden.collect::<Result<_, _>>()?));
-        steps.push(text(processors(staged.processors), "/proc/cpuinfo")?);
-        steps.push(text(NO_BOOT_ID.to_owned(), BOOT_ID)?);
-        steps.push(Step::Devices);
-        steps.push(Step::Temporary(c_string("/tmp")?));
+        let access = Access::Writable;
+        let processes = Processes { access, hidden: Vec::new(), texts: Vec::new() };
+        return Ok(vec![bind("/dev", "/dev", Access::Devices)?, Step::Processes(processes)]);
     }
-    Ok(steps)
+    let processes = Processes {
+        access: Access::ReadOnly,
+        hidden: staged.hidden.iter().map(c_string).collect::<Result<_, _>>()?,
+        texts: vec![
+            (c_string(PROCESSORS)?, processors(staged.processors)),
+            (c_string(BOOT_ID)?, NO_BOOT_ID.to_owned()),
+        ],
+    };
+    Ok(vec![Step::Devices, Step::Processes(processes), Step::Temporary(c_string("/tmp")?)])
 }
 
-/// What lies on the disk; none of it where the system's part is.
-fn own_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageError> {
+/// The further steps, to what lies on the disk; none of it where the system's part is.
+pub(crate) fn own_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageError> {
     let mut steps = shown(&staged.root)?;
     for Bind { source, target, access } in &spec.binds {
         steps.push(Step::Bind {
@@ -139,6 +99,7 @@ fn own_steps(spec: &SandboxSpec, staged: &Staged) -> Result<Vec<Step>, StageErro
         Some(outputs) => bind(outputs, STORE_DIR, Access::Writable)?,
         None => Step::Folder(c_string(STORE_DIR)?),
     });
+    steps.extend(shown(&staged.inputs)?);
     Ok(steps)
 }
 
@@ -161,10 +122,6 @@ fn bind(
 ) -> Result<Step, StageError> {
     let (source, target) = (c_string(source.as_ref())?, c_string(target.as_ref())?);
     Ok(Step::Bind { source, target, access, optional: false })
-}
-
-fn text(text: String, target: &str) -> Result<Step, StageError> {
-    Ok(Step::Text { text, target: c_string(target)? })
 }
 
 /// `/proc/cpuinfo` of a build that may use so many processors: it tells how many there are,

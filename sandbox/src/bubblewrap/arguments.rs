@@ -7,9 +7,12 @@
 //! Order matters: a later mount covers an earlier one, and the last step makes
 //! `/` read-only, after which no mount point can be made in it.
 
+use std::ffi::CString;
+
+use crate::direct::Enclosure;
 use crate::spec::{Access, HOST_NAME};
 use crate::starter::Request;
-use crate::view::Step;
+use crate::view::{Processes, Step};
 
 /// The descriptor on which bubblewrap reports how the program ended.
 pub(super) const REPORT_FD: i32 = 3;
@@ -34,7 +37,7 @@ pub(super) fn arguments(request: &Request) -> Vec<u8> {
     let mut text_fd = FILTER_FD
         + i32::from(request.filter.is_some())
         + 2 * i32::from(request.first_process.is_some());
-    for step in request.view.steps() {
+    for step in request.steps() {
         args.step(step, &mut text_fd);
     }
     args.push([b"--chdir", request.cwd.as_bytes()]);
@@ -53,14 +56,15 @@ pub(super) fn arguments(request: &Request) -> Vec<u8> {
 
 fn namespaces(args: &mut Arguments, request: &Request) {
     args.push(["--unshare-user", "--unshare-pid"]);
-    if request.walled {
+    let Enclosure { user, walled, own_network, .. } = &request.enclosure;
+    if *walled {
         args.push(["--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]);
         args.push(["--hostname", HOST_NAME]);
     }
-    if request.own_network {
+    if *own_network {
         args.push(["--unshare-net"]);
     }
-    args.push(["--uid", &request.user.uid.to_string(), "--gid", &request.user.gid.to_string()]);
+    args.push(["--uid", &user.uid.to_string(), "--gid", &user.gid.to_string()]);
     // Bubblewrap leaves root's capabilities in place unless told otherwise.
     args.push(["--cap-drop", "ALL", "--die-with-parent"]);
     if !request.at_terminal {
@@ -103,23 +107,25 @@ impl Arguments {
             Step::Temporary(target) => {
                 self.push([b"--perms", &b"1777"[..], b"--tmpfs", target.as_bytes()]);
             }
-            Step::Processes => self.push(["--proc", "/proc"]),
             Step::Devices => self.push(["--dev", "/dev"]),
-            // The host's own: bubblewrap binds nothing else. What it shows is the same.
-            Step::ReadOnly(path) => {
-                self.push([b"--ro-bind-try", path.as_bytes(), path.as_bytes()]);
-            }
-            Step::Hide(targets) => {
-                for target in targets {
-                    self.push([b"--dev-bind", &b"/dev/null"[..], target.as_bytes()]);
-                }
-            }
-            Step::Text { target, .. } => {
-                let fd = text_fd.to_string();
-                *text_fd += 1;
-                self.push(["--perms", "0444", "--ro-bind-data", &fd]);
-                self.push([target.as_bytes()]);
-            }
+            Step::Processes(processes) => self.processes(processes, text_fd),
+        }
+    }
+
+    fn processes(&mut self, Processes { access, hidden, texts }: &Processes, text_fd: &mut i32) {
+        let path_of = |name: &CString| [b"/proc/", name.as_bytes()].concat();
+        self.push(["--proc", "/proc"]);
+        for name in hidden {
+            self.push([b"--dev-bind", &b"/dev/null"[..], &path_of(name)]);
+        }
+        for (name, _) in texts {
+            let fd = text_fd.to_string();
+            *text_fd += 1;
+            self.push(["--perms", "0444", "--ro-bind-data", &fd]);
+            self.push([path_of(name)]);
+        }
+        if *access == Access::ReadOnly {
+            self.push(["--remount-ro", "/proc"]);
         }
     }
 }
@@ -169,7 +175,7 @@ mod tests {
         let staged = Staged {
             root: vec![link("usr/bin", "/bin"), node("/phys/root/usr", "/usr")],
             inputs: vec![node("/phys/store/abc-in", "/hb/store/abc-in")],
-            hidden: vec!["/proc/cmdline", "/proc/keys"],
+            hidden: vec!["cmdline", "keys"],
             ..Staged::default()
         };
         insta::assert_snapshot!(render(&build(), &staged, filter()));

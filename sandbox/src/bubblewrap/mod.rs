@@ -51,8 +51,9 @@ pub(crate) fn execute(
         let Numbering { said, waited_on } = Numbering::begin(first)?;
         handed.extend([park(said)?, park(waited_on)?]);
     }
-    for step in request.view.steps() {
-        if let Step::Text { text, .. } = step {
+    for step in request.steps() {
+        let Step::Processes(processes) = step else { continue };
+        for (_, text) in &processes.texts {
             handed.push(park(in_memory(text.as_bytes())?)?);
         }
     }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::system::sethostname;
 use rustix::thread::{UnshareFlags, set_name};
+use serde::{Deserialize, Serialize};
 
 use super::mounts::NewRoot;
 use crate::spec::{HOST_NAME, User};
@@ -17,7 +18,7 @@ use crate::starter::{SetupError, last_errno};
 use crate::view::Step;
 
 /// Who is in a sandbox, what it is kept from beside the files, and the system's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Enclosure {
     pub(crate) user: User,
     /// Whether it is kept from the host's name, shared memory and control groups.

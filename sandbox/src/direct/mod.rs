@@ -34,9 +34,7 @@ pub(crate) fn make(
 ) -> Result<Report, SetupError> {
     // Where it can be written to: not in the new root.
     let last_process = request.first_process.map(LastProcess::open).transpose()?;
-    for step in request.view.own.iter().chain(&request.view.inputs) {
-        root.carry_out(step)?;
-    }
+    request.view.iter().try_for_each(|step| root.carry_out(step))?;
     root.enter()?;
     chdir(request.cwd.as_c_str()).map_err(|errno| SetupError::Enter {
         path: request.cwd.to_string_lossy().into_owned(),

@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chmodat, fstat, mkdirat, openat, openat2,
-    symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chmodat, fstat, mkdirat, mknodat, open,
+    openat, openat2, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -20,23 +20,23 @@ use rustix::mount::{
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
     mount_change, move_mount, open_tree, unmount,
 };
+use rustix::path::Arg;
 use rustix::process::{fchdir, pivot_root};
 
 use crate::spec::Access;
 use crate::starter::{SetupError, last_errno};
-use crate::view::Step;
+use crate::view::{Processes, Step};
 
-/// The devices of every sandbox.
-const DEVICES: [&CStr; 6] =
-    [c"/dev/null", c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty"];
-/// The links beside them.
+/// The devices of every sandbox, in `/dev`.
+const DEVICES: [&CStr; 6] = [c"null", c"zero", c"full", c"random", c"urandom", c"tty"];
+/// The links beside them: what each says, and its name.
 const DEVICE_LINKS: [(&CStr, &CStr); 6] = [
-    (c"/proc/self/fd/0", c"/dev/stdin"),
-    (c"/proc/self/fd/1", c"/dev/stdout"),
-    (c"/proc/self/fd/2", c"/dev/stderr"),
-    (c"/proc/self/fd", c"/dev/fd"),
-    (c"/proc/kcore", c"/dev/core"),
-    (c"pts/ptmx", c"/dev/ptmx"),
+    (c"/proc/self/fd/0", c"stdin"),
+    (c"/proc/self/fd/1", c"stdout"),
+    (c"/proc/self/fd/2", c"stderr"),
+    (c"/proc/self/fd", c"fd"),
+    (c"/proc/kcore", c"core"),
+    (c"pts/ptmx", c"ptmx"),
 ];
 
 const NO_DEVICES: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
@@ -55,7 +55,9 @@ impl NewRoot {
         // be an input, until it has been shown.
         let from_host = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
         mount_change(c"/", from_host).map_err(SetupError::NewRoot)?;
-        let folder = file_system(c"tmpfs", &[(c"mode", c"0755")]).map_err(SetupError::NewRoot)?;
+        let without_devices = MountAttrFlags::MOUNT_ATTR_NODEV;
+        let folder = file_system(c"tmpfs", &[(c"mode", c"0755")], without_devices)
+            .map_err(SetupError::NewRoot)?;
         // Shows at once whether this kernel can.
         set_attributes(&folder, NO_DEVICES, 0).map_err(SetupError::NewRoot)?;
         let place = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
@@ -74,14 +76,9 @@ impl NewRoot {
             }
             Step::Link { to, target } => self.link(to, target),
             Step::Folder(target) => self.folder(target).map(drop).map_err(make_error(target)),
-            Step::Temporary(target) => self.writable(target, 0o1777),
-            Step::Processes => self.mount(c"proc", &[], c"/proc"),
+            Step::Temporary(target) => self.writable(target, 0o1777).map(drop),
             Step::Devices => self.devices(),
-            Step::ReadOnly(target) => self.make_read_only(target),
-            Step::Hide(targets) => self.hide(targets),
-            Step::Text { text, target } => {
-                self.cover(text.as_bytes(), target).map_err(make_error(target))
-            }
+            Step::Processes(processes) => self.processes(processes),
         }
     }
 
@@ -112,51 +109,81 @@ impl NewRoot {
         attach(&tree, &target).map_err(show_error)
     }
 
-    fn make_read_only(&self, path: &CStr) -> Result<(), SetupError> {
-        let error = |errno| SetupError::ReadOnly { path: words(path), errno };
-        let place = match self.find(path) {
-            Err(Errno::NOENT) => return Ok(()),
-            found => found.map_err(error)?,
+    /// The names below `/proc` are the kernel's own, and lead through no links.
+    fn processes(&self, shown: &Processes) -> Result<(), SetupError> {
+        let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, shown.access == Access::ReadOnly);
+        let processes = self.mount(c"proc", &[], attributes, c"/proc")?;
+        let name_error = |name: &CString| {
+            let path = format!("/proc/{}", words(name));
+            move |errno| SetupError::Show { path, errno }
         };
-        let tree = copy_of(&place, c"").map_err(error)?;
-        set_attributes(&tree, READ_ONLY, libc::AT_RECURSIVE).map_err(error)?;
-        attach(&tree, &place).map_err(error)
-    }
-
-    /// Shows the null device in the place of files: copies of one mount, which have its
-    /// attributes, so that each costs a few calls only.
-    fn hide(&self, targets: &[CString]) -> Result<(), SetupError> {
-        let Some((first, others)) = targets.split_first() else { return Ok(()) };
-        self.bind(c"/dev/null", first, Access::Devices)?;
-        let null = self.find(first).map_err(make_error(first))?;
-        for target in others {
-            let hide = || attach(&copy_of(&null, c"")?, &self.find(target)?);
-            hide().map_err(make_error(target))?;
+        let null = self.find(c"/dev/null").map_err(make_error(c"/dev/null"))?;
+        for name in &shown.hidden {
+            // Each has the attributes of what it is a copy of.
+            let hide = || attach_at(&copy_of(&null, c"")?, &processes, name);
+            hide().map_err(name_error(name))?;
+        }
+        for (name, text) in &shown.texts {
+            self.cover(text.as_bytes(), &processes, name).map_err(name_error(name))?;
         }
         Ok(())
     }
 
     /// Shows bytes in the place of a file. They lie in the root under a name that goes away.
-    fn cover(&self, bytes: &[u8], target: &CStr) -> Result<(), Errno> {
-        const NAME: &CStr = c"covering";
-        let place = self.find(target)?;
+    fn cover(&self, bytes: &[u8], folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+        const COVER: &CStr = c"covering";
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat(&self.folder, NAME, flags, Mode::from_raw_mode(0o444))?;
+        let file = openat(&self.folder, COVER, flags, Mode::from_raw_mode(0o444))?;
         rustix::io::write(&file, bytes)?;
-        let tree = copy_of(&self.folder, NAME)?;
+        let tree = copy_of(&self.folder, COVER)?;
         set_attributes(&tree, READ_ONLY, 0)?;
-        attach(&tree, &place)?;
-        unlinkat(&self.folder, NAME, AtFlags::empty())
+        attach_at(&tree, folder, name)?;
+        unlinkat(&self.folder, COVER, AtFlags::empty())
     }
 
+    fn devices(&self) -> Result<(), SetupError> {
+        // No lookup of more than a name, and the attributes of all at once: these are most of the
+        // system's part.
+        let devices = self.writable(c"/dev", 0o755)?;
+        let host = open(c"/dev", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let host = host.map_err(make_error(c"/dev"))?;
+        for name in DEVICES {
+            let show = || {
+                make_file(&devices, name)?;
+                attach_at(&copy_of(&host, name)?, &devices, name)
+            };
+            show().map_err(|errno| SetupError::Show {
+                path: format!("/dev/{}", words(name)),
+                errno,
+            })?;
+        }
+        for (to, name) in DEVICE_LINKS {
+            symlinkat(to, &devices, name).map_err(make_error(name))?;
+        }
+        for name in [c"shm", c"pts"] {
+            make_folder(&devices, name).map_err(make_error(name))?;
+        }
+        let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
+        self.mount(c"devpts", &options, MountAttrFlags::MOUNT_ATTR_NOEXEC, c"/dev/pts")?;
+        set_attributes(&devices, libc::MOUNT_ATTR_NOSUID, libc::AT_RECURSIVE)
+            .map_err(make_error(c"/dev"))
+    }
+
+    /// A new file system in its place.
     fn mount(
         &self,
         kind: &CStr,
         options: &[(&CStr, &CStr)],
+        attributes: MountAttrFlags,
         target: &CStr,
-    ) -> Result<(), SetupError> {
+    ) -> Result<OwnedFd, SetupError> {
         let place = self.folder(target).map_err(make_error(target))?;
-        file_system(kind, options).and_then(|mounted| attach(&mounted, &place)).map_err(|errno| {
+        let make = || {
+            let mounted = file_system(kind, options, attributes)?;
+            attach(&mounted, &place).map(|()| mounted)
+        };
+        make().map_err(|errno| {
             let (kind, target) = (words(kind), words(target));
             SetupError::FileSystem { kind, target, errno }
         })
@@ -164,34 +191,19 @@ impl NewRoot {
 
     /// A folder that stays writable when the root is not: a mount of its own, and yet a part
     /// of the root's file system, as each of those costs as much as many mounts.
-    fn writable(&self, target: &CStr, mode: u32) -> Result<(), SetupError> {
+    fn writable(&self, target: &CStr, mode: u32) -> Result<OwnedFd, SetupError> {
         let make = || {
             let place = self.folder(target)?;
-            let (above, name) = split(target);
-            chmodat(self.folder(&above)?, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
             let tree = copy_of(&place, c"")?;
+            chmodat(&tree, c".", Mode::from_raw_mode(mode), AtFlags::empty())?;
             set_attributes(&tree, NO_DEVICES, 0)?;
-            attach(&tree, &place)
+            attach(&tree, &place).map(|()| tree)
         };
         make().map_err(make_error(target))
     }
 
-    fn devices(&self) -> Result<(), SetupError> {
-        self.writable(c"/dev", 0o755)?;
-        for device in DEVICES {
-            self.bind(device, device, Access::Devices)?;
-        }
-        for (to, target) in DEVICE_LINKS {
-            self.link(to, target)?;
-        }
-        self.folder(c"/dev/shm").map_err(make_error(c"/dev/shm"))?;
-        self.mount(c"devpts", &[(c"ptmxmode", c"0666"), (c"mode", c"0620")], c"/dev/pts")
-    }
-
     fn link(&self, to: &CStr, target: &CStr) -> Result<(), SetupError> {
-        let (folder, name) = split(target);
-        self.folder(&folder)
-            .and_then(|folder| symlinkat(to, &folder, name))
+        self.in_folder_of(target, |folder, name| symlinkat(to, folder, name))
             .map_err(make_error(target))
     }
 
@@ -207,8 +219,7 @@ impl NewRoot {
             Err(Errno::NOENT) => {}
             found => return found,
         }
-        let (above, name) = split(path);
-        mkdirat(self.folder(&above)?, name, Mode::from_raw_mode(0o755))?;
+        self.in_folder_of(path, |above, name| make_folder(above, name))?;
         self.find(path)
     }
 
@@ -218,10 +229,26 @@ impl NewRoot {
             Err(Errno::NOENT) => {}
             found => return found,
         }
-        let (above, name) = split(path);
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        openat(self.folder(&above)?, name, flags, Mode::from_raw_mode(0o444))?;
+        self.in_folder_of(path, |above, name| make_file(above, name))?;
         self.find(path)
+    }
+
+    /// Does something with a path's last name in the folder above, which is made if need be.
+    fn in_folder_of(
+        &self,
+        path: &CStr,
+        act: impl FnOnce(&OwnedFd, &OsStr) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+        let name = path.file_name().unwrap_or_default();
+        match path.parent() {
+            Some(above) if above != Path::new("/") => {
+                // A part of what has no zero byte has none.
+                let above = CString::new(above.as_os_str().as_bytes()).unwrap_or_default();
+                act(&self.folder(&above)?, name)
+            }
+            _ => act(&self.folder, name),
+        }
     }
 }
 
@@ -234,30 +261,28 @@ fn words(path: &CStr) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The folder above a path, and the path's last name.
-fn split(path: &CStr) -> (CString, &OsStr) {
-    let path = Path::new(OsStr::from_bytes(path.to_bytes()));
-    let above = path.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();
-    // A part of what has no zero byte has none.
-    let above = CString::new(above).unwrap_or_default();
-    (above, path.file_name().unwrap_or_default())
+fn make_folder(above: &OwnedFd, name: impl Arg) -> Result<(), Errno> {
+    mkdirat(above, name, Mode::from_raw_mode(0o755))
+}
+
+/// A file to be covered.
+fn make_file(above: &OwnedFd, name: impl Arg) -> Result<(), Errno> {
+    mknodat(above, name, FileType::RegularFile, Mode::from_raw_mode(0o444), 0)
 }
 
 /// A new file system that is mounted nowhere yet.
-fn file_system(kind: &CStr, options: &[(&CStr, &CStr)]) -> Result<OwnedFd, Errno> {
+fn file_system(
+    kind: &CStr,
+    options: &[(&CStr, &CStr)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, c"source", kind)?;
     for (name, value) in options {
         fsconfig_set_string(&context, *name, *value)?;
     }
     fsconfig_create(&context)?;
-    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID;
-    if kind != c"devpts" {
-        attributes |= MountAttrFlags::MOUNT_ATTR_NODEV;
-    }
-    if kind != c"tmpfs" {
-        attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    }
+    let attributes = attributes | MountAttrFlags::MOUNT_ATTR_NOSUID;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
@@ -277,6 +302,11 @@ fn attach(mounted: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {
     let by_handles =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mounted, c"", place, c"", by_handles)
+}
+
+/// The same of a place that is named. The name is not followed if it is a link.
+fn attach_at(mounted: &OwnedFd, folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    move_mount(mounted, c"", folder, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 /// Adds to the attributes of a mount and, with `AT_RECURSIVE`, of all below it. What is mounted

@@ -5,7 +5,7 @@
 //! cancelled one, or the death of hb at any moment. No list of processes has to be
 //! kept or trusted. Straight lines: one step a system call.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -18,13 +18,10 @@ use rustix::io::Errno;
 use rustix::process::{Signal, set_parent_process_death_signal, umask};
 
 use super::request::{MadeBy, Report, Request, receive_request};
-use super::serve::{Outside, last_errno};
+use super::serve::{IGNORED, Outside, last_errno};
 use super::{SetupError, limits};
 use crate::bubblewrap;
 use crate::direct::{self, Enclosure, NewRoot};
-
-/// The kernel's last signal number.
-const LAST_SIGNAL: c_int = 64;
 
 /// The whole life of a sandbox's first process.
 pub(super) fn live(
@@ -33,7 +30,7 @@ pub(super) fn live(
     outside: Outside,
     starter: &OwnedFd,
 ) -> ! {
-    let enclosed = enclose(request.enclosure().as_ref(), outside, starter);
+    let enclosed = enclose(request.made_here(), outside, starter);
     fill(enclosed, request, descriptors)
 }
 
@@ -97,7 +94,7 @@ fn enclose(
     outside: Outside,
     starter: &OwnedFd,
 ) -> Result<Option<NewRoot>, SetupError> {
-    reset_signals()?;
+    take_signals()?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(SetupError::DeathSignal)?;
     check_parent(starter)?;
     umask(Mode::from_raw_mode(0o022));
@@ -122,19 +119,11 @@ fn bound(request: &Request) -> Result<(), SetupError> {
     }
 }
 
-/// Gives every signal its default action and lets all through: what hb and its starter
-/// handle or ignore must not reach the build.
-fn reset_signals() -> Result<(), SetupError> {
-    // By the kernel's own call: the C library keeps two signals to itself, and
-    // whoever started hb may have had them ignored. All zero is the default.
-    let default = [0_u64; 4];
-    for signal in 1..=LAST_SIGNAL {
-        // SAFETY: the structure is as large as the kernel's, the mask 8 bytes.
-        // SIGKILL and SIGSTOP are refused, and have their defaults anyway.
-        unsafe {
-            let nowhere = ptr::null_mut::<c_void>();
-            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nowhere, 8_usize);
-        }
+/// Gives the signals that the starter ignores their default action, and lets all through.
+fn take_signals() -> Result<(), SetupError> {
+    for signal in IGNORED {
+        // SAFETY: the default action is no handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     // SAFETY: an all-zero set is a valid, empty one, and lives on the stack.
     let failed = unsafe {

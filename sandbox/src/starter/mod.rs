@@ -124,8 +124,6 @@ pub(crate) enum SetupError {
     Show { path: String, errno: Errno },
     #[error("could not make {path}: {errno}")]
     Make { path: String, errno: Errno },
-    #[error("could not make {path} read-only: {errno}")]
-    ReadOnly { path: String, errno: Errno },
     #[error("could not enter the new root: {0}")]
     EnterRoot(Errno),
     #[error("could not enter {path}: {errno}")]

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::direct::Enclosure;
 use crate::seccomp::Filter;
-use crate::spec::{Limits, Network, Root, SandboxSpec, Stdio, User};
+use crate::spec::{Limits, Network, Root, SandboxSpec, Stdio};
 use crate::stage::{StageError, Staged};
-use crate::view::{View, c_string};
+use crate::view::{Step, c_string, own_steps, system_steps};
 
 /// Who makes one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,16 +37,13 @@ pub(crate) enum MadeBy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) made_by: MadeBy,
-    pub(crate) view: View,
+    pub(crate) enclosure: Enclosure,
+    /// The further steps of what it sees.
+    pub(crate) view: Vec<Step>,
     pub(crate) argv: Vec<CString>,
     /// Each as `NAME=value`.
     pub(crate) env: Vec<CString>,
     pub(crate) cwd: CString,
-    pub(crate) user: User,
-    /// Whether it is kept from the host's name, shared memory and control groups.
-    pub(crate) walled: bool,
-    /// Whether it has a network of its own.
-    pub(crate) own_network: bool,
     /// Whether it has the terminal and the streams of hb.
     pub(crate) at_terminal: bool,
     pub(crate) limits: Limits,
@@ -70,13 +67,16 @@ impl Request {
         };
         Ok(Request {
             made_by,
-            view: View::new(spec, staged)?,
+            enclosure: Enclosure {
+                user: spec.user,
+                walled: spec.root != Root::Host,
+                own_network: spec.network == Network::Loopback,
+                view: system_steps(spec, staged)?,
+            },
+            view: own_steps(spec, staged)?,
             argv: spec.argv.iter().map(c_string).collect::<Result<_, _>>()?,
             env: spec.env.iter().map(variable).collect::<Result<_, _>>()?,
             cwd: c_string(&spec.cwd)?,
-            user: spec.user,
-            walled: spec.root != Root::Host,
-            own_network: spec.network == Network::Loopback,
             at_terminal: spec.stdio == Stdio::Inherited,
             limits: spec.limits.clone(),
             in_group: false,
@@ -86,17 +86,20 @@ impl Request {
         })
     }
 
-    /// What is to be around it, if hb makes that: bubblewrap makes its own.
-    pub(crate) fn enclosure(&self) -> Option<Enclosure> {
-        match self.made_by {
-            MadeBy::Direct => Some(Enclosure {
-                user: self.user,
-                walled: self.walled,
-                own_network: self.own_network,
-                view: self.view.common.clone(),
-            }),
-            MadeBy::Bubblewrap(_) => None,
-        }
+    /// Its enclosure, if hb makes that: bubblewrap makes its own.
+    pub(super) fn made_here(&self) -> Option<&Enclosure> {
+        (self.made_by == MadeBy::Direct).then_some(&self.enclosure)
+    }
+
+    /// Its enclosure, if that may have been made ahead: a process is in its control group from its
+    /// beginning.
+    pub(super) fn made_ahead(&self) -> Option<&Enclosure> {
+        self.made_here().filter(|_| !self.in_group)
+    }
+
+    /// All that it sees, in order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.enclosure.view.iter().chain(&self.view)
     }
 }
 

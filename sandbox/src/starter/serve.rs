@@ -8,9 +8,11 @@
 //! While a sandbox runs, the enclosure of the next is made: a chain of builds does not wait for
 //! it. What such a spare one has was told to it by nobody, and it is used for one sandbox.
 
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::ptr;
 
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
@@ -30,7 +32,7 @@ pub(super) struct Outside {
 /// Starts what is asked for on `socket` until nobody can ask any more.
 pub(super) fn serve(socket: &UnixStream) -> io::Result<()> {
     let outside = Outside { uid: geteuid().as_raw(), gid: getegid().as_raw() };
-    ignore_signals();
+    settle_signals();
     if outside.uid == 0 {
         // Root's groups would show in builds; others may not drop theirs. Should it
         // fail, a build sees a few more numbers.
@@ -39,17 +41,15 @@ pub(super) fn serve(socket: &UnixStream) -> io::Result<()> {
     let starter = This { handle: pidfd_open(getpid(), PidfdFlags::empty())?, outside };
     let mut spare = None;
     while let Some((request, descriptors)) = receive_request(socket)? {
-        // A process is in its control group from its beginning.
-        let enclosure = request.enclosure().filter(|_| !request.in_group);
         let ahead =
-            spare.take().filter(|spare: &Spare| Some(&spare.enclosure) == enclosure.as_ref());
+            spare.take().filter(|spare: &Spare| Some(&spare.enclosure) == request.made_ahead());
         let started = starter.start(&request, descriptors, ahead);
         send_answer(socket, started.as_ref().map(OwnedFd::as_fd).map_err(|&errno| errno))?;
         drop(started);
         // Whoever asked was woken where this runs, and is to go on before what follows.
         sched_yield();
         // Now that nothing of that sandbox is open here, which the next would have too.
-        spare = enclosure.and_then(|enclosure| starter.make_ahead(enclosure));
+        spare = request.made_ahead().and_then(|enclosure| starter.make_ahead(enclosure));
     }
     Ok(())
 }
@@ -90,22 +90,40 @@ impl This {
     }
 
     /// Makes what is around a sandbox, if that can be done.
-    fn make_ahead(&self, enclosure: Enclosure) -> Option<Spare> {
+    fn make_ahead(&self, enclosure: &Enclosure) -> Option<Spare> {
         let (socket, theirs) = UnixStream::pair().ok()?;
         match fork(None).ok()? {
             Forked::First => {
                 drop(socket);
-                first::live_ahead(&enclosure, self.outside, &self.handle, &theirs)
+                first::live_ahead(enclosure, self.outside, &self.handle, &theirs)
             }
-            Forked::Starter(handle) => Some(Spare { enclosure, socket, handle }),
+            Forked::Starter(handle) => Some(Spare { enclosure: enclosure.clone(), socket, handle }),
         }
     }
 }
 
-/// A Ctrl-C at the terminal is hb's or the program's to handle; and nobody waits for
-/// sandboxes that have ended, so that the kernel is to forget them by itself.
-fn ignore_signals() {
-    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD] {
+/// The kernel's last signal number.
+const LAST_SIGNAL: c_int = 64;
+
+/// The signals that the starter ignores. A Ctrl-C at the terminal is hb's or the program's to
+/// handle; nobody waits for sandboxes that have ended, so that the kernel is to forget them by
+/// itself; and one that has ended cannot be told anything, which is an error and no more.
+pub(super) const IGNORED: [c_int; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD, libc::SIGPIPE];
+
+/// Gives every other signal its default action, which sandboxes inherit: what hb handles or
+/// ignores, or whoever started it, must not reach a build.
+fn settle_signals() {
+    // By the kernel's own call: the C library keeps two signals to itself. All zero is the default.
+    let default = [0_u64; 4];
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: the structure is as large as the kernel's, the mask 8 bytes.
+        // SIGKILL and SIGSTOP are refused, and have their defaults anyway.
+        unsafe {
+            let nowhere = ptr::null_mut::<c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nowhere, 8_usize);
+        }
+    }
+    for signal in IGNORED {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }

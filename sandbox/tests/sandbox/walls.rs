@@ -224,8 +224,16 @@ fn settings_of_the_machine_cannot_be_changed() {
             "true > /proc/sysrq-trigger",
             "true > /proc/irq/default_smp_affinity",
             "true > /proc/pressure/cpu",
+            "true > /proc/self/oom_score_adj",
+            "true > /proc/self/comm",
         ],
     );
+}
+
+#[test]
+fn streams_can_be_opened_again_by_their_names() {
+    let output = build("echo out > /dev/stdout; echo errors > /proc/self/fd/2").succeed();
+    assert_eq!(output, "out\nerrors\n");
 }
 
 #[test]
