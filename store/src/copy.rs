@@ -87,8 +87,11 @@ pub(crate) fn copy(
         make_folders(tree, target)?;
     }
     let runs = runs(tree);
-    let copying = Copying { tree, source, target, scanner, runs: &runs, next: AtomicUsize::new(0) };
     let bytes: u64 = tree.nodes.iter().map(size).sum();
+    let largest = tree.nodes.iter().map(size).max().unwrap_or(0);
+    let piece = usize::try_from(largest.saturating_add(1)).map_or(PIECE, |most| most.min(PIECE));
+    let copying =
+        Copying { tree, source, target, scanner, piece, runs: &runs, next: AtomicUsize::new(0) };
     let threads = if bytes < WORTH_THREADS {
         1
     } else {
@@ -146,6 +149,8 @@ struct Copying<'a> {
     source: &'a Place,
     target: Option<&'a Place>,
     scanner: &'a Scanner,
+    /// The bytes to read at once: no more than there are in any file, and one to see its end.
+    piece: usize,
     runs: &'a [Range<usize>],
     next: AtomicUsize,
 }
@@ -153,7 +158,7 @@ struct Copying<'a> {
 impl Copying<'_> {
     /// Take runs until there are none left.
     fn work(&self, contents: &Mutex<Contents>) -> Result<()> {
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; self.piece];
         let mut done = Vec::new();
         while let Some(run) = self.runs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(error) = self.copy_run(run.clone(), &mut buffer, &mut done) {

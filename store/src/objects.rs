@@ -1,7 +1,7 @@
 //! What the database knows of objects: asking, and the rows of a new one.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
 };
 
@@ -98,11 +98,6 @@ impl Store {
     /// The objects and all that they refer to, directly or not, each after everything
     /// that it refers to.
     pub fn closure(&self, paths: &[StorePath]) -> Result<Vec<StorePath>> {
-        for path in paths {
-            if !self.contains(path)? {
-                return Err(StoreError::NotInStore { path: path.clone() });
-            }
-        }
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         // What is not found in one database is looked for in the next; each has all that
@@ -119,10 +114,13 @@ impl Store {
             }
             left.retain(|path| !seen.contains(path));
             if left.is_empty() {
-                break;
+                return Ok(found);
             }
         }
-        Ok(found)
+        match left.pop() {
+            Some(path) => Err(StoreError::NotInStore { path }),
+            None => Ok(found),
+        }
     }
 
     /// The objects that refer to one directly, itself not among them.
@@ -227,19 +225,34 @@ pub(crate) fn closure_in(
     database: &Database,
     paths: &[StorePath],
 ) -> Result<Vec<(StorePath, bool)>> {
-    let found: Vec<(String, bool)> = database.read(|connection| {
-        let sql = "
-            WITH RECURSIVE reached (id) AS (
-                SELECT id FROM objects WHERE name IN (SELECT value FROM json_each(?1))
-                UNION
-                SELECT reference FROM refs JOIN reached ON referrer = reached.id
-            )
-            SELECT name, borrowed FROM objects WHERE id IN reached ORDER BY id";
-        let mut select = connection.prepare_cached(sql)?;
-        select.query_map([json_list(paths)], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    // Walked here: for a recursive question the database makes tables of its own, which takes
+    // longer than all else if little is reached.
+    let reached = database.moment()?.read(|connection| {
+        let columns = |row: &Row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+        let mut named =
+            connection.prepare_cached("SELECT id, name, borrowed FROM objects WHERE name = ?1")?;
+        let mut referred_to = connection.prepare_cached(
+            "SELECT id, name, borrowed FROM refs JOIN objects ON id = reference
+             WHERE referrer = ?1",
+        )?;
+        let mut reached: BTreeMap<i64, (String, bool)> = BTreeMap::new();
+        for path in paths {
+            reached.extend(named.query_row([path.base_name()], columns).optional()?);
+        }
+        let mut to_follow: Vec<i64> = reached.keys().copied().collect();
+        while let Some(referrer) = to_follow.pop() {
+            for object in referred_to.query_map([referrer], columns)? {
+                let (id, object) = object?;
+                if reached.insert(id, object).is_none() {
+                    to_follow.push(id);
+                }
+            }
+        }
+        Ok(reached)
     })?;
-    found
-        .into_iter()
+    // An object has a higher number than what it refers to.
+    reached
+        .into_values()
         .map(|(name, is_borrowed)| Ok((parse(database, &name)?, is_borrowed)))
         .collect()
 }
@@ -358,12 +371,6 @@ pub(crate) fn names(
     parameters: impl rusqlite::Params,
 ) -> rusqlite::Result<Vec<String>> {
     connection.prepare_cached(sql)?.query_map(parameters, |row| row.get(0))?.collect()
-}
-
-/// Names as a JSON list; none of their characters needs escaping.
-fn json_list(paths: &[StorePath]) -> String {
-    let quoted: Vec<_> = paths.iter().map(|path| format!("\"{}\"", path.base_name())).collect();
-    format!("[{}]", quoted.join(","))
 }
 
 pub(crate) fn parse(database: &Database, name: &str) -> Result<StorePath> {
