@@ -142,6 +142,10 @@ pub(crate) struct EvaluationArgs {
     #[arg(long, overrides_with = "locked")]
     pub(crate) locked: bool,
     /// Show every step of how evaluation came to an error
-    #[arg(long, overrides_with = "show_trace")]
+    #[arg(long, overrides_with_all = ["show_trace", "no_show_trace"])]
     pub(crate) show_trace: bool,
+    /// Count the steps in libraries, whatever was said before
+    #[arg(long = "no-show-trace", id = "no_show_trace", hide = true)]
+    #[arg(overrides_with_all = ["show_trace", "no_show_trace"])]
+    pub(crate) _no_show_trace: bool,
 }

@@ -45,6 +45,9 @@ fn a_trace_is_short_unless_all_of_it_is_asked_for() {
     assert!(said.contains("1 step in lib/l.nix") && said.contains("‘a.b’"), "{said}");
     let said = project.fails(EVALUATION, ["build", "--show-trace", "recipe.hb#a.b"]);
     assert!(said.contains("while calling ‘inner’ at") && !said.contains("step in"), "{said}");
+    let taken_back = ["eval", "--eval", "--show-trace", "--no-show-trace", "recipe.hb#a.b"];
+    let said = project.fails(EVALUATION, taken_back);
+    assert!(said.contains("1 step in lib/l.nix"), "{said}");
 }
 
 #[test]

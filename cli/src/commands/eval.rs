@@ -60,6 +60,9 @@ pub(crate) struct EvalArgs {
     /// Features of Nix to turn on: `parse-toml-timestamps` is heeded; hb has the others, or not
     #[arg(long, value_name = "NAMES")]
     extra_experimental_features: Vec<String>,
+    /// What `nix-instantiate` must be told, for those who write it here as well
+    #[arg(long = "eval", id = "eval", overrides_with = "eval", hide = true)]
+    _eval: bool,
     #[command(flatten)]
     literals: LiteralArgs,
     #[command(flatten)]
