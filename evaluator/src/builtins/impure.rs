@@ -84,12 +84,6 @@ pub(super) const TABLE: &[Builtin] = &[
     refused("getFlake", "Not available: flakes are no part of hb.", |_, _| {
         Err(Fault::Refused { builtin: "getFlake", reason: NO_FLAKES }.into())
     }),
-    refused("parseFlakeRef", "Not available: flakes are no part of hb.", |_, _| {
-        Err(Fault::Refused { builtin: "parseFlakeRef", reason: NO_FLAKES }.into())
-    }),
-    refused("flakeRefToString", "Not available: flakes are no part of hb.", |_, _| {
-        Err(Fault::Refused { builtin: "flakeRefToString", reason: NO_FLAKES }.into())
-    }),
 ];
 
 const NO_HASH: &str =

@@ -58,6 +58,7 @@ mod contexts;
 mod control;
 mod derivation;
 mod files;
+mod flakes;
 mod hashes;
 mod hb;
 mod impure;
@@ -142,6 +143,7 @@ const TABLES: &[&[Builtin]] = &[
     xml::TABLE,
     hashes::TABLE,
     store::TABLE,
+    flakes::TABLE,
     sources::TABLE,
     impure::TABLE,
     hb::TABLE,

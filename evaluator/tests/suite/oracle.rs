@@ -12,7 +12,7 @@ use hb_lang::Dialect;
 use crate::cases::{Expected, all_cases};
 
 /// What the cases use of what Nix does only when asked to.
-const FEATURES: &str = "pipe-operators ca-derivations impure-derivations";
+const FEATURES: &str = "pipe-operators ca-derivations impure-derivations flakes";
 
 /// Stands behind the value of each expression.
 const END: &str = "the end of a value";

@@ -60,7 +60,7 @@ All are in `builtins`. They are as lazy, keep contexts and fail as in Nix, but:
   and their like, `impureEnvVars`, `requiredSystemFeatures`, and an `outputHashMode` other
   than `flat`, unless they ask for nothing
 - `fetchurl` needs a hash and gives a path that is there only once it is built; the other
-  fetchers and flakes are refused
+  fetchers and `getFlake` are refused; references to flakes must be UTF-8 without their escapes
 - reading what is still to be built is an error: evaluation never builds
 - regular expressions give the longest match; how one of several equally long ones divides
   into groups is decided from the left
