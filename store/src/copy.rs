@@ -26,6 +26,10 @@ use crate::{
 /// Large enough that system calls cost little, small enough for the second-level cache.
 pub(crate) const PIECE: usize = 256 * 1024;
 
+/// No less is read at once: files can hold more than they say, such as the kernel's, which are
+/// read whole or not.
+const LEAST: usize = 16 * 1024;
+
 /// Trees with fewer bytes than this are not worth a second thread.
 const WORTH_THREADS: u64 = 1024 * 1024;
 
@@ -89,7 +93,7 @@ pub(crate) fn copy(
     let runs = runs(tree);
     let bytes: u64 = tree.nodes.iter().map(size).sum();
     let largest = tree.nodes.iter().map(size).max().unwrap_or(0);
-    let piece = usize::try_from(largest.saturating_add(1)).map_or(PIECE, |most| most.min(PIECE));
+    let piece = usize::try_from(largest.saturating_add(1)).unwrap_or(PIECE).clamp(LEAST, PIECE);
     let copying =
         Copying { tree, source, target, scanner, piece, runs: &runs, next: AtomicUsize::new(0) };
     let threads = if bytes < WORTH_THREADS {
@@ -149,7 +153,7 @@ struct Copying<'a> {
     source: &'a Place,
     target: Option<&'a Place>,
     scanner: &'a Scanner,
-    /// The bytes to read at once: no more than there are in any file, and one to see its end.
+    /// The bytes to read at once: not many more than there are in any file.
     piece: usize,
     runs: &'a [Range<usize>],
     next: AtomicUsize,

@@ -117,7 +117,7 @@ impl Store {
                 return Ok(found);
             }
         }
-        match left.pop() {
+        match left.into_iter().next() {
             Some(path) => Err(StoreError::NotInStore { path }),
             None => Ok(found),
         }

@@ -208,3 +208,13 @@ fn what_is_no_derivation_is_not_read_as_one() {
     let error = fixture.store.derivation(&path).unwrap_err();
     assert!(matches!(error, StoreError::Changed { .. }), "{error}");
 }
+
+#[test]
+fn a_file_that_says_it_is_empty_is_read_to_its_end() {
+    let fixture = Fixture::new();
+    let kernels = std::path::Path::new("/proc/sys/kernel/pid_max");
+    assert_eq!(fs::metadata(kernels).unwrap().len(), 0);
+    let path = add(&fixture, kernels);
+    let (stored, there) = (fs::read(fixture.store.physical(&path)), fs::read(kernels));
+    assert_eq!(stored.unwrap(), there.unwrap());
+}

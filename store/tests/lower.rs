@@ -226,7 +226,10 @@ fn several_stores_lie_below_each_other() {
     assert!(verify(&fixture.store).is_empty());
     // Without the lowest of them, what it had is missing.
     let fixture = above(fixture.close(), &roots[..1]).unwrap();
-    let error = fixture.store.closure(&[between]).unwrap_err();
+    let store = &fixture.store;
+    let error = store.closure(&[between]).unwrap_err();
+    assert!(matches!(&error, StoreError::GoneBelow { path } if *path == bottom.file), "{error}");
+    let error = store.closure(std::slice::from_ref(&bottom.user)).unwrap_err();
     assert!(matches!(&error, StoreError::GoneBelow { path } if *path == bottom.file), "{error}");
 }
 

@@ -1,7 +1,9 @@
-//! Ctrl-C: hb stops cleanly, with nothing left running and nothing half-registered.
+//! Ctrl-C: hb stops cleanly, with nothing left running and nothing half-registered. A hangup that
+//! hb was told to ignore stops nothing.
 
 use std::{
-    process::Stdio,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -40,4 +42,29 @@ fn control_c_stops_a_build_and_leaves_nothing() {
     let plan = project.succeeds(["build", "recipe.hb", "--dry-run", "--json"]);
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     assert_eq!(plan["build"], serde_json::json!(["sleeper"]), "what was finished is kept");
+}
+
+#[test]
+fn a_hangup_that_hb_was_told_to_ignore_stops_no_build() {
+    let project = Project::with_recipe(r#"{ default = run "slow" "sleep 2; echo done > $out"; }"#);
+    let hb = project.hb(["build", "--no-link", "recipe.hb"]);
+    let mut command = Command::new("nohup");
+    command.arg(hb.get_program()).args(hb.get_args()).current_dir(project.path()).env_clear();
+    command.envs(hb.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let child = command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while !processes_in(&project.store).iter().any(|line| line.contains("sleep 2")) {
+        assert!(Instant::now() < deadline, "the build did not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let group = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::HUP).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", explain(&output));
 }

@@ -35,7 +35,7 @@ use rustc_hash::FxHashMap;
 
 pub(crate) use access::type_fault;
 pub use text::{Coercion, Text};
-pub(crate) use text::{bytes_to_path, without_null};
+pub(crate) use text::{bytes_to_path, text_of, without_null};
 
 use stack::Stack;
 

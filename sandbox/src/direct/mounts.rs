@@ -3,7 +3,9 @@
 //! By the kernel's newer interface for mounts: each is made detached, given its
 //! attributes, and put in its place by handles, so that nothing is ever visible that
 //! may not be, and each costs the same however many there are. Targets are looked up
-//! below the new root and cannot leave it (`RESOLVE_IN_ROOT`).
+//! below the new root and cannot leave it (`RESOLVE_IN_ROOT`). Only those of `/dev` and
+//! `/proc`, which hold nothing of others' yet, are names in a folder that is held, and the
+//! devices have their attributes when all are there.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -118,10 +120,14 @@ impl NewRoot {
             let path = format!("/proc/{}", words(name));
             move |errno| SetupError::Show { path, errno }
         };
-        let null = self.find(c"/dev/null").map_err(make_error(c"/dev/null"))?;
+        let mut null = None;
         for name in &shown.hidden {
+            let null = match &null {
+                Some(null) => null,
+                None => null.insert(self.find(c"/dev/null").map_err(make_error(c"/dev/null"))?),
+            };
             // Each has the attributes of what it is a copy of.
-            let hide = || attach_at(&copy_of(&null, c"")?, &processes, name);
+            let hide = || attach_at(&copy_of(null, c"")?, &processes, name);
             hide().map_err(name_error(name))?;
         }
         for (name, text) in &shown.texts {
@@ -143,6 +149,7 @@ impl NewRoot {
     }
 
     fn devices(&self) -> Result<(), SetupError> {
+        let below_dev = |name| format!("/dev/{}", words(name));
         // No lookup of more than a name, and the attributes of all at once: these are most of the
         // system's part.
         let devices = self.writable(c"/dev", 0o755)?;
@@ -153,16 +160,15 @@ impl NewRoot {
                 make_file(&devices, name)?;
                 attach_at(&copy_of(&host, name)?, &devices, name)
             };
-            show().map_err(|errno| SetupError::Show {
-                path: format!("/dev/{}", words(name)),
-                errno,
-            })?;
+            show().map_err(|errno| SetupError::Show { path: below_dev(name), errno })?;
         }
         for (to, name) in DEVICE_LINKS {
-            symlinkat(to, &devices, name).map_err(make_error(name))?;
+            symlinkat(to, &devices, name)
+                .map_err(|errno| SetupError::Make { path: below_dev(name), errno })?;
         }
         for name in [c"shm", c"pts"] {
-            make_folder(&devices, name).map_err(make_error(name))?;
+            make_folder(&devices, name)
+                .map_err(|errno| SetupError::Make { path: below_dev(name), errno })?;
         }
         let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
         self.mount(c"devpts", &options, MountAttrFlags::MOUNT_ATTR_NOEXEC, c"/dev/pts")?;

@@ -105,10 +105,20 @@ impl This {
 /// The kernel's last signal number.
 const LAST_SIGNAL: c_int = 64;
 
-/// The signals that the starter ignores. A Ctrl-C at the terminal is hb's or the program's to
-/// handle; nobody waits for sandboxes that have ended, so that the kernel is to forget them by
-/// itself; and one that has ended cannot be told anything, which is an error and no more.
-pub(super) const IGNORED: [c_int; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD, libc::SIGPIPE];
+/// The signals that the starter ignores. What comes from the terminal is hb's or the program's to
+/// handle: the starter ends with hb, whatever ends that. Nobody waits for sandboxes that have
+/// ended, so that the kernel is to forget them by itself; and one that has ended cannot be told
+/// anything, which is an error and no more.
+pub(super) const IGNORED: [c_int; 8] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCHLD,
+    libc::SIGPIPE,
+];
 
 /// Gives every other signal its default action, which sandboxes inherit: what hb handles or
 /// ignores, or whoever started it, must not reach a build.

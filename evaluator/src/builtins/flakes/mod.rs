@@ -10,7 +10,7 @@ use reference::{Field, Fields};
 
 use super::{Builtin, forced};
 use crate::error::{Error, Eval, Fault};
-use crate::machine::{Machine, without_null};
+use crate::machine::{Machine, text_of, without_null};
 use crate::source::Pos;
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -66,7 +66,9 @@ fn print(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         } else if let Some(flag) = value.as_bool() {
             Field::Flag(flag)
         } else {
-            Field::Text(m.expect_text(value, "a text, a number or a truth value of a reference")?)
+            // A context is left behind: what comes out is a name, and no input.
+            let text = m.expect_string(value)?;
+            Field::Text(text_of(text.as_bytes().unwrap_or_default())?.to_owned())
         };
         fields.insert(name, field);
     }

@@ -274,10 +274,9 @@ fn indirect(url: &Url, mut set: impl FnMut(&str, &str)) -> Result<(), String> {
 
 /// What must hold for the fields of a kind, wherever they come from.
 fn check(kind: Kind, fields: &Fields) -> Result<(), String> {
-    let (branch, commit) = (text(fields, "ref")?, text(fields, "rev")?);
-    let legal = |is_legal: fn(&str) -> bool| match branch {
+    let legal = |is_legal: fn(&str) -> bool| match text(fields, "ref")? {
         Some(name) if !is_legal(name) => Err(format!("‘{name}’ is no branch or tag")),
-        _ => Ok(()),
+        name => Ok(name),
     };
     for name in ["revCount", "lastModified"] {
         if !matches!(fields.get(name), None | Some(Field::Number(_))) {
@@ -291,20 +290,19 @@ fn check(kind: Kind, fields: &Fields) -> Result<(), String> {
             for name in GIT_FLAGS.into_iter().chain(["allRefs"]) {
                 flag(fields, name)?;
             }
-            git_address(required(fields, "url")?).map(drop)
+            required(fields, "url").map(drop)
         }
         Kind::Mercurial => {
             legal(is_plain_ref)?;
-            Url::parse(required(fields, "url")?, Rules::Strict).map(drop)
+            required(fields, "url").map(drop)
         }
         Kind::Forge(_) => {
             required(fields, "owner")?;
             required(fields, "repo")?;
-            if let (Some(branch), Some(commit)) = (branch, commit) {
+            if let (Some(branch), Some(commit)) = (legal(is_ref)?, text(fields, "rev")?) {
                 return Err(format!("both the commit ‘{commit}’ and ‘{branch}’ are asked for"));
             }
-            commit.map(as_commit).transpose()?;
-            legal(is_ref)?;
+            text(fields, "rev")?.map(sha1_commit).transpose()?;
             let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
             match text(fields, "host")? {
                 Some(host) if !host.bytes().all(is_part) => Err(format!("‘{host}’ is no host")),
@@ -348,7 +346,7 @@ pub(super) fn print(mut fields: Fields) -> Result<String, String> {
 fn url_of(kind: Kind, fields: &Fields) -> Result<Url, String> {
     let branch = text(fields, "ref")?;
     // Paths have it as it stands.
-    let commit = || text(fields, "rev")?.map(as_commit).transpose();
+    let commit = || text(fields, "rev")?.map(any_commit).transpose();
     let mut query = BTreeMap::new();
     let mut ask = |name: &str, value: &str| {
         query.insert(name.to_owned(), value.to_owned());
@@ -432,15 +430,20 @@ fn git_address(text: &str) -> Result<Url, String> {
         _ => None,
     };
     let text = by_scp.as_deref().unwrap_or(text);
-    let text = text.strip_prefix("git+").unwrap_or(text);
-    if !text.starts_with("file:") && !text.contains("://") {
+    let is_file = text.strip_prefix("git+").unwrap_or(text).starts_with("file:");
+    if !is_file && !text.contains("://") {
         if text.split('/').next().is_some_and(|first| first.contains(':')) {
             return Err(format!("‘{text}’ is no address: write ‘ssh://host/path’"));
         }
         let authority = text.starts_with('/').then(Authority::default);
+        let text = if text.is_empty() { "/" } else { text };
         return Ok(Url { authority, ..named_url("file", text.split('/').map(str::to_owned)) });
     }
-    Url::parse(text, Rules::Strict)
+    let mut url = Url::parse(text, Rules::Strict)?;
+    if url.application() == Some("git") {
+        url.scheme = url.transport().to_owned();
+    }
+    Ok(url)
 }
 
 fn text<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, String> {
@@ -476,9 +479,14 @@ fn hash(fields: &Fields) -> Result<Option<String>, String> {
 }
 
 /// A commit in the notation that Git has.
-fn as_commit(text: &str) -> Result<String, String> {
+fn sha1_commit(text: &str) -> Result<String, String> {
     let hash = Hash::parse(text, Some(Algorithm::Sha1)).map_err(|error| error.to_string())?;
     Ok(hash.to_base16())
+}
+
+/// The same of a text that may name another algorithm.
+fn any_commit(text: &str) -> Result<String, String> {
+    Hash::parse(text, None).map(|hash| hash.to_base16()).or_else(|_| sha1_commit(text))
 }
 
 fn is_commit(text: &str) -> bool {

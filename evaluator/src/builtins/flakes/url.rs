@@ -173,8 +173,13 @@ fn no_host(text: &str) -> String {
     format!("‘{text}’ names no host")
 }
 
-/// The host in brackets: an address of the sixth version, perhaps with a zone.
+/// The host in brackets: an address of the sixth version, perhaps with a zone, or of a later one.
 fn numeric_host(text: &str) -> Option<String> {
+    if let Some((version, address)) = text.strip_prefix('v').and_then(|rest| rest.split_once('.')) {
+        let is_version = !version.is_empty() && version.bytes().all(|it| it.is_ascii_hexdigit());
+        let is_address = !address.is_empty() && !address.contains('%');
+        return (is_version && is_address).then(|| decode(text, ":").ok()).flatten();
+    }
     let (address, zone) = match text.split_once("%25") {
         Some((address, zone)) => (address, Some(zone)),
         None => (text, None),
