@@ -12,6 +12,15 @@ use crate::support::{Project, explain, processes_in};
 /// How long hb may take to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Wait until a build of the project runs this command.
+fn wait_for(project: &Project, command: &str) {
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while !processes_in(&project.store).iter().any(|line| line.contains(command)) {
+        assert!(Instant::now() < deadline, "the build did not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn control_c_stops_a_build_and_leaves_nothing() {
     let project = Project::with_recipe(
@@ -26,11 +35,7 @@ fn control_c_stops_a_build_and_leaves_nothing() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + 2 * PATIENCE;
-    while !processes_in(&project.store).iter().any(|line| line.contains("sleep 600")) {
-        assert!(Instant::now() < deadline, "the build did not begin");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(&project, "sleep 600");
     let process = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
     let asked = Instant::now();
@@ -58,11 +63,7 @@ fn a_hangup_that_hb_was_told_to_ignore_stops_no_build() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + 2 * PATIENCE;
-    while !processes_in(&project.store).iter().any(|line| line.contains("sleep 2")) {
-        assert!(Instant::now() < deadline, "the build did not begin");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(&project, "sleep 2");
     let group = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process_group(group, rustix::process::Signal::HUP).unwrap();
     let output = child.wait_with_output().unwrap();
