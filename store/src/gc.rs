@@ -171,8 +171,10 @@ impl Store {
 
     /// Which objects must stay, by index.
     fn live(&self, graph: &Graph, options: &GcOptions) -> Result<Vec<bool>> {
+        // In this order: who makes a root and ends is found by the one or the other.
+        let held = held_by_sessions(&self.inner.layout)?;
         let roots = self.roots()?.into_iter().map(|root| root.path);
-        let needed = roots.chain(held_by_sessions(&self.inner.layout)?);
+        let needed = roots.chain(held);
         let needed = needed.filter_map(|path| graph.by_name.get(&path.base_name()).copied());
         let young = graph.younger_than(options.older_than);
         Ok(graph.reach(needed.chain(young).collect(), !options.drop_derivations))

@@ -44,6 +44,7 @@ impl Store {
     /// Keep an object under a name; whatever had the name before loses it.
     pub fn add_root(&self, name: &StoreName, path: &StorePath) -> Result<()> {
         self.require(path)?;
+        let _deciding_waits = self.writer()?.session.begin_naming()?;
         let target = match self.lies_below(path)? {
             Some(_) => self.physical(path),
             None => Path::new("../../store").join(path.base_name()),
@@ -66,6 +67,9 @@ impl Store {
     /// keep the object for as long as the link says so. Replaces a link of this kind only.
     pub fn link_result(&self, link: &Path, path: &StorePath) -> Result<()> {
         self.require(path)?;
+        // A gc that decides in between would find the record of a link that is not there yet, and
+        // drop it; or find neither the link nor, a moment later, this process.
+        let _deciding_waits = self.writer()?.session.begin_naming()?;
         if fs::symlink_metadata(link).is_ok() && object_behind(link).is_none() {
             return Err(StoreError::LinkInTheWay { link: link.to_owned() });
         }

@@ -2,7 +2,13 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use hb_model::{Derivation, Input, StorePath};
 use hb_store::{GcOptions, GcReport, OpenMode, RootKind, Store, StoreError, VerifyOptions};
@@ -281,4 +287,31 @@ fn gc_beside_builds_takes_nothing_that_they_made() {
         gc(&fixture);
     }
     assert_eq!(builder.join().unwrap(), 60);
+}
+
+#[test]
+fn a_result_link_is_made_whole_while_others_collect() {
+    const LINKS: usize = 300;
+    let fixture = Fixture::open(support::Folder::new(), hb_store::Durability::Relaxed);
+    let root = fixture.store.root().to_owned();
+    let done = AtomicBool::new(false);
+    let link = |number| fixture.path(&format!("result-{number}"));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                gc(&fixture);
+            }
+        });
+        for number in 0..LINKS {
+            let store =
+                Store::open_with(&root, OpenMode::Write, hb_store::Durability::Relaxed).unwrap();
+            let text = number.to_string();
+            let path = store.add_file(&name("a"), text.as_bytes(), false, &[].into()).unwrap();
+            store.link_result(&link(number), &path).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let gone: Vec<_> = (0..LINKS).filter(|&number| fs::read(link(number)).is_err()).collect();
+    assert_eq!(gone, Vec::<usize>::new());
+    assert_eq!(fixture.store.roots().unwrap().len(), LINKS);
 }
