@@ -228,17 +228,17 @@ pub(crate) fn closure_in(
     // Walked here: for a recursive question the database makes tables of its own, which takes
     // longer than all else if little is reached.
     let reached = database.moment()?.read(|connection| {
-        let columns = |row: &Row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
-        let mut named =
-            connection.prepare_cached("SELECT id, name, borrowed FROM objects WHERE name = ?1")?;
+        let mut reached: BTreeMap<i64, (String, bool)> = BTreeMap::new();
+        for path in paths {
+            if let Some((id, _, is_borrowed)) = row_of(connection, path)? {
+                reached.insert(id, (path.base_name(), is_borrowed));
+            }
+        }
         let mut referred_to = connection.prepare_cached(
             "SELECT id, name, borrowed FROM refs JOIN objects ON id = reference
              WHERE referrer = ?1",
         )?;
-        let mut reached: BTreeMap<i64, (String, bool)> = BTreeMap::new();
-        for path in paths {
-            reached.extend(named.query_row([path.base_name()], columns).optional()?);
-        }
+        let columns = |row: &Row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
         let mut to_follow: Vec<i64> = reached.keys().copied().collect();
         while let Some(referrer) = to_follow.pop() {
             for object in referred_to.query_map([referrer], columns)? {

@@ -2,18 +2,14 @@
 
 mod support;
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::symlink, thread, time::Duration};
 
 use hb_model::{Derivation, Input, StorePath};
-use hb_store::{GcOptions, GcReport, OpenMode, RootKind, Store, StoreError, VerifyOptions};
+use hb_store::{
+    Durability, GcOptions, GcReport, OpenMode, RootKind, Store, StoreError, VerifyOptions,
+};
 
-use support::{Fixture, derivation, name, resolved};
+use support::{Fixture, Folder, derivation, name, resolved};
 
 fn gc_with(fixture: &Fixture, options: GcOptions) -> GcReport {
     fixture.store.gc(&options, &|_, _| {}).unwrap()
@@ -292,24 +288,21 @@ fn gc_beside_builds_takes_nothing_that_they_made() {
 #[test]
 fn a_result_link_is_made_whole_while_others_collect() {
     const LINKS: usize = 300;
-    let fixture = Fixture::open(support::Folder::new(), hb_store::Durability::Relaxed);
+    let fixture = Fixture::open(Folder::new(), Durability::Relaxed);
     let root = fixture.store.root().to_owned();
-    let done = AtomicBool::new(false);
     let link = |number| fixture.path(&format!("result-{number}"));
     thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                gc(&fixture);
+        let maker = scope.spawn(|| {
+            for number in 0..LINKS {
+                let store = Store::open_with(&root, OpenMode::Write, Durability::Relaxed).unwrap();
+                let text = number.to_string();
+                let path = store.add_file(&name("a"), text.as_bytes(), false, &[].into()).unwrap();
+                store.link_result(&link(number), &path).unwrap();
             }
         });
-        for number in 0..LINKS {
-            let store =
-                Store::open_with(&root, OpenMode::Write, hb_store::Durability::Relaxed).unwrap();
-            let text = number.to_string();
-            let path = store.add_file(&name("a"), text.as_bytes(), false, &[].into()).unwrap();
-            store.link_result(&link(number), &path).unwrap();
+        while !maker.is_finished() {
+            gc(&fixture);
         }
-        done.store(true, Ordering::Relaxed);
     });
     let gone: Vec<_> = (0..LINKS).filter(|&number| fs::read(link(number)).is_err()).collect();
     assert_eq!(gone, Vec::<usize>::new());

@@ -120,15 +120,13 @@ impl NewRoot {
             let path = format!("/proc/{}", words(name));
             move |errno| SetupError::Show { path, errno }
         };
-        let mut null = None;
-        for name in &shown.hidden {
-            let null = match &null {
-                Some(null) => null,
-                None => null.insert(self.find(c"/dev/null").map_err(make_error(c"/dev/null"))?),
-            };
-            // Each has the attributes of what it is a copy of.
-            let hide = || attach_at(&copy_of(null, c"")?, &processes, name);
-            hide().map_err(name_error(name))?;
+        if !shown.hidden.is_empty() {
+            let null = self.find(c"/dev/null").map_err(make_error(c"/dev/null"))?;
+            for name in &shown.hidden {
+                // Each has the attributes of what it is a copy of.
+                let hide = || attach_at(&copy_of(&null, c"")?, &processes, name);
+                hide().map_err(name_error(name))?;
+            }
         }
         for (name, text) in &shown.texts {
             self.cover(text.as_bytes(), &processes, name).map_err(name_error(name))?;

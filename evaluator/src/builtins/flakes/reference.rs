@@ -31,17 +31,16 @@ enum Kind {
     Download(&'static str),
 }
 
-/// By the `type` of a reference.
-const KINDS: [(&str, Kind); 9] = [
-    ("path", Kind::Path),
-    ("git", Kind::Git),
-    ("hg", Kind::Mercurial),
-    ("github", Kind::Forge("github")),
-    ("gitlab", Kind::Forge("gitlab")),
-    ("sourcehut", Kind::Forge("sourcehut")),
-    ("indirect", Kind::Indirect),
-    ("file", Kind::Download("file")),
-    ("tarball", Kind::Download("tarball")),
+const KINDS: [Kind; 9] = [
+    Kind::Path,
+    Kind::Git,
+    Kind::Mercurial,
+    Kind::Forge("github"),
+    Kind::Forge("gitlab"),
+    Kind::Forge("sourcehut"),
+    Kind::Indirect,
+    Kind::Download("file"),
+    Kind::Download("tarball"),
 ];
 
 /// The fields of Git that are in the query if they are true.
@@ -50,8 +49,19 @@ const GIT_FLAGS: [&str; 4] = ["shallow", "lfs", "submodules", "exportIgnore"];
 const GIT_SIGNED: [&str; 4] = ["verifyCommit", "keytype", "publicKey", "publicKeys"];
 
 impl Kind {
+    /// The `type` of a reference.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Git => "git",
+            Self::Mercurial => "hg",
+            Self::Indirect => "indirect",
+            Self::Forge(name) | Self::Download(name) => name,
+        }
+    }
+
     fn called(name: &str) -> Option<Self> {
-        KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+        KINDS.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The fields that it may have beside `type` and `dir`.
@@ -119,8 +129,7 @@ pub(super) fn parse(text: &str) -> Result<Fields, String> {
     let dir = url.query.remove("dir").filter(|dir| !dir.is_empty());
     let kind = Kind::of(&url).ok_or_else(|| format!("‘{text}’ is of no known kind"))?;
     let mut fields = fields_of(kind, url)?;
-    let name = KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name);
-    fields.insert("type".to_owned(), Field::Text(name.to_owned()));
+    fields.insert("type".to_owned(), Field::Text(kind.name().to_owned()));
     fields.extend(dir.map(|dir| ("dir".to_owned(), Field::Text(dir))));
     Ok(fields)
 }
@@ -144,18 +153,15 @@ fn as_path(text: &str) -> Result<Url, String> {
 
 fn fields_of(kind: Kind, url: Url) -> Result<Fields, String> {
     let mut fields = Fields::new();
-    let mut set = |name: &str, value: &str| {
-        fields.insert(name.to_owned(), Field::Text(value.to_owned()));
-    };
     match kind {
         Kind::Path => {
             if url.authority.as_ref().is_some_and(|authority| !authority.host.is_empty()) {
                 return Err(format!("the path ‘{url}’ is on a host"));
             }
-            set("path", &file_name(&url.path)?);
+            set(&mut fields, "path", &file_name(&url.path)?);
             for (name, value) in &url.query {
                 match name.as_str() {
-                    "rev" | "narHash" => set(name, value),
+                    "rev" | "narHash" => set(&mut fields, name, value),
                     "revCount" | "lastModified" => {}
                     _ => return Err(format!("the path ‘{url}’ has no parameter ‘{name}’")),
                 }
@@ -163,40 +169,37 @@ fn fields_of(kind: Kind, url: Url) -> Result<Fields, String> {
             numbers(&url, &mut fields)?;
         }
         Kind::Git => {
-            let mut at = Url { query: BTreeMap::new(), ..url.clone() };
-            for (name, value) in &url.query {
+            let mut at = Url { query: BTreeMap::new(), ..url };
+            for (name, value) in url.query {
                 match name.as_str() {
-                    "rev" | "ref" => set(name, value),
-                    name if GIT_FLAGS.contains(&name) || name == "allRefs" => {}
+                    "rev" | "ref" => set(&mut fields, &name, &value),
+                    flag if flag == "allRefs" || GIT_FLAGS.contains(&flag) => {
+                        fields.insert(flag.to_owned(), Field::Flag(value == "1"));
+                    }
                     name if GIT_SIGNED.contains(&name) => return Err(signed(name)),
                     _ => {
-                        at.query.insert(name.clone(), value.clone());
+                        at.query.insert(name, value);
                     }
                 }
             }
-            set("url", &git_address(&at.to_string())?.to_string());
-            for (name, value) in &url.query {
-                if GIT_FLAGS.contains(&name.as_str()) || name == "allRefs" {
-                    fields.insert(name.clone(), Field::Flag(value == "1"));
-                }
-            }
+            set(&mut fields, "url", &git_address(&at.to_string())?.to_string());
         }
         Kind::Mercurial => {
             let mut at = Url { scheme: url.transport().to_owned(), ..url.clone() };
             at.query.retain(|name, _| name != "rev" && name != "ref");
-            set("url", &at.to_string());
+            set(&mut fields, "url", &at.to_string());
             for name in ["rev", "ref"] {
-                url.query.get(name).into_iter().for_each(|value| set(name, value));
+                url.query.get(name).into_iter().for_each(|value| set(&mut fields, name, value));
             }
         }
-        Kind::Forge(_) => forge(&url, set)?,
-        Kind::Indirect => indirect(&url, set)?,
+        Kind::Forge(_) => forge(&url, &mut fields)?,
+        Kind::Indirect => indirect(&url, &mut fields)?,
         Kind::Download(_) => {
             let mut at = Url { scheme: url.transport().to_owned(), ..url.clone() };
             at.query.retain(|name, _| !kind.fields().contains(&name.as_str()));
-            set("url", &at.to_string());
+            set(&mut fields, "url", &at.to_string());
             for name in ["rev", "narHash"] {
-                url.query.get(name).into_iter().for_each(|value| set(name, value));
+                url.query.get(name).into_iter().for_each(|value| set(&mut fields, name, value));
             }
             // One that is no number is no part of it, nor of the address.
             let _ = numbers(&url, &mut fields);
@@ -204,6 +207,10 @@ fn fields_of(kind: Kind, url: Url) -> Result<Fields, String> {
     }
     check(kind, &fields)?;
     Ok(fields)
+}
+
+fn set(fields: &mut Fields, name: &str, value: &str) {
+    fields.insert(name.to_owned(), Field::Text(value.to_owned()));
 }
 
 fn signed(name: &str) -> String {
@@ -225,7 +232,7 @@ fn numbers(url: &Url, fields: &mut Fields) -> Result<(), String> {
     outcome
 }
 
-fn forge(url: &Url, mut set: impl FnMut(&str, &str)) -> Result<(), String> {
+fn forge(url: &Url, fields: &mut Fields) -> Result<(), String> {
     let names = url.names();
     let [owner, repo, rest @ ..] = &names[..] else {
         return Err(format!("‘{url}’ names no owner and repository"));
@@ -236,23 +243,23 @@ fn forge(url: &Url, mut set: impl FnMut(&str, &str)) -> Result<(), String> {
         _ => Some("ref"),
     };
     if let Some(name) = version {
-        set(name, &rest.join("/"));
+        set(fields, name, &rest.join("/"));
     }
     for (name, value) in &url.query {
         match name.as_str() {
             "rev" | "ref" if version == Some(name) => {
                 return Err(format!("‘{url}’ says ‘{name}’ twice"));
             }
-            "rev" | "ref" | "host" | "narHash" => set(name, value),
+            "rev" | "ref" | "host" | "narHash" => set(fields, name, value),
             _ => {}
         }
     }
-    set("owner", owner);
-    set("repo", repo);
+    set(fields, "owner", owner);
+    set(fields, "repo", repo);
     Ok(())
 }
 
-fn indirect(url: &Url, mut set: impl FnMut(&str, &str)) -> Result<(), String> {
+fn indirect(url: &Url, fields: &mut Fields) -> Result<(), String> {
     let names = url.names();
     let bad = |part: &str| format!("‘{part}’ in ‘{url}’ is neither a commit nor a branch or tag");
     let (id, branch, commit) = match &names[..] {
@@ -263,12 +270,14 @@ fn indirect(url: &Url, mut set: impl FnMut(&str, &str)) -> Result<(), String> {
         _ => return Err(format!("‘{url}’ is no name of a registry")),
     };
     if let Some(branch) = branch {
-        is_ref(branch).then(|| set("ref", branch)).ok_or_else(|| bad(branch))?;
+        is_ref(branch).then(|| set(fields, "ref", branch)).ok_or_else(|| bad(branch))?;
     }
     if let Some(commit) = commit {
-        is_commit(commit).then(|| set("rev", &commit.to_lowercase())).ok_or_else(|| bad(commit))?;
+        is_commit(commit)
+            .then(|| set(fields, "rev", &commit.to_lowercase()))
+            .ok_or_else(|| bad(commit))?;
     }
-    set("id", id);
+    set(fields, "id", id);
     Ok(())
 }
 
@@ -299,10 +308,11 @@ fn check(kind: Kind, fields: &Fields) -> Result<(), String> {
         Kind::Forge(_) => {
             required(fields, "owner")?;
             required(fields, "repo")?;
-            if let (Some(branch), Some(commit)) = (legal(is_ref)?, text(fields, "rev")?) {
+            let commit = text(fields, "rev")?;
+            if let (Some(branch), Some(commit)) = (legal(is_ref)?, commit) {
                 return Err(format!("both the commit ‘{commit}’ and ‘{branch}’ are asked for"));
             }
-            text(fields, "rev")?.map(sha1_commit).transpose()?;
+            commit.map(sha1_commit).transpose()?;
             let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
             match text(fields, "host")? {
                 Some(host) if !host.bytes().all(is_part) => Err(format!("‘{host}’ is no host")),
