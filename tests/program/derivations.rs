@@ -1,9 +1,9 @@
 //! Derivations in the store: what shows them, what keeps them, and two programs that
 //! build the same at once.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fs, path::PathBuf};
 
-use crate::support::{Project, explain};
+use crate::support::{Project, explain, start};
 
 const TWO_STEPS: &str = r#"
 rec {
@@ -99,10 +99,7 @@ fn a_derivation_can_be_given_to_a_build_without_its_outputs() {
 #[test]
 fn two_programs_that_build_the_same_at_once_build_each_derivation_once() {
     let project = Project::with_recipe(TWO_STEPS);
-    let running = [(); 2].map(|()| {
-        let mut hb = project.hb(["build", "--no-link", "recipe.hb"]);
-        hb.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    });
+    let running = [(); 2].map(|()| start(&mut project.hb(["build", "--no-link", "recipe.hb"])));
     let ended = running.map(|hb| hb.wait_with_output().unwrap());
     for output in &ended {
         assert!(output.status.success(), "{}", explain(output));

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Project, explain, processes_in};
+use crate::support::{Project, explain, processes_in, start};
 
 /// How long hb may take to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,12 +29,7 @@ fn control_c_stops_a_build_and_leaves_nothing() {
              default = run "sleeper" "cat ${before}; mkdir $out; echo half > $out/file; sleep 600";
            }"#,
     );
-    let child = project
-        .hb(["build", "--no-link", "recipe.hb"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = start(&mut project.hb(["build", "--no-link", "recipe.hb"]));
     wait_for(&project, "sleep 600");
     let process = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
@@ -56,13 +51,7 @@ fn a_hangup_that_hb_was_told_to_ignore_stops_no_build() {
     let mut command = Command::new("nohup");
     command.arg(hb.get_program()).args(hb.get_args()).current_dir(project.path()).env_clear();
     command.envs(hb.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let child = command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = start(command.process_group(0).stdin(Stdio::null()));
     wait_for(&project, "sleep 2");
     let group = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process_group(group, rustix::process::Signal::HUP).unwrap();

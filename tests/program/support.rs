@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use hb_model::{Algorithm, Hasher};
@@ -152,6 +152,11 @@ impl Drop for Project {
     fn drop(&mut self) {
         make_writable(&self.store);
     }
+}
+
+/// Start a program, and keep what it says.
+pub(crate) fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Everything that a run printed, for a failed assertion.

@@ -7,13 +7,13 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Output},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
-use crate::support::{Project, explain};
+use crate::support::{Project, explain, start};
 
 /// How many build at once, and how many collect garbage beside them.
 const BUILDERS: usize = 4;
@@ -61,10 +61,6 @@ fn recipe(round: usize, builder: usize) -> String {
         (0..3).map(|it| node(round, LAYERS - 1, (builder + it) % WIDTH) + " ").collect::<String>()
     );
     text
-}
-
-fn start(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// The builders of a round, each with a recipe of its own.
