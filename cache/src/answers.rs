@@ -11,7 +11,7 @@ use crate::{
     entry::Entry,
     fault::Fault,
     frame,
-    manifest::{Manifest, Piece},
+    manifest::Manifest,
     storage::{oci::Document, registry, s3::Page},
 };
 
@@ -39,7 +39,7 @@ pub struct List {
 
 /// A manifest.
 pub fn manifest(text: &str) -> Option<Object> {
-    let manifest = Manifest::parse(text)?;
+    let manifest = Manifest::parse(text).ok()?;
     let (length, text) = (manifest.length(), manifest.to_text());
     let Manifest { path, facts, holes, .. } = manifest;
     Some(Object { path, facts, holes, length, text })
@@ -62,7 +62,7 @@ pub fn frame(frame: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
 
 /// What a frame holds, if that is the chunk of this digest and length.
 pub fn chunk(digest: ContentDigest, length: u32, frame: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    unpack(&Piece { digest, length }, frame)
+    unpack(digest, length, frame)
 }
 
 /// A page of an S3-compatible server's list.

@@ -15,7 +15,7 @@ use crate::{
     entry::Entry,
     fault::{CacheError, Fault, wrong},
     frame,
-    manifest::{Manifest, Piece},
+    manifest::{Chunk, Manifest, NoManifest},
     storage::{self, Listed, Storage},
 };
 
@@ -71,16 +71,21 @@ impl Cache {
     pub(crate) fn manifest(&self, path: &StorePath) -> Result<Option<Manifest>, Fault> {
         let entry = Entry::Object(path.clone());
         let Some(text) = self.text(&entry)? else { return Ok(None) };
-        let manifest = Manifest::parse(&text).filter(|manifest| manifest.path == *path);
-        manifest.map(Some).ok_or_else(|| wrong(&entry, "is not what hb writes"))
+        match Manifest::parse(&text) {
+            Ok(manifest) if manifest.path == *path => Ok(Some(manifest)),
+            Ok(_) | Err(NoManifest::Wrong) => Err(wrong(&entry, "is not what hb writes")),
+            Err(NoManifest::OtherVersion) => {
+                Err(wrong(&entry, "was written by a version of hb with another format"))
+            }
+        }
     }
 
-    /// A piece's bytes, and the frame that holds them.
-    pub(crate) fn piece(&self, piece: &Piece) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-        let entry = Entry::Chunk(piece.digest);
+    /// A chunk's bytes, and the frame that holds them.
+    pub(crate) fn chunk(&self, chunk: &Chunk) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let entry = Entry::Chunk(chunk.digest);
         let missing = || Fault::Missing { entry: entry.name() };
         let frame = self.frame(&entry)?.ok_or_else(missing)?;
-        let bytes = unpack(piece, &frame).map_err(|fault| fault.of(&entry))?;
+        let bytes = unpack(chunk.digest, chunk.length, &frame).map_err(|fault| fault.of(&entry))?;
         bytes.map(|bytes| (bytes, frame)).ok_or_else(|| wrong(&entry, "is not what its name says"))
     }
 
@@ -132,7 +137,7 @@ impl Cache {
         let manifest = self.manifest(path).map_err(|fault| self.error(fault))?;
         Ok(manifest.map(|manifest| Contents {
             bytes: manifest.length(),
-            chunks: manifest.distinct().count(),
+            chunks: manifest.chunks.len(),
             references: manifest.facts.references,
         }))
     }
@@ -143,15 +148,19 @@ impl Cache {
 pub struct Contents {
     /// The bytes of its stream: its files, and what is said of them.
     pub bytes: u64,
-    /// How many different chunks those are.
+    /// How many chunks those lie in.
     pub chunks: usize,
     /// The other objects that it refers to.
     pub references: BTreeSet<StorePath>,
 }
 
-/// What a frame holds, if that is the piece.
-pub(crate) fn unpack(piece: &Piece, frame: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let bytes = frame::decompress(frame, piece.length as usize)?;
-    let is_it = bytes.len() == piece.length as usize && ContentDigest::of(&bytes) == piece.digest;
+/// What a frame holds, if that has this digest and length.
+pub(crate) fn unpack(
+    digest: ContentDigest,
+    length: u32,
+    frame: &[u8],
+) -> Result<Option<Vec<u8>>, Fault> {
+    let bytes = frame::decompress(frame, length as usize)?;
+    let is_it = bytes.len() == length as usize && ContentDigest::of(&bytes) == digest;
     Ok(is_it.then_some(bytes))
 }

@@ -1,110 +1,301 @@
-//! Cutting a stream where its content says so, so that a change moves few borders.
+//! Putting the pieces of objects into chunks: what a cache keeps, is asked for and is sent as
+//! one entry.
 //!
-//! FastCDC, over uncompressed bytes. Where it cuts is no part of the format: readers take
-//! pieces of any length up to [`MAX_CHUNK`]; but only what was cut alike is found again.
+//! Pieces are small, so that little comes along with a change; chunks are large, since each
+//! costs a request. A chunk ends with a piece whose digest says so. So whoever knows nothing of
+//! what a cache has makes the same chunks of the same bytes again, and finds those there. What
+//! is known of an earlier version is used piece by piece, and what is new fills chunks of its
+//! own.
 
-use std::io::{self, Write};
+use std::collections::{HashMap, hash_map::Entry};
 
-use fastcdc::v2020::FastCDC;
+use hb_model::ContentDigest;
 
-/// Smaller pieces cost more to ask for than to bring.
-const SMALLEST: usize = 16 << 10;
+use crate::{
+    manifest::{Chunk, Manifest, Piece, Place},
+    pieces::LARGEST,
+};
 
-/// About so many bytes surround a change and come with it.
-const AVERAGE: usize = 64 << 10;
+/// The longest chunk that is read.
+pub(crate) const MAX_CHUNK: usize = 2 << 20;
 
-const LARGEST: usize = 256 << 10;
+/// A chunk with less than this goes on, whatever its pieces say.
+const SMALLEST_CHUNK: usize = 1 << 20;
 
-/// The longest piece that is read.
-pub(crate) const MAX_CHUNK: usize = 1 << 20;
+/// One in so many pieces ends a chunk that is long enough: after half a megabyte on average.
+const ENDING: u8 = 8;
 
-/// Cuts what is written to it, and hands each piece on.
-pub(crate) struct Cutter<F> {
-    hand_on: F,
-    pending: Vec<u8>,
+/// The chunks that are known to be in a cache, or on their way there.
+#[derive(Default)]
+pub(crate) struct Chunks {
+    chunks: Vec<Chunk>,
+    numbers: HashMap<ContentDigest, usize>,
+    /// Where pieces lie; the places are in `chunks`.
+    known: HashMap<ContentDigest, Place>,
 }
 
-impl<F: FnMut(&[u8]) -> io::Result<()>> Cutter<F> {
-    pub(crate) fn new(hand_on: F) -> Self {
-        Self { hand_on, pending: Vec::with_capacity(2 * LARGEST) }
-    }
-
-    /// Hands the last pieces on.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.cut(0)
-    }
-
-    /// Hands pieces on as long as more than `leave` bytes are there. The end of a piece
-    /// depends on its first bytes only, however they came.
-    fn cut(&mut self, leave: usize) -> io::Result<()> {
-        let mut start = 0;
-        while self.pending.len() - start > leave {
-            let rest = &self.pending[start..];
-            let (_, length) = FastCDC::new(rest, SMALLEST, AVERAGE, LARGEST).cut(0, rest.len());
-            (self.hand_on)(&rest[..length])?;
-            start += length;
+impl Chunks {
+    /// Take note of an object in the cache, and of its chunks that are there.
+    pub(crate) fn learn(&mut self, manifest: &Manifest, are_there: &[bool]) {
+        let chunks = manifest.chunks.iter().zip(are_there);
+        let number = |(chunk, there): (&Chunk, &bool)| there.then(|| self.number(*chunk));
+        let numbers: Vec<_> = chunks.map(number).collect();
+        for Piece { digest, place: Place { chunk, offset }, .. } in &manifest.pieces {
+            if let Some(chunk) = numbers[*chunk] {
+                self.known.entry(*digest).or_insert(Place { chunk, offset: *offset });
+            }
         }
-        self.pending.drain(..start);
-        Ok(())
+    }
+
+    fn number(&mut self, chunk: Chunk) -> usize {
+        *self.numbers.entry(chunk.digest).or_insert_with(|| {
+            self.chunks.push(chunk);
+            self.chunks.len() - 1
+        })
+    }
+
+    /// Begin with an object of about so many bytes. `hand_on` is given each new chunk.
+    pub(crate) fn pack<F: FnMut(ContentDigest, Vec<u8>)>(
+        &mut self,
+        size: u64,
+        hand_on: F,
+    ) -> Packing<'_, F> {
+        Packing {
+            all: self,
+            hand_on,
+            filling: None,
+            needed: Vec::new(),
+            numbers: HashMap::new(),
+            pieces: Vec::new(),
+            allowance: size + size / 2,
+        }
     }
 }
 
-impl<F: FnMut(&[u8]) -> io::Result<()>> Write for Cutter<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = bytes.len().min(LARGEST);
-        self.pending.extend_from_slice(&bytes[..length]);
-        self.cut(LARGEST)?;
-        Ok(length)
+/// An object whose pieces are put into chunks.
+pub(crate) struct Packing<'a, F> {
+    all: &'a mut Chunks,
+    hand_on: F,
+    /// The number of the chunk that is being filled, and what is in it.
+    filling: Option<(usize, Vec<u8>)>,
+    /// What it needs, by numbers in `all`, in the order of its manifest.
+    needed: Vec<usize>,
+    /// Those numbers, and the ones in its manifest.
+    numbers: HashMap<usize, usize>,
+    pieces: Vec<Piece>,
+    /// How many bytes of chunks of others it may need still: whoever brings the object brings
+    /// those whole.
+    allowance: u64,
+}
+
+impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
+    /// Take the next piece of the stream.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        let digest = ContentDigest::of(bytes);
+        let known = self.all.known.get(&digest).copied().filter(|place| self.may_need(place.chunk));
+        let place = known.unwrap_or_else(|| self.fill(digest, bytes));
+        let place = Place { chunk: self.number(place.chunk), ..place };
+        self.pieces.push(Piece { digest, length: bytes.len() as u32, place });
+        let is_full = |filling: &Vec<u8>| {
+            let ends =
+                digest.as_bytes()[0].is_multiple_of(ENDING) && filling.len() >= SMALLEST_CHUNK;
+            ends || filling.len() > MAX_CHUNK - LARGEST
+        };
+        if known.is_none() && self.filling.as_ref().is_some_and(|(_, filling)| is_full(filling)) {
+            self.close();
+        }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// What the object consists of.
+    pub(crate) fn finish(mut self) -> (Vec<Chunk>, Vec<Piece>) {
+        self.close();
+        (self.needed.iter().map(|&number| self.all.chunks[number]).collect(), self.pieces)
+    }
+
+    /// Whether the object needs a chunk anyway, or the allowance, of which it is taken, is
+    /// enough for it.
+    fn may_need(&mut self, chunk: usize) -> bool {
+        if self.numbers.contains_key(&chunk) {
+            return true;
+        }
+        let left = self.allowance.checked_sub(u64::from(self.all.chunks[chunk].length));
+        self.allowance = left.unwrap_or(self.allowance);
+        left.is_some()
+    }
+
+    /// Put a piece into the chunk that is being filled.
+    fn fill(&mut self, digest: ContentDigest, bytes: &[u8]) -> Place {
+        let all = &mut *self.all;
+        let (chunk, filling) = self.filling.get_or_insert_with(|| {
+            // What it is called is known when it is full.
+            all.chunks.push(Chunk { digest, length: 0 });
+            (all.chunks.len() - 1, Vec::new())
+        });
+        let place = Place { chunk: *chunk, offset: filling.len() as u32 };
+        filling.extend_from_slice(bytes);
+        all.known.insert(digest, place);
+        place
+    }
+
+    /// The number of a chunk in the manifest.
+    fn number(&mut self, chunk: usize) -> usize {
+        match self.numbers.entry(chunk) {
+            Entry::Occupied(number) => *number.get(),
+            Entry::Vacant(new) => {
+                self.needed.push(chunk);
+                *new.insert(self.needed.len() - 1)
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((number, bytes)) = self.filling.take() {
+            let digest = ContentDigest::of(&bytes);
+            self.all.chunks[number] = Chunk { digest, length: bytes.len() as u32 };
+            self.all.numbers.entry(digest).or_insert(number);
+            (self.hand_on)(digest, bytes);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashSet, io::Write as _};
+
+    use hb_model::StorePath;
+    use hb_store::Facts;
+
     use super::*;
+    use crate::pieces::{Cutter, tests::random};
 
-    fn random(length: usize, seed: u64) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        };
-        (0..length).map(|_| next()).collect()
-    }
+    /// What a cache has.
+    #[derive(Default)]
+    struct Kept(HashMap<ContentDigest, Vec<u8>>);
 
-    fn pieces(bytes: &[u8], written: usize) -> Vec<Vec<u8>> {
-        let mut pieces = Vec::new();
-        let mut cutter = Cutter::new(|piece: &[u8]| {
-            pieces.push(piece.to_vec());
-            Ok(())
-        });
-        bytes.chunks(written).for_each(|piece| cutter.write_all(piece).unwrap());
-        cutter.finish().unwrap();
-        pieces
-    }
-
-    #[test]
-    fn pieces_join_to_the_whole_and_do_not_depend_on_how_it_came() {
-        let bytes = random(3_000_000, 1);
-        let cut = pieces(&bytes, bytes.len());
-        assert_eq!(cut.concat(), bytes);
-        assert!(cut.len() > 20 && cut.iter().all(|piece| piece.len() <= LARGEST));
-        for written in [1009, 70_000, 600_000] {
-            assert_eq!(pieces(&bytes, written), cut);
+    impl Kept {
+        /// Put an object there, and check what its manifest says of it.
+        fn put(&mut self, chunks: &mut Chunks, bytes: &[u8]) -> Manifest {
+            let mut packing = chunks.pack(bytes.len() as u64, |digest, chunk| {
+                assert_eq!(digest, ContentDigest::of(&chunk));
+                assert!(chunk.len() <= MAX_CHUNK);
+                self.0.insert(digest, chunk);
+            });
+            let mut cutter = Cutter::new(|piece: &[u8]| {
+                packing.add(piece);
+                Ok(())
+            });
+            cutter.write_all(bytes).unwrap();
+            cutter.finish().unwrap();
+            let (chunks, pieces) = packing.finish();
+            let path = StorePath::from_base_name(&format!("{}-x", "0".repeat(32))).unwrap();
+            let (facts, holes) = (Facts::default(), Vec::new());
+            let manifest = Manifest { path, facts, holes, chunks, pieces };
+            assert_eq!(Manifest::parse(&manifest.to_text()).as_ref(), Ok(&manifest));
+            assert!(self.read(&manifest) == bytes);
+            manifest
         }
-        assert!(pieces(b"", 1).is_empty());
+
+        /// The object of a manifest.
+        fn read(&self, manifest: &Manifest) -> Vec<u8> {
+            let piece = |(chunk, run): (Chunk, &[Piece])| {
+                let bytes = &self.0[&chunk.digest];
+                assert_eq!(bytes.len(), chunk.length as usize);
+                let cut = |piece: &Piece| {
+                    let start = piece.place.offset as usize;
+                    bytes[start..start + piece.length as usize].to_vec()
+                };
+                run.iter().flat_map(cut).collect::<Vec<_>>()
+            };
+            manifest.runs().flat_map(piece).collect()
+        }
+
+        /// The chunks that are not in another.
+        fn new_since(&self, other: &Self) -> Vec<usize> {
+            let new = self.0.iter().filter(|(digest, _)| !other.0.contains_key(digest));
+            new.map(|(_, chunk)| chunk.len()).collect()
+        }
+    }
+
+    /// What a cache has of an object that was put there without knowing of others.
+    fn alone(bytes: &[u8]) -> (Kept, Manifest) {
+        let mut kept = Kept::default();
+        let manifest = kept.put(&mut Chunks::default(), bytes);
+        (kept, manifest)
+    }
+
+    /// Those who know of an object that is there.
+    fn knowing(manifest: &Manifest) -> Chunks {
+        let mut chunks = Chunks::default();
+        chunks.learn(manifest, &vec![true; manifest.chunks.len()]);
+        chunks
     }
 
     #[test]
-    fn an_insertion_changes_the_pieces_around_it_only() {
-        let bytes = random(3_000_000, 1);
+    fn chunks_are_long_and_have_every_byte_once() {
+        let bytes = random(8_000_000, 1);
+        let (kept, manifest) = alone(&bytes);
+        assert_eq!(kept.0.values().map(Vec::len).sum::<usize>(), bytes.len());
+        let (_, most) = manifest.chunks.split_last().unwrap();
+        assert!(most.iter().all(|chunk| chunk.length as usize >= SMALLEST_CHUNK));
+    }
+
+    #[test]
+    fn whoever_knows_nothing_makes_most_chunks_again() {
+        let bytes = random(14_000_000, 1);
         let mut changed = bytes.clone();
-        changed.splice(1_000_000..1_000_000, random(1000, 2));
-        let before = pieces(&bytes, 1 << 20);
-        let new = pieces(&changed, 1 << 20).into_iter().filter(|piece| !before.contains(piece));
-        assert!(new.count() <= 4);
+        changed.splice(1_500_000..1_500_000, random(700_000, 2));
+        let new = alone(&changed).0.new_since(&alone(&bytes).0);
+        assert!(new.len() <= 4, "{new:?}");
+    }
+
+    #[test]
+    fn of_what_is_known_only_the_change_is_put_there() {
+        let mut bytes = random(8_000_000, 1);
+        let (old, manifest) = alone(&bytes);
+        bytes[3_000_000..4_000_000].copy_from_slice(&random(1_000_000, 2));
+        let mut new = Kept(old.0.clone());
+        new.put(&mut knowing(&manifest), &bytes);
+        let new = new.new_since(&old);
+        assert!(new.len() <= 2 && new.iter().sum::<usize>() < 1_500_000, "{new:?}");
+    }
+
+    #[test]
+    fn chunks_that_are_gone_are_put_there_again() {
+        let bytes = random(5_000_000, 1);
+        let (mut kept, manifest) = alone(&bytes);
+        let mut chunks = Chunks::default();
+        let mut are_there = vec![true; manifest.chunks.len()];
+        are_there[1] = false;
+        kept.0.remove(&manifest.chunks[1].digest);
+        chunks.learn(&manifest, &are_there);
+        // Reads what it has put there.
+        assert_eq!(kept.put(&mut chunks, &bytes), manifest);
+    }
+
+    #[test]
+    fn a_chunk_of_two_versions_is_one() {
+        let bytes = random(5_000_000, 1);
+        let (mut kept, first) = alone(&bytes);
+        // Has a part of the first chunk.
+        let mut chunks = knowing(&first);
+        let second = kept.put(&mut chunks, &bytes[500_000..]);
+        let mut chunks = knowing(&second);
+        chunks.learn(&first, &vec![true; first.chunks.len()]);
+        let third = kept.put(&mut chunks, &bytes);
+        let distinct: HashSet<_> = third.needs().collect();
+        assert_eq!(distinct.len(), third.chunks.len());
+    }
+
+    #[test]
+    fn nobody_must_bring_much_more_than_the_object() {
+        // Something out of each chunk of something long.
+        let bytes = random(16_000_000, 1);
+        let (mut kept, manifest) = alone(&bytes);
+        let parts = bytes.chunks(1_000_000).map(|part| &part[..300_000]);
+        let some = Vec::from_iter(parts).concat();
+        let new = kept.put(&mut knowing(&manifest), &some);
+        let brought: u64 = new.chunks.iter().map(|chunk| u64::from(chunk.length)).sum();
+        assert!(brought < some.len() as u64 * 5 / 2, "{brought}");
+        assert!(new.chunks.iter().any(|chunk| manifest.chunks.contains(chunk)));
     }
 }

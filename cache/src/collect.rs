@@ -156,7 +156,7 @@ impl Cache {
                 presence.renew()?;
                 let Some(manifest) = manifest? else { continue };
                 needed.names.insert(Entry::Object(manifest.path.clone()).name());
-                needed.chunks.extend(manifest.distinct());
+                needed.chunks.extend(manifest.needs());
                 let below = manifest.facts.references.into_iter();
                 next.extend(below.filter(|path| !seen.contains(path)));
             }

@@ -20,11 +20,13 @@ mod history;
 mod manifest;
 mod network;
 mod parallel;
+mod pieces;
 mod presence;
 mod pull;
 mod push;
 mod spool;
 mod storage;
+mod versions;
 mod watch;
 
 pub use address::{Address, AddressError};

@@ -16,7 +16,7 @@ use crate::fault::Fault;
 const THREADS: usize = 16;
 
 /// How many items are under way or wait to be taken: what bounds the memory.
-const WINDOW: usize = 4 * THREADS;
+const WINDOW: usize = 2 * THREADS;
 
 /// How often a waiting run looks whether it is still wanted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    io,
+    io, iter,
     path::Path,
     sync::{
         Mutex, PoisonError,
@@ -22,13 +22,15 @@ use hb_store::Store;
 use crate::{
     Cache, Watch,
     builds::to_text,
-    chunks::Cutter,
+    chunks::Chunks,
     collect::list_of,
     entry::Entry,
     fault::{Error, Fault},
     history::History,
-    manifest::{Manifest, Piece},
+    manifest::Manifest,
+    pieces::Cutter,
     presence::Presence,
+    versions::earlier_versions,
     watch::Report,
 };
 
@@ -114,7 +116,8 @@ impl Cache {
             watch,
             presence,
             counts: Counts::default(),
-            seen: HashSet::new(),
+            chunks: Chunks::default(),
+            learned: HashSet::new(),
             report: PushReport::default(),
         };
         pushing.run(wanted, &histories)
@@ -125,6 +128,29 @@ impl Cache {
     }
 }
 
+/// An object that the cache lacks.
+struct New {
+    path: StorePath,
+    /// The bytes of its files.
+    size: u64,
+}
+
+/// Objects in groups whose manifests are put at once.
+fn batches(mut objects: &[New]) -> impl Iterator<Item = &[New]> {
+    iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |object: &&New| {
+            let fits = bytes < BATCH_BYTES;
+            bytes += object.size;
+            fits
+        };
+        let count = objects.iter().take(BATCH_OBJECTS).take_while(fits).count();
+        let (batch, others) = objects.split_at(count);
+        objects = others;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 struct Pushing<'a> {
     cache: &'a Cache,
     store: &'a Store,
@@ -132,8 +158,10 @@ struct Pushing<'a> {
     /// Keeps everything there, where somebody may remove what is old.
     presence: Option<Presence<'a>>,
     counts: Counts,
-    /// Chunks that were looked at in this run.
-    seen: HashSet<ContentDigest>,
+    /// What is known of the chunks there.
+    chunks: Chunks,
+    /// The objects that this is known from.
+    learned: HashSet<StorePath>,
     report: PushReport,
 }
 
@@ -146,22 +174,21 @@ impl Pushing<'_> {
         let failed = self.cache.failed();
         let closure = &self.store.closure(&wanted)?;
         self.report.objects = closure.len();
+        let entries: Vec<_> = closure.iter().cloned().map(Entry::Object).collect();
+        let is_there = self.are_there(&entries).map_err(&failed)?;
         let mut new = Vec::new();
-        let mut total = 0;
-        for (path, is_there) in closure.iter().zip(self.are_there(closure)?) {
-            if !is_there {
-                let info = self.store.info(path)?;
-                total += info.map_or(0, |info| info.size);
-                new.push(path.clone());
-            }
+        for (path, _) in closure.iter().zip(is_there).filter(|(_, is_there)| !is_there) {
+            let size = self.store.info(path)?.map_or(0, |info| info.size);
+            new.push(New { path: path.clone(), size });
         }
         self.report.new = new.len();
-        let mut new = new.into_iter().peekable();
-        while new.peek().is_some() {
-            let manifests = self.send_chunks(&mut new, total)?;
+        let total = new.iter().map(|object| object.size).sum();
+        for batch in batches(&new) {
+            batch.iter().try_for_each(|object| self.learn(object)).map_err(&failed)?;
+            let manifests = self.send_chunks(batch, total)?;
             self.cache.flush().map_err(&failed)?;
             let put = |manifest: &Manifest| {
-                let needs: Vec<_> = manifest.distinct().map(Entry::Chunk).collect();
+                let needs: Vec<_> = manifest.needs().map(Entry::Chunk).collect();
                 let entry = Entry::Object(manifest.path.clone());
                 self.put(&entry, manifest.to_text().as_bytes(), &needs)
             };
@@ -181,17 +208,34 @@ impl Pushing<'_> {
         Ok(self.report)
     }
 
-    /// Which of some objects the cache has.
-    fn are_there(&self, paths: &[StorePath]) -> Result<Vec<bool>, Error> {
-        let found = Mutex::new(BTreeMap::new());
-        let look = |path: &StorePath| {
-            let there = self.cache.has(&Entry::Object(path.clone()))?;
-            found.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), there);
+    /// Which of some entries the cache has.
+    fn are_there(&self, entries: &[Entry]) -> Result<Vec<bool>, Fault> {
+        let there: Vec<_> = entries.iter().map(|_| AtomicBool::new(false)).collect();
+        let questions: Vec<_> = entries.iter().zip(&there).collect();
+        self.at_once(&questions, |(entry, there)| {
+            there.store(self.cache.has(entry)?, Ordering::Relaxed);
             Ok(())
-        };
-        self.at_once(paths, look).map_err(self.cache.failed())?;
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(paths.iter().map(|path| found.get(path).copied().unwrap_or_default()).collect())
+        })?;
+        Ok(there.into_iter().map(AtomicBool::into_inner).collect())
+    }
+
+    /// Learn what the cache has of earlier versions of an object.
+    fn learn(&mut self, object: &New) -> Result<(), Fault> {
+        for version in earlier_versions(self.store, &object.path, object.size) {
+            if !self.learned.insert(version.clone()) {
+                continue;
+            }
+            let manifest = match self.cache.manifest(&version) {
+                Ok(Some(manifest)) => manifest,
+                // One that is not there, or is damaged, is no help.
+                Ok(None) | Err(Fault::Entry { .. }) => continue,
+                Err(fault) => return Err(fault),
+            };
+            let chunks: Vec<_> = manifest.needs().map(Entry::Chunk).collect();
+            self.chunks.learn(&manifest, &self.are_there(&chunks)?);
+        }
+        self.learned.insert(object.path.clone());
+        Ok(())
     }
 
     /// Do something for each item, many at once, until one fails.
@@ -220,12 +264,8 @@ impl Pushing<'_> {
         })
     }
 
-    /// Cut the next objects and send what the cache lacks of them; their manifests.
-    fn send_chunks(
-        &mut self,
-        objects: &mut impl Iterator<Item = StorePath>,
-        total: u64,
-    ) -> Result<Vec<Manifest>, Error> {
+    /// Cut objects and send what the cache lacks of them; their manifests.
+    fn send_chunks(&mut self, objects: &[New], total: u64) -> Result<Vec<Manifest>, Error> {
         let (sender, receiver) = mpsc::sync_channel::<(ContentDigest, Vec<u8>)>(WAITING);
         let receiver = Mutex::new(receiver);
         let (cache, counts, watch) = (self.cache, &self.counts, self.watch);
@@ -235,33 +275,27 @@ impl Pushing<'_> {
             let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
             let cut = (|| {
                 let mut manifests = Vec::new();
-                let mut bytes = 0;
-                for path in objects {
-                    let facts = self.store.facts(&path)?;
-                    let mut pieces = Vec::new();
+                for New { path, size } in objects {
+                    let facts = self.store.facts(path)?;
+                    let mut packing = self.chunks.pack(*size, |digest, bytes| {
+                        // The workers take all that comes.
+                        let _ = sender.send((digest, bytes));
+                    });
                     let mut cutter = Cutter::new(|piece: &[u8]| {
-                        let digest = ContentDigest::of(piece);
-                        pieces.push(Piece { digest, length: piece.len() as u32 });
                         if counts.failed.load(Ordering::Relaxed) {
                             return Err(io::Error::other("sending failed"));
                         }
-                        if self.seen.insert(digest) {
-                            // The workers take all that comes.
-                            let _ = sender.send((digest, piece.to_vec()));
-                        }
+                        packing.add(piece);
                         Ok(())
                     });
                     let place = Path::new("the cache");
-                    let holes = self.store.write_stream(&path, &facts, &mut cutter, place)?;
+                    let holes = self.store.write_stream(path, &facts, &mut cutter, place)?;
                     cutter.finish().map_err(|_| self.cache.error(Fault::Cancelled))?;
-                    let manifest = Manifest { path, facts, holes, pieces };
-                    bytes += manifest.length();
+                    let (chunks, pieces) = packing.finish();
+                    let manifest = Manifest { path: path.clone(), facts, holes, chunks, pieces };
                     self.report.bytes += manifest.length();
                     (watch.report)(Report::Progress { done: self.report.bytes, total });
                     manifests.push(manifest);
-                    if bytes >= BATCH_BYTES || manifests.len() >= BATCH_OBJECTS {
-                        break;
-                    }
                 }
                 Ok::<_, Error>(manifests)
             })();

@@ -1,5 +1,5 @@
-//! Pieces that are here already: what an interrupted pull had brought, and what an object
-//! shares with an earlier version of it in the store.
+//! Chunks and pieces that are here already: what an interrupted pull had brought, and what an
+//! object shares with an earlier version of it in the store.
 //!
 //! A folder of frames by digest. They are checked again when they are read, so nothing is
 //! flushed, and whatever goes wrong with one only costs asking a cache for it.
@@ -15,19 +15,10 @@ use std::{
 use hb_model::{ContentDigest, StorePath};
 use hb_store::Store;
 
-use crate::{cache::unpack, chunks::Cutter, frame, manifest::Manifest, manifest::Piece};
+use crate::{cache::unpack, frame, manifest::Manifest, pieces::Cutter, versions::earlier_versions};
 
 /// How long what an interrupted pull has brought is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// How many earlier versions of an object are looked into.
-const VERSIONS: usize = 2;
-
-/// Objects with less than this are brought sooner than a search pays.
-const WORTH_SEARCHING: u64 = 1 << 20;
-
-/// An earlier version that is this many times as long has other things in it.
-const LIKELY: u64 = 4;
 
 pub(crate) struct Spool {
     folder: PathBuf,
@@ -42,17 +33,17 @@ impl Spool {
         self.folder.join(digest.to_string())
     }
 
-    /// A piece, if it is here.
-    pub(crate) fn get(&self, piece: &Piece) -> Option<Vec<u8>> {
-        let frame = fs::read(self.path(&piece.digest)).ok()?;
-        let bytes = unpack(piece, &frame).ok().flatten();
+    /// A chunk or a piece, if it is here.
+    pub(crate) fn get(&self, digest: ContentDigest, length: u32) -> Option<Vec<u8>> {
+        let frame = fs::read(self.path(&digest)).ok()?;
+        let bytes = unpack(digest, length, &frame).ok().flatten();
         if bytes.is_none() {
-            self.remove(&piece.digest);
+            self.remove(&digest);
         }
         bytes
     }
 
-    /// Keep a piece, if there is room.
+    /// Keep a chunk or a piece, if there is room.
     pub(crate) fn put(&self, digest: &ContentDigest, frame: &[u8]) {
         let write = || {
             fs::create_dir_all(&self.folder)?;
@@ -80,30 +71,19 @@ impl Spool {
 
     /// Take from earlier versions in the store what an object shares with them.
     pub(crate) fn search(&self, store: &Store, manifest: &Manifest) {
-        if manifest.length() < WORTH_SEARCHING {
-            return;
-        }
-        let pieces = manifest.pieces.iter().map(|piece| piece.digest);
-        let mut wanted: HashSet<_> = pieces.filter(|digest| !self.path(digest).exists()).collect();
-        let versions = store.newest_called(manifest.path.name(), VERSIONS).unwrap_or_default();
-        for version in versions {
+        let is_here = |digest: &ContentDigest| self.path(digest).exists();
+        let chunks: Vec<_> = manifest.needs().map(|digest| is_here(&digest)).collect();
+        let missing = manifest.pieces.iter().filter(|piece| !chunks[piece.place.chunk]);
+        let mut wanted: HashSet<_> =
+            missing.map(|piece| piece.digest).filter(|digest| !is_here(digest)).collect();
+        for version in earlier_versions(store, &manifest.path, manifest.length()) {
             if !wanted.is_empty() {
-                self.take_from(store, &version, manifest, &mut wanted);
+                self.take_from(store, &version, &mut wanted);
             }
         }
     }
 
-    fn take_from(
-        &self,
-        store: &Store,
-        version: &StorePath,
-        manifest: &Manifest,
-        wanted: &mut HashSet<ContentDigest>,
-    ) {
-        let likely = |size| size <= LIKELY * manifest.length();
-        if !store.info(version).ok().flatten().is_some_and(|info| likely(info.size)) {
-            return;
-        }
+    fn take_from(&self, store: &Store, version: &StorePath, wanted: &mut HashSet<ContentDigest>) {
         let mut cutter = Cutter::new(|piece: &[u8]| {
             let digest = ContentDigest::of(piece);
             if wanted.remove(&digest) {

@@ -69,7 +69,8 @@ fn a_pull_that_was_interrupted_asks_only_for_what_had_not_come() {
     fs::create_dir(&folder).unwrap();
     let total = here.push(&open(&folder), &[&path]).chunks;
     let text = read_manifest(&folder, &path);
-    let digest = text.lines().last().unwrap().split(' ').nth(1).unwrap();
+    let last = text.lines().rev().find_map(|line| line.strip_prefix("chunk "));
+    let (digest, _) = last.unwrap().split_once(' ').unwrap();
     let last = &folder.join("chunks").join(&digest[..2]).join(&digest[2..]);
     let bytes = fs::read(last).unwrap();
     fs::remove_file(last).unwrap();
@@ -105,7 +106,7 @@ fn what_a_new_version_shares_with_the_old_one_is_not_asked_for() {
     there.pull(&there.caches(&[&open(&folder)]), &[&old]);
     let shared = files(&folder.join("chunks"));
     let report = here.push(&open(&folder), &[&new]);
-    assert!((1..=3).contains(&report.chunks), "{report:?}");
+    assert!(report.chunks == 1 && report.sent < 400_000, "{report:?}");
 
     shared.iter().for_each(|chunk| fs::remove_file(chunk).unwrap());
     let (failed, left_out) = there.pull(&there.caches(&[&open(&folder)]), &[&new]);

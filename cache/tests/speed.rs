@@ -46,7 +46,28 @@ fn a_second_version_of_100_mb_with_1_mb_changed() {
     let (failed, _) =
         timed("pull the second version, and verify both", || there.pull(&caches, &[&new]));
     assert!(failed.is_empty());
-    assert!(second.sent < 1_300_000 + 2 * 256 * 1024, "{second:?}");
+}
+
+/// A second version of a tree: `HB_MEASURE_TREES=OLD:NEW` names the two.
+#[test]
+#[ignore = "measures; run by hand"]
+fn a_second_version_of_a_tree() {
+    let trees = std::env::var("HB_MEASURE_TREES").expect("HB_MEASURE_TREES=OLD:NEW");
+    let (old, new) = trees.split_once(':').unwrap();
+    let here = Fixture::new();
+    let name = StoreName::new("tree").unwrap();
+    let [old, new] =
+        [old, new].map(|tree| here.store.add_tree(Path::new(tree), &name, None).unwrap());
+    let folder = here.path("cache");
+    fs::create_dir(&folder).unwrap();
+    for (what, version) in [("first", &old), ("second", &new)] {
+        let report =
+            timed(&format!("push the {what} version"), || here.push(&open(&folder), &[version]));
+        println!("{what}: {} chunks, {} bytes sent", report.chunks, report.sent);
+    }
+    let there = Fixture::new();
+    let caches = there.caches(&[&open(&folder)]);
+    timed("pull the second version alone, and verify", || there.pull(&caches, &[&new]));
 }
 
 /// The stream of a tree, as caches cut it.
@@ -74,17 +95,17 @@ fn compressed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
 /// The bytes of what a manifest says of some pieces.
 fn manifest(pieces: &[(ContentDigest, Range<usize>)]) -> usize {
     let line = |(digest, range): &(ContentDigest, Range<usize>)| {
-        format!("chunk {digest} {}\n", range.len())
+        format!("piece {digest} {}\n", range.len())
     };
     compressed([pieces.iter().map(line).collect::<String>().as_bytes()])
 }
 
-/// What a second version costs with chunks of each size, manifest included: of 100 MB with
+/// What a second version costs with pieces of each size, manifest included: of 100 MB with
 /// 1 MB changed in one place (the mean of 16 places), and of the trees that
 /// `HB_MEASURE_TREES=OLD:NEW` names.
 #[test]
 #[ignore = "measures; run by hand"]
-fn what_a_second_version_costs_with_chunks_of_each_size() {
+fn what_a_second_version_costs_with_pieces_of_each_size() {
     let here = Fixture::new();
     let bytes = random(100_000_000, 1);
     let changed = |place: usize| {
@@ -99,18 +120,18 @@ fn what_a_second_version_costs_with_chunks_of_each_size() {
     });
     for average in [16, 32, 64, 128, 256, 512, 1024, 2048, 4096].map(|kib| kib << 10) {
         let known: HashSet<_> = pieces(&bytes, average).into_iter().map(|it| it.0).collect();
-        let (mut chunks, mut sent) = (0, 0);
+        let (mut new_pieces, mut sent) = (0, 0);
         for place in 0..16 {
             let changed = changed(5_000_000 + place * 5_432_100);
             let all = pieces(&changed, average);
             let new: Vec<_> = all.iter().filter(|it| !known.contains(&it.0)).collect();
-            chunks += new.len();
+            new_pieces += new.len();
             sent += compressed(new.iter().map(|it| &changed[it.1.clone()])) + manifest(&all);
         }
         print!(
-            "{:5} KiB: 1 MB of 100 MB: {:.1} chunks, {} bytes",
+            "{:5} KiB: 1 MB of 100 MB: {:.1} pieces, {} bytes",
             average >> 10,
-            f64::from(u32::try_from(chunks).unwrap()) / 16.0,
+            f64::from(u32::try_from(new_pieces).unwrap()) / 16.0,
             sent / 16
         );
         if let Some([old, new]) = &trees {
@@ -123,7 +144,7 @@ fn what_a_second_version_costs_with_chunks_of_each_size() {
             let count = all.len();
             all.retain(|it| !known.contains(&it.0));
             let sent = compressed(all.iter().map(|it| &new[it.1.clone()])) + said;
-            print!("; trees: {} of {count} chunks, {sent} of {whole} bytes", all.len());
+            print!("; trees: {} of {count} pieces, {sent} of {whole} bytes", all.len());
         }
         println!();
     }
@@ -144,14 +165,16 @@ fn removing_the_older_half_of_100_000_chunks() {
     };
     for object in 0..1000 {
         let base = format!("{object:032}-object");
-        let mut text = format!("hb-object-1\npath {base}\n");
+        let (mut chunks, mut pieces) = (String::new(), String::new());
         for chunk in 0..100 {
             let bytes = format!("{object} {chunk}");
             let digest = ContentDigest::of(bytes.as_bytes()).to_string();
-            text += &format!("chunk {digest} {}\n", bytes.len());
+            chunks += &format!("chunk {digest} {}\n", bytes.len());
+            pieces += &format!("piece {digest} {}\n", bytes.len());
             let name = format!("chunks/{}/{}", &digest[..2], &digest[2..]);
             write(name, bytes.as_bytes(), object % 2 == 0);
         }
+        let text = format!("hb-object-2\npath {base}\n{chunks}{pieces}");
         write(format!("objects/{base}"), text.as_bytes(), object % 2 == 0);
     }
     let older_than = Duration::from_secs(24 * 3600);

@@ -60,7 +60,7 @@ fn write_seeds() -> Outcome {
     let (manifest, stream) = object()?;
     write("cache", "object", &[manifest.as_bytes(), b"\n", &stream].concat())?;
     let digest = ContentDigest::of(&stream);
-    let manifest = format!("{manifest}chunk {digest} {}\n", stream.len());
+    let manifest = format!("{manifest}chunk {digest} {0}\npiece {digest} {0}\n", stream.len());
     write("cache", "manifest", manifest.as_bytes())?;
     write("lock", "lock", LOCK.as_bytes())?;
     let large = LOCK.replace("77786026", "18446744073709551615");
@@ -260,7 +260,7 @@ fn object() -> Outcome<(String, Vec<u8>)> {
     let path = store.add_file(&StoreName::new("object")?, text.as_bytes(), false, &references)?;
     let (facts, mut stream) = (store.facts(&path)?, Vec::new());
     let holes = store.write_stream(&path, &facts, &mut stream, Path::new("-"))?;
-    let mut manifest = format!("hb-object-1\npath {}\n{}", path.base_name(), facts.to_text());
+    let mut manifest = format!("hb-object-2\npath {}\n{}", path.base_name(), facts.to_text());
     for hole in holes {
         manifest += &format!("hole {} {}\n", hole.offset, hole.number);
     }

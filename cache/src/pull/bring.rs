@@ -1,4 +1,4 @@
-//! Bringing the pieces of objects, and putting them together.
+//! Bringing the chunks of objects, and putting the pieces in them together.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use crate::{
     Cache, Caches, Watch,
     entry::Entry,
     fault::{Error, Fault, wrong},
-    manifest::{Manifest, Piece},
+    manifest::{Chunk, Manifest, Piece},
     parallel::Ordered,
     spool::Spool,
     watch::Report,
@@ -29,7 +29,7 @@ const BATCH_OBJECTS: usize = 256;
 /// How long an object that somebody waits for may wait for others.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The pieces of objects with less than this are not kept for another try.
+/// The chunks of objects with less than this are not kept for another try.
 const WORTH_KEEPING: u64 = 8 << 20;
 
 /// Why bringing stopped.
@@ -55,7 +55,7 @@ pub(super) struct Bringing<'a> {
     intake: Intake,
     /// Taken, but not registered.
     waiting: Vec<Taken>,
-    /// Pieces that were kept for those.
+    /// Chunks and pieces that were kept for those.
     kept: Vec<ContentDigest>,
     bytes: u64,
     registered: Instant,
@@ -87,8 +87,8 @@ impl<'a> Bringing<'a> {
         arrived: &mut dyn FnMut(&StorePath),
     ) -> Result<(), Stop> {
         let mut uses: HashMap<ContentDigest, u32> = HashMap::new();
-        for piece in objects.iter().flat_map(|(_, manifest)| &manifest.pieces) {
-            *uses.entry(piece.digest).or_default() += 1;
+        for digest in objects.iter().flat_map(|(_, manifest)| used_by(manifest)) {
+            *uses.entry(digest).or_default() += 1;
         }
         let total = objects.iter().map(|(_, manifest)| manifest.length()).sum();
         let again: HashSet<_> =
@@ -100,7 +100,7 @@ impl<'a> Bringing<'a> {
         });
         let spool = Arc::clone(&self.spool);
         let mut stream = Stream {
-            pieces: Ordered::new(orders, move |order: Order| order.carry_out(&spool)),
+            runs: Ordered::new(orders, move |order: Order| order.carry_out(&spool)),
             left: 0,
             current: io::Cursor::default(),
             fault: None,
@@ -109,7 +109,7 @@ impl<'a> Bringing<'a> {
             watch: self.watch,
         };
         let outcome = objects.iter().try_for_each(|(cache, manifest)| {
-            stream.left = manifest.pieces.len();
+            stream.left = manifest.runs().count();
             let taken = self.take(manifest, &mut stream);
             let taken = taken.map_err(|error| explain(cache, manifest, error, &mut stream))?;
             self.bytes += taken.size();
@@ -141,13 +141,13 @@ impl<'a> Bringing<'a> {
         Ok(taken)
     }
 
-    /// Pieces that nothing needs any more go when what is made of them is registered.
+    /// What nothing needs any more goes when what is made of it is registered.
     fn forget(&mut self, manifest: &Manifest, uses: &mut HashMap<ContentDigest, u32>) {
-        for piece in &manifest.pieces {
-            let left = uses.entry(piece.digest).or_default();
+        for digest in used_by(manifest) {
+            let left = uses.entry(digest).or_default();
             *left = left.saturating_sub(1);
             if *left == 0 {
-                self.kept.push(piece.digest);
+                self.kept.push(digest);
             }
         }
     }
@@ -166,43 +166,66 @@ impl<'a> Bringing<'a> {
     }
 }
 
-/// What has to be brought for an object; some pieces are needed again.
+/// The chunks and pieces that an object is made of, as often as it uses them.
+fn used_by(manifest: &Manifest) -> impl Iterator<Item = ContentDigest> {
+    let chunks = manifest.runs().map(|(chunk, _)| chunk.digest);
+    chunks.chain(manifest.pieces.iter().map(|piece| piece.digest))
+}
+
+/// What has to be brought for an object; some chunks are needed again.
 fn orders(
     (cache, manifest): &Source,
     again: &HashSet<ContentDigest>,
 ) -> impl Iterator<Item = Order> {
     let is_large = manifest.length() >= WORTH_KEEPING;
-    manifest.pieces.iter().map(move |&piece| {
-        let keep = is_large || again.contains(&piece.digest);
-        Order { cache: Arc::clone(cache), piece, keep }
+    manifest.runs().map(move |(chunk, run)| {
+        let keep = is_large || again.contains(&chunk.digest);
+        Order { cache: Arc::clone(cache), chunk, run: run.to_vec(), keep }
     })
 }
 
-/// A piece to bring.
+/// Pieces to bring, and the chunk that has them.
 struct Order {
     cache: Arc<Cache>,
-    piece: Piece,
-    /// It is needed again, or has to outlive an interruption.
+    chunk: Chunk,
+    run: Vec<Piece>,
+    /// The chunk is needed again, or has to outlive an interruption.
     keep: bool,
 }
 
 impl Order {
+    /// The bytes of the pieces.
     fn carry_out(self, spool: &Spool) -> Result<Vec<u8>, Fault> {
-        if let Some(bytes) = spool.get(&self.piece) {
-            return Ok(bytes);
+        let Chunk { digest, length } = self.chunk;
+        if let Some(chunk) = spool.get(digest, length) {
+            return Ok(self.cut(&chunk));
         }
-        let (bytes, frame) = self.cache.piece(&self.piece)?;
+        let here: Option<Vec<_>> =
+            self.run.iter().map(|piece| spool.get(piece.digest, piece.length)).collect();
+        if let Some(pieces) = here {
+            return Ok(pieces.concat());
+        }
+        let (chunk, frame) = self.cache.chunk(&self.chunk)?;
         if self.keep {
-            spool.put(&self.piece.digest, &frame);
+            spool.put(&digest, &frame);
         }
-        Ok(bytes)
+        Ok(self.cut(&chunk))
+    }
+
+    /// The pieces, of the whole chunk.
+    fn cut(&self, chunk: &[u8]) -> Vec<u8> {
+        let piece = |piece: &Piece| {
+            let start = piece.place.offset as usize;
+            &chunk[start..start + piece.length as usize]
+        };
+        self.run.iter().map(piece).collect::<Vec<_>>().concat()
     }
 }
 
-/// The stream of one object after the other, as its pieces come.
+/// The stream of one object after the other, as runs of its pieces come.
 struct Stream<'a, I: Iterator<Item = Order>> {
-    pieces: Ordered<I, Result<Vec<u8>, Fault>>,
-    /// How many pieces of the object have not come.
+    runs: Ordered<I, Result<Vec<u8>, Fault>>,
+    /// How many runs of the object have not come.
     left: usize,
     current: io::Cursor<Vec<u8>>,
     fault: Option<Fault>,
@@ -212,11 +235,11 @@ struct Stream<'a, I: Iterator<Item = Order>> {
 }
 
 impl<I: Iterator<Item = Order>> Stream<'_, I> {
-    fn next_piece(&mut self) -> Result<Vec<u8>, Fault> {
+    fn next_run(&mut self) -> Result<Vec<u8>, Fault> {
         if (self.watch.cancelled)() {
             return Err(Fault::Cancelled);
         }
-        self.pieces.next(self.watch.cancelled)?.unwrap_or(Err(Fault::Cancelled))
+        self.runs.next(self.watch.cancelled)?.unwrap_or(Err(Fault::Cancelled))
     }
 }
 
@@ -227,14 +250,14 @@ impl<I: Iterator<Item = Order>> Read for Stream<'_, I> {
             if length > 0 || buffer.is_empty() || self.left == 0 {
                 return Ok(length);
             }
-            let piece = self.next_piece().map_err(|fault| {
+            let run = self.next_run().map_err(|fault| {
                 self.fault = Some(fault);
-                io::Error::other("a piece did not come")
+                io::Error::other("a chunk did not come")
             })?;
             self.left -= 1;
-            self.done += piece.len() as u64;
+            self.done += run.len() as u64;
             (self.watch.report)(Report::Progress { done: self.done, total: self.total });
-            self.current = io::Cursor::new(piece);
+            self.current = io::Cursor::new(run);
         }
     }
 }

@@ -126,8 +126,8 @@ impl Oci {
         let text = frame::decompress(frame, entry.limit()).ok();
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
         // What is not understood is found out by whoever asked for it.
-        if let Some(manifest) = text.and_then(|text| Manifest::parse(&text)) {
-            self.blobs().extend(manifest.distinct().zip(layers));
+        if let Some(manifest) = text.and_then(|text| Manifest::parse(&text).ok()) {
+            self.blobs().extend(manifest.needs().zip(layers));
         }
     }
 
