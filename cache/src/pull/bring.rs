@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io::{self, Read},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -91,12 +91,12 @@ impl<'a> Bringing<'a> {
             *uses.entry(digest).or_default() += 1;
         }
         let total = objects.iter().map(|(_, manifest)| manifest.length()).sum();
-        let again: HashSet<_> =
-            uses.iter().filter(|(_, uses)| **uses > 1).map(|(digest, _)| *digest).collect();
+        let again = uses.iter().filter(|(_, uses)| **uses > 1);
+        let turns = again.map(|(digest, _)| (*digest, Turn::default())).collect();
         let (spool, store) = (Arc::clone(&self.spool), self.store);
         let orders = objects.iter().flat_map(|source| {
             spool.search(store, &source.1);
-            orders(source, &again)
+            orders(source, &turns)
         });
         let spool = Arc::clone(&self.spool);
         let mut stream = Stream {
@@ -172,15 +172,19 @@ fn used_by(manifest: &Manifest) -> impl Iterator<Item = ContentDigest> {
     chunks.chain(manifest.pieces.iter().map(|piece| piece.digest))
 }
 
-/// What has to be brought for an object; some chunks are needed again.
+/// Whoever holds it brings a chunk that others wait for, as they need it as well.
+type Turn = Arc<Mutex<()>>;
+
+/// What has to be brought for an object. Chunks that are needed again have turns.
 fn orders(
     (cache, manifest): &Source,
-    again: &HashSet<ContentDigest>,
+    turns: &HashMap<ContentDigest, Turn>,
 ) -> impl Iterator<Item = Order> {
     let is_large = manifest.length() >= WORTH_KEEPING;
     manifest.runs().map(move |(chunk, run)| {
-        let keep = is_large || again.contains(&chunk.digest);
-        Order { cache: Arc::clone(cache), chunk, run: run.to_vec(), keep }
+        let turn = turns.get(&chunk.digest).cloned();
+        let keep = is_large || turn.is_some();
+        Order { cache: Arc::clone(cache), chunk, run: run.to_vec(), turn, keep }
     })
 }
 
@@ -189,6 +193,7 @@ struct Order {
     cache: Arc<Cache>,
     chunk: Chunk,
     run: Vec<Piece>,
+    turn: Option<Turn>,
     /// The chunk is needed again, or has to outlive an interruption.
     keep: bool,
 }
@@ -197,6 +202,8 @@ impl Order {
     /// The bytes of the pieces.
     fn carry_out(self, spool: &Spool) -> Result<Vec<u8>, Fault> {
         let Chunk { digest, length } = self.chunk;
+        let _turn =
+            self.turn.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(chunk) = spool.get(digest, length) {
             return Ok(self.cut(&chunk));
         }
@@ -283,5 +290,49 @@ fn explain(
     match fault {
         Some(fault) => Stop::Fault(Arc::clone(cache), fault),
         None => Stop::Error(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::{Manner, Network, frame, manifest::Place};
+
+    #[test]
+    fn a_chunk_that_somebody_brings_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let manner = Manner {
+            patience: Duration::from_secs(2),
+            network: Network::default(),
+            credential: None,
+        };
+        // It has nothing.
+        let cache = Cache::open(folder.path().to_str().unwrap().parse().unwrap(), &manner);
+        let spool = Spool::new(folder.path().join("spool"));
+        let bytes = b"some pieces";
+        let digest = ContentDigest::of(bytes);
+        let piece = Piece {
+            digest: ContentDigest::of(b"pieces"),
+            length: 6,
+            place: Place { chunk: 0, offset: 5 },
+        };
+        let turn = Turn::default();
+        let order = Order {
+            cache,
+            chunk: Chunk { digest, length: bytes.len() as u32 },
+            run: vec![piece],
+            turn: Some(Arc::clone(&turn)),
+            keep: true,
+        };
+        thread::scope(|scope| {
+            let held = turn.lock().unwrap();
+            let waiting = scope.spawn(|| order.carry_out(&spool));
+            thread::sleep(Duration::from_millis(50));
+            spool.put(&digest, &frame::compress(bytes));
+            drop(held);
+            assert_eq!(waiting.join().unwrap().unwrap(), b"pieces");
+        });
     }
 }
