@@ -11,7 +11,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap},
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs,
     os::unix::ffi::OsStrExt as _,
     time::Duration,
@@ -19,13 +19,13 @@ use std::{
 
 use hb_model::StorePath;
 use rusqlite::Row;
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use crate::{
     clock::now_seconds,
     disk::remove_tree,
     error::{Context as _, Result},
-    objects::{list_in, parse},
+    objects::{is_registered, parse},
     protocol, reserve,
     roots::{RootKind, entries},
     session::held_by_sessions,
@@ -65,7 +65,6 @@ pub struct GcReport {
 /// Everything that gc decides from.
 struct Graph {
     objects: Vec<Object>,
-    by_name: HashMap<String, usize>,
     /// Pairs of indices, sorted: referrer, reference.
     references: Vec<(usize, usize)>,
     /// By the index of an object: that of the newest derivation that gave it.
@@ -90,14 +89,14 @@ impl Store {
         let layout = &self.inner.layout;
         let mut report = GcReport::default();
         protocol::forget(&parts, || {
-            let forgotten;
-            (report, forgotten) = self.decide(options)?;
+            let borrowed;
+            (report, borrowed) = self.decide(options)?;
             if options.dry_run {
                 return Ok(Vec::new());
             }
             reserve::release(layout)?;
             self.drop_stale_result_roots()?;
-            Ok(forgotten)
+            Ok(report.freed.iter().cloned().chain(borrowed).collect())
         })?;
         if options.dry_run {
             return Ok(report);
@@ -116,22 +115,25 @@ impl Store {
         Ok(report)
     }
 
-    /// What is to go, and what is to be forgotten: that, and what was borrowed and is needed
-    /// no more. Must be called while nobody names anything.
+    /// What is to go, and what was borrowed and is needed no more. Must be called while nobody
+    /// names anything.
     fn decide(&self, options: &GcOptions) -> Result<(GcReport, Vec<StorePath>)> {
         let graph = self.graph()?;
-        let dead = graph.dead(&self.live(&graph, options)?, graph.enough(options));
-        let mut report = GcReport { strays: self.strays()?, ..GcReport::default() };
-        let mut forgotten = Vec::new();
+        let by_name = graph.by_name();
+        let dead = graph.dead(&self.live(&graph, &by_name, options)?, graph.enough(options));
+        let is_own =
+            |name: &str| by_name.get(name).is_some_and(|&it| !graph.objects[it].is_borrowed);
+        let mut report = GcReport { strays: self.strays(is_own)?, ..GcReport::default() };
+        let mut borrowed = Vec::new();
         for object in dead.into_iter().map(|index| &graph.objects[index]) {
             let path = parse(&self.inner.database, &object.name)?;
-            if !object.is_borrowed {
-                report.freed.push(path.clone());
-                report.bytes = report.bytes.saturating_add(object.size);
+            match object.is_borrowed {
+                true => borrowed.push(path),
+                false => report.freed.push(path),
             }
-            forgotten.push(path);
+            report.bytes = report.bytes.saturating_add(object.size);
         }
-        Ok((report, forgotten))
+        Ok((report, borrowed))
     }
 
     fn graph(&self) -> Result<Graph> {
@@ -150,7 +152,9 @@ impl Store {
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
-            let index = |id: i64| objects.binary_search_by_key(&id, |object| object.id).ok();
+            let ids = objects.iter().enumerate();
+            let by_id: FxHashMap<_, _> = ids.map(|(index, object)| (object.id, index)).collect();
+            let index = |id: i64| by_id.get(&id).copied();
             let pairs = |sql| -> rusqlite::Result<Vec<(usize, usize)>> {
                 let mut select = connection.prepare(sql)?;
                 let pair = |row: &Row| Ok(index(row.get(0)?).zip(index(row.get(1)?)));
@@ -163,33 +167,42 @@ impl Store {
             let givers = "SELECT object, max(derivation) FROM realisations
                           WHERE derivation IS NOT NULL GROUP BY object";
             let givers = pairs(givers)?.into_iter().collect();
-            let names = objects.iter().enumerate();
-            let by_name = names.map(|(index, object)| (object.name.clone(), index)).collect();
-            Ok(Graph { objects, by_name, references, givers })
+            Ok(Graph { objects, references, givers })
         })
     }
 
     /// Which objects must stay, by index.
-    fn live(&self, graph: &Graph, options: &GcOptions) -> Result<Vec<bool>> {
+    fn live(
+        &self,
+        graph: &Graph,
+        by_name: &FxHashMap<&str, usize>,
+        options: &GcOptions,
+    ) -> Result<Vec<bool>> {
         // In this order: who makes a root and ends is found by the one or the other.
         let held = held_by_sessions(&self.inner.layout)?;
         let roots = self.roots()?.into_iter().map(|root| root.path);
         let needed = roots.chain(held);
-        let needed = needed.filter_map(|path| graph.by_name.get(&path.base_name()).copied());
+        let needed = needed.filter_map(|path| by_name.get(&*path.base_name()).copied());
         let young = graph.younger_than(options.older_than);
         Ok(graph.reach(needed.chain(young).collect(), !options.drop_derivations))
     }
 
-    /// The entries of the object folder that are not registered.
-    pub(crate) fn strays(&self) -> Result<Vec<OsString>> {
+    /// The entries of the object folder that are not registered. Most of those that are can be
+    /// told by `is_known`; the others are asked for.
+    pub(crate) fn strays(&self, is_known: impl Fn(&str) -> bool) -> Result<Vec<OsString>> {
         let found = entries(&self.inner.layout.objects())?;
-        // Looked up after the folder was read: what is published meanwhile is known now.
-        let known: FxHashSet<_> = list_in::<Vec<_>>(&self.inner.database)?
-            .iter()
-            .map(|path| OsString::from(path.base_name()))
-            .collect();
         let names = found.iter().filter_map(|path| path.file_name());
-        Ok(names.filter(|name| !known.contains(*name)).map(OsStr::to_owned).collect())
+        let unknown = names.filter(|name| !name.to_str().is_some_and(&is_known));
+        // After the folder was read: what was published meanwhile is registered now.
+        self.inner.database.read(|connection| {
+            let mut strays = Vec::new();
+            for name in unknown {
+                if !is_registered(connection, name)? {
+                    strays.push(name.to_owned());
+                }
+            }
+            Ok(strays)
+        })
     }
 
     fn drop_stale_result_roots(&self) -> Result<()> {
@@ -205,6 +218,12 @@ impl Store {
 }
 
 impl Graph {
+    /// The indices of the objects by their names.
+    fn by_name(&self) -> FxHashMap<&str, usize> {
+        let names = self.objects.iter().enumerate();
+        names.map(|(index, object)| (&*object.name, index)).collect()
+    }
+
     /// Everything that `pending` needs.
     fn reach(&self, mut pending: Vec<usize>, with_derivations: bool) -> Vec<bool> {
         let mut live = vec![false; self.objects.len()];

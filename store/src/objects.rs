@@ -166,7 +166,7 @@ impl Store {
     pub fn list(&self) -> Result<Vec<StorePath>> {
         let mut all: Vec<StorePath> = Vec::new();
         for database in self.databases().rev() {
-            all.extend(list_in::<Vec<_>>(database)?);
+            all.extend(parse_all::<Vec<_>>(database, own_names(database)?)?);
         }
         if !self.inner.lower.is_empty() {
             let mut seen = HashSet::new();
@@ -200,10 +200,10 @@ pub(crate) struct NewObject<'a> {
     pub(crate) fixed: Option<&'a FixedOutput>,
 }
 
-/// The objects of one store.
-pub(crate) fn list_in<C: FromIterator<StorePath>>(database: &Database) -> Result<C> {
+/// What the objects of one store are called, in the order of their rows.
+pub(crate) fn own_names(database: &Database) -> Result<Vec<String>> {
     let sql = "SELECT name FROM objects WHERE NOT borrowed ORDER BY id";
-    parse_all(database, database.read(|connection| names(connection, sql, []))?)
+    database.read(|connection| names(connection, sql, []))
 }
 
 /// What one database knows of an object, borrowed or not.

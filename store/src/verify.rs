@@ -11,6 +11,7 @@ use std::{
 };
 
 use hb_model::{NodeDigest, StorePath};
+use rustc_hash::FxHashSet;
 use rustix::fs::Stat;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     copy::{copy, digests},
     database::Database,
     error::{Result, StoreError},
-    objects::{ObjectInfo, is_registered},
+    objects::{ObjectInfo, is_registered, own_names},
     scan::Scanner,
     store::Store,
     tree::{Kind, Node, Place, Reading, Tree},
@@ -176,7 +177,8 @@ impl Store {
     }
 
     fn verify_strays(&self) -> Result<Vec<Finding>> {
-        let mut strays = self.strays()?;
+        let known: FxHashSet<_> = own_names(&self.inner.database)?.into_iter().collect();
+        let mut strays = self.strays(|name| known.contains(name))?;
         if !strays.is_empty() && self.writer().is_ok() {
             // Under the write lock nobody is between renaming and registering.
             strays = self.inner.database.write(|transaction| {
