@@ -3,11 +3,13 @@
 //! A context is a set of ids, never text, and each distinct set is kept once: a
 //! string holds its number. The empty context is the number zero.
 
+use std::hash::BuildHasher as _;
+use std::ops::Range;
 use std::slice;
-use std::sync::Arc;
 
+use hashbrown::hash_table::HashTable;
 use hb_model::{DerivationId, OutputName, StorePath};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// One thing that a string refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,22 +55,28 @@ impl ContextId {
     }
 }
 
-/// Sorted, each element once. Most have one or two: a tree would take ten times as much.
-type Set = Arc<[ContextElement]>;
-
 /// Every context of the evaluation.
 pub struct Contexts {
-    sets: Vec<Set>,
-    index: FxHashMap<Set, ContextId>,
+    /// The elements of all sets, one set after the other. In each they are sorted, and there once:
+    /// most have one or two.
+    elements: Vec<ContextElement>,
+    /// Where the elements of each set end. They begin where those of the set before it end.
+    ends: Vec<usize>,
+    index: HashTable<ContextId>,
     unions: FxHashMap<(ContextId, ContextId), ContextId>,
 }
 
 impl Default for Contexts {
     fn default() -> Self {
-        let empty = Set::from([]);
-        let index = std::iter::once((empty.clone(), ContextId::EMPTY)).collect();
-        Self { sets: vec![empty], index, unions: FxHashMap::default() }
+        let (elements, index) = (Vec::new(), HashTable::new());
+        let mut contexts = Self { elements, ends: Vec::new(), index, unions: FxHashMap::default() };
+        contexts.add(Vec::new());
+        contexts
     }
+}
+
+fn hash(set: &[ContextElement]) -> u64 {
+    FxBuildHasher.hash_one(set)
 }
 
 impl Contexts {
@@ -76,30 +84,32 @@ impl Contexts {
     pub fn intern(&mut self, mut set: Vec<ContextElement>) -> ContextId {
         set.sort_unstable();
         set.dedup();
-        if let Some(&id) = self.index.get(&set[..]) {
-            return id;
-        }
-        self.add(set.into())
-    }
-
-    fn add(&mut self, set: Set) -> ContextId {
-        let id = ContextId(self.sets.len() as u32);
-        self.sets.push(set.clone());
-        self.index.insert(set, id);
-        id
+        self.find(&set).unwrap_or_else(|| self.add(set))
     }
 
     /// The number of a set of one.
     pub fn single(&mut self, element: ContextElement) -> ContextId {
-        match self.index.get(slice::from_ref(&element)) {
-            Some(&id) => id,
-            None => self.add(Set::from([element])),
-        }
+        self.find(slice::from_ref(&element)).unwrap_or_else(|| self.add([element]))
+    }
+
+    fn find(&self, set: &[ContextElement]) -> Option<ContextId> {
+        self.index.find(hash(set), |&id| self.get(id) == set).copied()
+    }
+
+    /// Add a set that is new.
+    fn add(&mut self, set: impl IntoIterator<Item = ContextElement>) -> ContextId {
+        let id = ContextId(self.ends.len() as u32);
+        self.elements.extend(set);
+        self.ends.push(self.elements.len());
+        let Self { elements, ends, index, .. } = self;
+        let hash = |id: &ContextId| hash(&elements[range(ends, *id)]);
+        index.insert_unique(hash(&id), id, hash);
+        id
     }
 
     /// The set of a number, sorted.
     pub fn get(&self, id: ContextId) -> &[ContextElement] {
-        &self.sets[id.0 as usize]
+        &self.elements[range(&self.ends, id)]
     }
 
     /// Both sets' elements.
@@ -126,6 +136,13 @@ impl Contexts {
     }
 }
 
+/// Where the elements of a set are.
+fn range(ends: &[usize], id: ContextId) -> Range<usize> {
+    let number = id.0 as usize;
+    let start = number.checked_sub(1).map_or(0, |before| ends[before]);
+    start..ends[number]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +162,7 @@ mod tests {
         assert_eq!(contexts.union(b, a), both);
         assert_eq!(contexts.union(both, a), both);
         assert_eq!(contexts.union(a, ContextId::EMPTY), a);
+        assert_eq!(contexts.get(both), [source("a"), source("b")]);
+        assert_eq!(contexts.intern(Vec::new()), ContextId::EMPTY);
     }
 }

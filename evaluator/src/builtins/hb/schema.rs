@@ -4,6 +4,8 @@
 //! the near one. Every reader says what it expects and what was given, and marks the
 //! attribute.
 
+use std::borrow::Cow;
+
 use hb_lang::suggest::nearest;
 
 use crate::context::ContextId;
@@ -24,7 +26,9 @@ pub(super) struct Arguments {
 #[derive(Clone)]
 pub(crate) struct Key {
     primitive: &'static str,
-    path: String,
+    path: Cow<'static, str>,
+    /// Which element of the list of that name, if it is one: most are never called by their names.
+    item: Option<usize>,
     pos: Pos,
 }
 
@@ -38,8 +42,9 @@ impl Arguments {
     ) -> Eval<Self> {
         let attrs = m.expect_attrs(value)?;
         for (symbol, pos, _) in m.sorted_attrs(attrs) {
-            let name = m.symbols.text(symbol).into_owned();
-            if !keys.contains(&name.as_str()) {
+            let name = m.symbols.text(symbol);
+            if !keys.contains(&&*name) {
+                let name = name.into_owned();
                 let help = match nearest(&name, keys.iter().copied()) {
                     Some(near) => format!("did you mean ‘{near}’?"),
                     None => format!("it takes {}", keys.join(", ")),
@@ -80,14 +85,38 @@ impl Arguments {
         }
     }
 
-    fn find(&self, m: &mut Machine, name: &str) -> Option<(Key, Value)> {
+    fn find(&self, m: &mut Machine, name: &'static str) -> Option<(Key, Value)> {
         let symbol = m.intern(name.as_bytes());
         let (value, pos) = self.attrs.find(symbol)?;
-        Some((Key { primitive: self.primitive, path: name.to_owned(), pos }, value))
+        let key = Key { primitive: self.primitive, path: Cow::Borrowed(name), item: None, pos };
+        Some((key, value))
     }
 }
 
 impl Key {
+    /// What to call it.
+    fn name(&self) -> String {
+        match self.item {
+            Some(item) => format!("{}[{item}]", self.path),
+            None => self.path.clone().into_owned(),
+        }
+    }
+
+    /// An attribute of it.
+    fn attribute(&self, name: &str, pos: Pos) -> Self {
+        let path = Cow::Owned(format!("{}.{name}", self.name()));
+        Self { primitive: self.primitive, path, item: None, pos }
+    }
+
+    /// An element of it.
+    fn element(&self, item: usize) -> Self {
+        let path = match self.item {
+            Some(_) => Cow::Owned(self.name()),
+            None => self.path.clone(),
+        };
+        Self { path, item: Some(item), ..*self }
+    }
+
     fn reading<T>(
         &self,
         m: &mut Machine,
@@ -101,7 +130,7 @@ impl Key {
     /// The error of a value of the wrong type.
     pub(super) fn type_fault(&self, m: &Machine, expected: &'static str, found: Value) -> Error {
         let found = found.type_of().unwrap_or(Type::Lambda);
-        let (primitive, key) = (self.primitive, self.path.clone());
+        let (primitive, key) = (self.primitive, self.name());
         let text = format!("this is {}", found.described());
         Error::from(Fault::KeyType { primitive, key, expected, found })
             .at(m.sources.word_at(self.pos), text)
@@ -109,7 +138,7 @@ impl Key {
 
     /// The error of a value that is of the right type but no good.
     pub(super) fn refuse(&self, m: &Machine, reason: impl ToString) -> Error {
-        let (primitive, key) = (self.primitive, self.path.clone());
+        let (primitive, key) = (self.primitive, self.name());
         Error::from(Fault::KeyValue { primitive, key, reason: reason.to_string() })
             .at(m.sources.word_at(self.pos), "given here")
     }
@@ -183,10 +212,7 @@ impl Key {
         let Some(items) = value.as_list() else {
             return Err(self.type_fault(m, "a list", value));
         };
-        let read_item = |(i, &item): (usize, &Value)| {
-            let key = Self { path: format!("{}[{i}]", self.path), ..self.clone() };
-            read(m, &key, item)
-        };
+        let read_item = |(i, &item): (usize, &Value)| read(m, &self.element(i), item);
         items.iter().enumerate().map(read_item).collect()
     }
 
@@ -206,8 +232,7 @@ impl Key {
             let Ok(name) = String::from_utf8(m.symbols.bytes(symbol).to_vec()) else {
                 return Err(self.refuse(m, "the name of an attribute is not valid UTF-8"));
             };
-            let path = format!("{}.{name}", self.path);
-            let key = Self { path, pos, ..self.clone() };
+            let key = self.attribute(&name, pos);
             let item = read(m, &key, item).map_err(|error| m.in_attribute(error, symbol, pos))?;
             all.push((name, item));
         }
@@ -228,14 +253,13 @@ impl Key {
         let mut found = Vec::new();
         for (symbol, pos, item) in m.sorted_attrs(attrs) {
             let name = m.symbols.text(symbol).into_owned();
-            let path = format!("{}.{name}", self.path);
-            let key = Self { path, pos, ..self.clone() };
+            let key = self.attribute(&name, pos);
             let Some(&known) = keys.iter().find(|known| **known == name) else {
                 let help = match nearest(&name, keys.iter().copied()) {
                     Some(near) => format!("did you mean ‘{near}’?"),
-                    None => format!("‘{}’ takes {}", self.path, keys.join(", ")),
+                    None => format!("‘{}’ takes {}", self.name(), keys.join(", ")),
                 };
-                let error = key.refuse(m, format!("‘{}’ takes no ‘{name}’", self.path));
+                let error = key.refuse(m, format!("‘{}’ takes no ‘{name}’", self.name()));
                 return Err(error.with_help(Some(help)));
             };
             found.push((known, key, item));
