@@ -4,7 +4,6 @@
 //! string holds its number. The empty context is the number zero.
 
 use std::hash::BuildHasher as _;
-use std::ops::Range;
 use std::slice;
 
 use hashbrown::hash_table::HashTable;
@@ -60,23 +59,25 @@ pub struct Contexts {
     /// The elements of all sets, one set after the other. In each they are sorted, and there once:
     /// most have one or two.
     elements: Vec<ContextElement>,
-    /// Where the elements of each set end. They begin where those of the set before it end.
-    ends: Vec<usize>,
+    sets: Vec<Set>,
     index: HashTable<ContextId>,
     unions: FxHashMap<(ContextId, ContextId), ContextId>,
 }
 
-impl Default for Contexts {
-    fn default() -> Self {
-        let (elements, index) = (Vec::new(), HashTable::new());
-        let mut contexts = Self { elements, ends: Vec::new(), index, unions: FxHashMap::default() };
-        contexts.add(Vec::new());
-        contexts
-    }
+/// One set of elements.
+struct Set {
+    /// Where they end. They begin where those of the set before it end.
+    end: usize,
+    hash: u64,
 }
 
-fn hash(set: &[ContextElement]) -> u64 {
-    FxBuildHasher.hash_one(set)
+impl Default for Contexts {
+    fn default() -> Self {
+        let (elements, sets, index) = (Vec::new(), Vec::new(), HashTable::new());
+        let mut contexts = Self { elements, sets, index, unions: FxHashMap::default() };
+        contexts.intern(Vec::new());
+        contexts
+    }
 }
 
 impl Contexts {
@@ -84,32 +85,35 @@ impl Contexts {
     pub fn intern(&mut self, mut set: Vec<ContextElement>) -> ContextId {
         set.sort_unstable();
         set.dedup();
-        self.find(&set).unwrap_or_else(|| self.add(set))
+        let hash = FxBuildHasher.hash_one(&set[..]);
+        self.find(&set, hash).unwrap_or_else(|| self.add(set, hash))
     }
 
     /// The number of a set of one.
     pub fn single(&mut self, element: ContextElement) -> ContextId {
-        self.find(slice::from_ref(&element)).unwrap_or_else(|| self.add([element]))
+        let set = slice::from_ref(&element);
+        let hash = FxBuildHasher.hash_one(set);
+        self.find(set, hash).unwrap_or_else(|| self.add([element], hash))
     }
 
-    fn find(&self, set: &[ContextElement]) -> Option<ContextId> {
-        self.index.find(hash(set), |&id| self.get(id) == set).copied()
+    fn find(&self, set: &[ContextElement], hash: u64) -> Option<ContextId> {
+        self.index.find(hash, |&id| self.get(id) == set).copied()
     }
 
     /// Add a set that is new.
-    fn add(&mut self, set: impl IntoIterator<Item = ContextElement>) -> ContextId {
-        let id = ContextId(self.ends.len() as u32);
+    fn add(&mut self, set: impl IntoIterator<Item = ContextElement>, hash: u64) -> ContextId {
+        let id = ContextId(self.sets.len() as u32);
         self.elements.extend(set);
-        self.ends.push(self.elements.len());
-        let Self { elements, ends, index, .. } = self;
-        let hash = |id: &ContextId| hash(&elements[range(ends, *id)]);
-        index.insert_unique(hash(&id), id, hash);
+        self.sets.push(Set { end: self.elements.len(), hash });
+        self.index.insert_unique(hash, id, |id| self.sets[id.0 as usize].hash);
         id
     }
 
     /// The set of a number, sorted.
     pub fn get(&self, id: ContextId) -> &[ContextElement] {
-        &self.elements[range(&self.ends, id)]
+        let number = id.0 as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.sets[before].end);
+        &self.elements[start..self.sets[number].end]
     }
 
     /// Both sets' elements.
@@ -134,13 +138,6 @@ impl Contexts {
         self.unions.insert(key, id);
         id
     }
-}
-
-/// Where the elements of a set are.
-fn range(ends: &[usize], id: ContextId) -> Range<usize> {
-    let number = id.0 as usize;
-    let start = number.checked_sub(1).map_or(0, |before| ends[before]);
-    start..ends[number]
 }
 
 #[cfg(test)]
