@@ -41,6 +41,10 @@ pub struct List {
 pub fn manifest(text: &str) -> Option<Object> {
     let manifest = Manifest::parse(text).ok()?;
     let (length, text) = (manifest.length(), manifest.to_text());
+    for (chunk, run) in manifest.runs() {
+        let ends = run.iter().map(|piece| piece.place.offset + piece.length);
+        assert!(ends.max().is_some_and(|end| end <= chunk.length), "a run outside of its chunk");
+    }
     let Manifest { path, facts, holes, .. } = manifest;
     Some(Object { path, facts, holes, length, text })
 }

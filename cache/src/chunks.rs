@@ -30,8 +30,8 @@ const ENDING: u8 = 8;
 pub(crate) struct Chunks {
     chunks: Vec<Chunk>,
     numbers: HashMap<ContentDigest, usize>,
-    /// Where pieces lie; the places are in `chunks`.
-    known: HashMap<ContentDigest, Place>,
+    /// Where pieces of which lengths lie; the places are in `chunks`.
+    known: HashMap<ContentDigest, (u32, Place)>,
 }
 
 impl Chunks {
@@ -40,9 +40,9 @@ impl Chunks {
         let chunks = manifest.chunks.iter().zip(are_there);
         let number = |(chunk, there): (&Chunk, &bool)| there.then(|| self.number(*chunk));
         let numbers: Vec<_> = chunks.map(number).collect();
-        for Piece { digest, place: Place { chunk, offset }, .. } in &manifest.pieces {
-            if let Some(chunk) = numbers[*chunk] {
-                self.known.entry(*digest).or_insert(Place { chunk, offset: *offset });
+        for &Piece { digest, length, place: Place { chunk, offset } } in &manifest.pieces {
+            if let Some(chunk) = numbers[chunk] {
+                self.known.entry(digest).or_insert((length, Place { chunk, offset }));
             }
         }
     }
@@ -91,11 +91,12 @@ pub(crate) struct Packing<'a, F> {
 impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
     /// Take the next piece of the stream.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
-        let digest = ContentDigest::of(bytes);
-        let known = self.all.known.get(&digest).copied().filter(|place| self.may_need(place.chunk));
+        let (digest, length) = (ContentDigest::of(bytes), bytes.len() as u32);
+        let known = self.all.known.get(&digest).filter(|(known, _)| *known == length);
+        let known = known.map(|(_, place)| *place).filter(|place| self.may_need(place.chunk));
         let place = known.unwrap_or_else(|| self.fill(digest, bytes));
         let place = Place { chunk: self.number(place.chunk), ..place };
-        self.pieces.push(Piece { digest, length: bytes.len() as u32, place });
+        self.pieces.push(Piece { digest, length, place });
         let is_full = |filling: &Vec<u8>| {
             let ends =
                 digest.as_bytes()[0].is_multiple_of(ENDING) && filling.len() >= SMALLEST_CHUNK;
@@ -109,7 +110,20 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
     /// What the object consists of.
     pub(crate) fn finish(mut self) -> (Vec<Chunk>, Vec<Piece>) {
         self.close();
-        (self.needed.iter().map(|&number| self.all.chunks[number]).collect(), self.pieces)
+        // One that was filled may be one that was there, but was not known to have its pieces.
+        let (mut chunks, mut numbers) = (Vec::new(), HashMap::new());
+        let needed = self.needed.iter().map(|&number| self.all.chunks[number]);
+        let number = |chunk: Chunk| {
+            *numbers.entry(chunk.digest).or_insert_with(|| {
+                chunks.push(chunk);
+                chunks.len() - 1
+            })
+        };
+        let numbers: Vec<_> = needed.map(number).collect();
+        for piece in &mut self.pieces {
+            piece.place.chunk = numbers[piece.place.chunk];
+        }
+        (chunks, self.pieces)
     }
 
     /// Whether the object needs a chunk anyway, or the allowance, of which it is taken, is
@@ -133,7 +147,7 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
         });
         let place = Place { chunk: *chunk, offset: filling.len() as u32 };
         filling.extend_from_slice(bytes);
-        all.known.insert(digest, place);
+        all.known.insert(digest, (bytes.len() as u32, place));
         place
     }
 

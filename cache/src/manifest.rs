@@ -11,6 +11,10 @@ use crate::chunks::MAX_CHUNK;
 const HEAD: &str = "hb-object-2\n";
 const ANY_HEAD: &str = "hb-object-";
 
+/// How many times the bytes of an object may have to be read, in chunks, for the runs of its
+/// pieces. Pieces of 16 KiB, each in another chunk than the one before it, come to 128.
+const MAX_READ: u64 = 256;
+
 /// Pieces of objects that a cache keeps in one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk {
@@ -151,7 +155,8 @@ impl Manifest {
             manifest.chunks.push(Chunk { digest, length });
         }
         manifest.parse_pieces(lines)?;
-        Some(manifest)
+        let read: u64 = manifest.runs().map(|(chunk, _)| u64::from(chunk.length)).sum();
+        (read <= MAX_READ * manifest.length() + MAX_CHUNK as u64).then_some(manifest)
     }
 
     fn parse_pieces<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> Option<()> {
@@ -305,6 +310,20 @@ mod tests {
         let mut swapped = manifest();
         swapped.pieces.reverse();
         assert_eq!(Manifest::parse(&swapped.to_text()), Err(NoManifest::Wrong));
+    }
+
+    #[test]
+    fn bytes_of_large_chunks_that_come_one_by_one_are_refused() {
+        let length = MAX_CHUNK as u32;
+        let by_turns = |times: usize, bytes: u32| Manifest {
+            chunks: vec![chunk(b"A", length), chunk(b"B", length)],
+            pieces: (0..times).map(|number| piece(b"a", bytes, number % 2, 0)).collect(),
+            ..manifest()
+        };
+        let honest = by_turns(1000, 16 << 10);
+        assert_eq!(Manifest::parse(&honest.to_text()), Ok(honest));
+        let slow = by_turns(1000, 1);
+        assert_eq!(Manifest::parse(&slow.to_text()), Err(NoManifest::Wrong));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Bringing objects into the store.
 //!
-//! First it is found out what the objects consist of and refer to; then all their pieces
+//! First it is found out what the objects consist of and refer to; then all their chunks
 //! are asked for, many at once and in the order in which they are used, checked, put
 //! together, and the objects are registered. What fails or lies is left out, and what it
 //! should have brought is looked for elsewhere.

@@ -184,7 +184,7 @@ impl Pushing<'_> {
         self.report.new = new.len();
         let total = new.iter().map(|object| object.size).sum();
         for batch in batches(&new) {
-            batch.iter().try_for_each(|object| self.learn(object)).map_err(&failed)?;
+            self.learn(batch).map_err(&failed)?;
             let manifests = self.send_chunks(batch, total)?;
             self.cache.flush().map_err(&failed)?;
             let put = |manifest: &Manifest| {
@@ -219,22 +219,33 @@ impl Pushing<'_> {
         Ok(there.into_iter().map(AtomicBool::into_inner).collect())
     }
 
-    /// Learn what the cache has of earlier versions of an object.
-    fn learn(&mut self, object: &New) -> Result<(), Fault> {
-        for version in earlier_versions(self.store, &object.path, object.size) {
-            if !self.learned.insert(version.clone()) {
-                continue;
-            }
-            let manifest = match self.cache.manifest(&version) {
-                Ok(Some(manifest)) => manifest,
-                // One that is not there, or is damaged, is no help.
-                Ok(None) | Err(Fault::Entry { .. }) => continue,
+    /// Learn what the cache has of earlier versions of some objects.
+    fn learn(&mut self, objects: &[New]) -> Result<(), Fault> {
+        let mut versions = Vec::new();
+        for object in objects {
+            let earlier = earlier_versions(self.store, &object.path, object.size).into_iter();
+            versions.extend(earlier.filter(|version| self.learned.insert(version.clone())));
+        }
+        let manifests: Vec<_> = versions.iter().map(|_| Mutex::new(None)).collect();
+        let questions: Vec<_> = versions.iter().zip(&manifests).collect();
+        self.at_once(&questions, |(version, answer)| {
+            let manifest = match self.cache.manifest(version) {
+                Ok(manifest) => manifest,
+                // One that is damaged is no help.
+                Err(Fault::Entry { .. } | Fault::Missing { .. } | Fault::Protocol(_)) => None,
                 Err(fault) => return Err(fault),
             };
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
+            Ok(())
+        })?;
+        for manifest in manifests {
+            let manifest = manifest.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let Some(manifest) = manifest else { continue };
             let chunks: Vec<_> = manifest.needs().map(Entry::Chunk).collect();
-            self.chunks.learn(&manifest, &self.are_there(&chunks)?);
+            let are_there = self.are_there(&chunks)?;
+            self.chunks.learn(&manifest, &are_there);
         }
-        self.learned.insert(object.path.clone());
+        self.learned.extend(objects.iter().map(|object| object.path.clone()));
         Ok(())
     }
 
@@ -281,16 +292,27 @@ impl Pushing<'_> {
                         // The workers take all that comes.
                         let _ = sender.send((digest, bytes));
                     });
+                    let mut stopped = None;
                     let mut cutter = Cutter::new(|piece: &[u8]| {
-                        if counts.failed.load(Ordering::Relaxed) {
-                            return Err(io::Error::other("sending failed"));
-                        }
+                        let may_go_on = match counts.failed.load(Ordering::Relaxed) {
+                            true => Err(Fault::Cancelled),
+                            false => go_on(watch, presence),
+                        };
+                        may_go_on.map_err(|fault| {
+                            stopped = Some(fault);
+                            io::Error::other("no more is to be sent")
+                        })?;
                         packing.add(piece);
                         Ok(())
                     });
                     let place = Path::new("the cache");
-                    let holes = self.store.write_stream(path, &facts, &mut cutter, place)?;
-                    cutter.finish().map_err(|_| self.cache.error(Fault::Cancelled))?;
+                    let written = self.store.write_stream(path, &facts, &mut cutter, place);
+                    let finished = cutter.finish();
+                    if let Some(fault) = stopped {
+                        return Err(self.cache.error(fault).into());
+                    }
+                    let holes = written?;
+                    finished.map_err(|_| self.cache.error(Fault::Cancelled))?;
                     let (chunks, pieces) = packing.finish();
                     let manifest = Manifest { path: path.clone(), facts, holes, chunks, pieces };
                     self.report.bytes += manifest.length();

@@ -71,12 +71,16 @@ impl Spool {
 
     /// Take from earlier versions in the store what an object shares with them.
     pub(crate) fn search(&self, store: &Store, manifest: &Manifest) {
+        let versions = earlier_versions(store, &manifest.path, manifest.length());
+        if versions.is_empty() {
+            return;
+        }
         let is_here = |digest: &ContentDigest| self.path(digest).exists();
         let chunks: Vec<_> = manifest.needs().map(|digest| is_here(&digest)).collect();
         let missing = manifest.pieces.iter().filter(|piece| !chunks[piece.place.chunk]);
         let mut wanted: HashSet<_> =
             missing.map(|piece| piece.digest).filter(|digest| !is_here(digest)).collect();
-        for version in earlier_versions(store, &manifest.path, manifest.length()) {
+        for version in versions {
             if !wanted.is_empty() {
                 self.take_from(store, &version, &mut wanted);
             }

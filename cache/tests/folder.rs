@@ -5,6 +5,7 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use hb_cache::{Cache, Error, Fault, PushOptions, Watch};
@@ -253,4 +254,47 @@ fn a_cancelled_push_or_pull_registers_nothing() {
     fs::create_dir(here.path("empty")).unwrap();
     let options = PushOptions::default();
     assert!(stopped(empty.push(&here.store, &[app], options, watch).unwrap_err()));
+}
+
+#[test]
+fn what_is_small_and_needed_once_is_not_kept() {
+    let (_here, [app, ..], folder) = pushed();
+    let there = Fixture::new();
+    let (failed, _) = there.pull(&there.caches(&[&open(&folder)]), &[&app]);
+    assert!(failed.is_empty() && !there.path("spool").exists(), "{failed:?}");
+}
+
+#[test]
+fn a_damaged_earlier_version_is_no_help_and_in_nobodys_way() {
+    let here = Fixture::new();
+    let mut bytes = random(3_000_000, 1);
+    let old = here.folder("app", &[("file", &bytes)]);
+    bytes[..7].copy_from_slice(b"changed");
+    let new = here.folder("app", &[("file", &bytes)]);
+    let folder = here.path("cache");
+    fs::create_dir(&folder).unwrap();
+    here.push(&open(&folder), &[&old]);
+    write_manifest(&folder, &old, "hb-object-2\n");
+    let report = here.push(&open(&folder), &[&new]);
+    assert!(report.new == 1 && report.chunks >= 1, "{report:?}");
+    let there = Fixture::new();
+    let (failed, left_out) = there.pull(&there.caches(&[&open(&folder)]), &[&new]);
+    assert!(failed.is_empty() && left_out.is_empty(), "{failed:?} {left_out:?}");
+}
+
+#[test]
+fn cutting_what_is_there_already_can_be_cancelled() {
+    let here = Fixture::new();
+    let bytes = random(3_000_000, 1);
+    let old = here.folder("app", &[("file", &bytes)]);
+    let new = here.folder("app", &[("other", &bytes)]);
+    let folder = here.path("cache");
+    fs::create_dir(&folder).unwrap();
+    here.push(&open(&folder), &[&old]);
+    // Asked about nine times before anything is cut.
+    let asked = AtomicUsize::new(0);
+    let watch = Watch { cancelled: &|| asked.fetch_add(1, Ordering::Relaxed) > 12, ..QUIET };
+    let outcome = open(&folder).push(&here.store, &[new], PushOptions::default(), watch);
+    let Err(Error::Cache(error)) = outcome else { panic!("{outcome:?}") };
+    assert!(matches!(error.fault, Fault::Cancelled));
 }

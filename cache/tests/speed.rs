@@ -46,6 +46,7 @@ fn a_second_version_of_100_mb_with_1_mb_changed() {
     let (failed, _) =
         timed("pull the second version, and verify both", || there.pull(&caches, &[&new]));
     assert!(failed.is_empty());
+    assert!(second.sent <= 1_300_000 && second.chunks <= 2, "{second:?}");
 }
 
 /// A second version of a tree: `HB_MEASURE_TREES=OLD:NEW` names the two.

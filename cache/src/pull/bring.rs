@@ -91,8 +91,7 @@ impl<'a> Bringing<'a> {
             *uses.entry(digest).or_default() += 1;
         }
         let total = objects.iter().map(|(_, manifest)| manifest.length()).sum();
-        let again = uses.iter().filter(|(_, uses)| **uses > 1);
-        let turns = again.map(|(digest, _)| (*digest, Turn::default())).collect();
+        let turns = turns(objects);
         let (spool, store) = (Arc::clone(&self.spool), self.store);
         let orders = objects.iter().flat_map(|source| {
             spool.search(store, &source.1);
@@ -174,6 +173,17 @@ fn used_by(manifest: &Manifest) -> impl Iterator<Item = ContentDigest> {
 
 /// Whoever holds it brings a chunk that others wait for, as they need it as well.
 type Turn = Arc<Mutex<()>>;
+
+/// The turns of the chunks that more than one run needs.
+fn turns(objects: &[Source]) -> HashMap<ContentDigest, Turn> {
+    let (mut once, mut turns) = (HashSet::new(), HashMap::new());
+    for (chunk, _) in objects.iter().flat_map(|(_, manifest)| manifest.runs()) {
+        if !once.insert(chunk.digest) {
+            turns.entry(chunk.digest).or_default();
+        }
+    }
+    turns
+}
 
 /// What has to be brought for an object. Chunks that are needed again have turns.
 fn orders(

@@ -17,8 +17,9 @@ const RETRIES: u32 = 2;
 /// How long to wait before the first of them; the next wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// How much longer than for a first answer the whole of one may take: no entry is large.
-const WHOLE: u32 = 4;
+/// How much longer than for a first answer the whole of one may take: many chunks come at once,
+/// maybe over a slow line.
+const WHOLE: u32 = 16;
 
 /// Clients with these manners.
 pub(super) fn clients(manner: &Manner) -> Clients {
