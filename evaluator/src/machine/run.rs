@@ -169,14 +169,21 @@ impl Machine {
                 collect_if_due!();
             }};
         }
-        // Push a value, evaluated.
+        // Push a value, evaluated. What its thunk has come to is kept where the value lay, if there
+        // is such a place: whoever looks there next finds it at once.
         macro_rules! push_forced {
-            ($value:expr) => {{
+            ($value:expr) => {
+                push_forced!($value, |_| {})
+            };
+            ($value:expr, $keep:expr) => {{
                 let value: Value = $value;
                 if value.is_thunk() {
                     let thunk = value.pointee();
                     match thunk.result() {
-                        Some(result) => push!(result),
+                        Some(result) => {
+                            ($keep)(result);
+                            push!(result);
+                        }
                         None => enter!(thunk),
                     }
                 } else {
@@ -321,21 +328,12 @@ impl Machine {
                 Op::Upvalue(index) => push!(env.value(index as usize)),
                 Op::ForceLocal(slot) => {
                     let at = base.up(slot as usize);
-                    let value = at.get();
-                    if value.is_thunk() {
-                        let thunk = value.pointee();
-                        match thunk.result() {
-                            Some(result) => {
-                                at.put(result);
-                                push!(result);
-                            }
-                            None => enter!(thunk),
-                        }
-                    } else {
-                        push!(value);
-                    }
+                    push_forced!(at.get(), |result| at.put(result));
                 }
-                Op::ForceUpvalue(index) => push_forced!(env.value(index as usize)),
+                Op::ForceUpvalue(index) => {
+                    let index = index as usize;
+                    push_forced!(env.value(index), |result| env.set_value(index, result));
+                }
                 Op::Force => {
                     let value = top!();
                     if value.is_thunk() {
