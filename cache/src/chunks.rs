@@ -7,7 +7,7 @@
 //! is known of an earlier version is used piece by piece, and what is new fills chunks of its
 //! own.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet};
 
 use hb_model::ContentDigest;
 
@@ -64,8 +64,7 @@ impl Chunks {
             all: self,
             hand_on,
             filling: None,
-            needed: Vec::new(),
-            numbers: HashMap::new(),
+            needed: HashSet::new(),
             pieces: Vec::new(),
             allowance: size + size / 2,
         }
@@ -78,10 +77,9 @@ pub(crate) struct Packing<'a, F> {
     hand_on: F,
     /// The number of the chunk that is being filled, and what is in it.
     filling: Option<(usize, Vec<u8>)>,
-    /// What it needs, by numbers in `all`, in the order of its manifest.
-    needed: Vec<usize>,
-    /// Those numbers, and the ones in its manifest.
-    numbers: HashMap<usize, usize>,
+    /// The chunks that it needs.
+    needed: HashSet<usize>,
+    /// Their places, as the needed chunks, are in `all`.
     pieces: Vec<Piece>,
     /// How many bytes of chunks of others it may need still: whoever brings the object brings
     /// those whole.
@@ -95,7 +93,7 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
         let known = self.all.known.get(&digest).filter(|(known, _)| *known == length);
         let known = known.map(|(_, place)| *place).filter(|place| self.may_need(place.chunk));
         let place = known.unwrap_or_else(|| self.fill(digest, bytes));
-        let place = Place { chunk: self.number(place.chunk), ..place };
+        self.needed.insert(place.chunk);
         self.pieces.push(Piece { digest, length, place });
         let is_full = |filling: &Vec<u8>| {
             let ends =
@@ -110,18 +108,14 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
     /// What the object consists of.
     pub(crate) fn finish(mut self) -> (Vec<Chunk>, Vec<Piece>) {
         self.close();
-        // One that was filled may be one that was there, but was not known to have its pieces.
         let (mut chunks, mut numbers) = (Vec::new(), HashMap::new());
-        let needed = self.needed.iter().map(|&number| self.all.chunks[number]);
-        let number = |chunk: Chunk| {
-            *numbers.entry(chunk.digest).or_insert_with(|| {
+        for piece in &mut self.pieces {
+            let chunk = self.all.chunks[piece.place.chunk];
+            // By digest: one that was filled may have been there, without its pieces being known.
+            piece.place.chunk = *numbers.entry(chunk.digest).or_insert_with(|| {
                 chunks.push(chunk);
                 chunks.len() - 1
-            })
-        };
-        let numbers: Vec<_> = needed.map(number).collect();
-        for piece in &mut self.pieces {
-            piece.place.chunk = numbers[piece.place.chunk];
+            });
         }
         (chunks, self.pieces)
     }
@@ -129,7 +123,7 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
     /// Whether the object needs a chunk anyway, or the allowance, of which it is taken, is
     /// enough for it.
     fn may_need(&mut self, chunk: usize) -> bool {
-        if self.numbers.contains_key(&chunk) {
+        if self.needed.contains(&chunk) {
             return true;
         }
         let left = self.allowance.checked_sub(u64::from(self.all.chunks[chunk].length));
@@ -151,17 +145,6 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
         place
     }
 
-    /// The number of a chunk in the manifest.
-    fn number(&mut self, chunk: usize) -> usize {
-        match self.numbers.entry(chunk) {
-            Entry::Occupied(number) => *number.get(),
-            Entry::Vacant(new) => {
-                self.needed.push(chunk);
-                *new.insert(self.needed.len() - 1)
-            }
-        }
-    }
-
     fn close(&mut self) {
         if let Some((number, bytes)) = self.filling.take() {
             let digest = ContentDigest::of(&bytes);
@@ -174,13 +157,13 @@ impl<F: FnMut(ContentDigest, Vec<u8>)> Packing<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, io::Write as _};
+    use std::io::Write as _;
 
     use hb_model::StorePath;
     use hb_store::Facts;
 
     use super::*;
-    use crate::pieces::{Cutter, tests::random};
+    use crate::{pieces::Cutter, random::random};
 
     /// What a cache has.
     #[derive(Default)]

@@ -51,6 +51,7 @@ pub(crate) fn decompress(frame: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::random;
 
     #[test]
     fn frames_are_read_up_to_their_limit_and_to_their_end() {
@@ -66,14 +67,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compressed_keeps_the_limit_of_frames() {
-        let mut state = 1u64;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        };
         for length in [0, 1, 1000, 1 << 20] {
-            let bytes: Vec<u8> = (0..length).map(|_| random()).collect();
-            assert!(compress(&bytes).len() <= limit(length));
+            assert!(compress(&random(length, 1)).len() <= limit(length));
         }
     }
 }

@@ -24,6 +24,9 @@ mod pieces;
 mod presence;
 mod pull;
 mod push;
+#[cfg(test)]
+#[path = "../tests/support/random.rs"]
+mod random;
 mod spool;
 mod storage;
 mod versions;

@@ -61,17 +61,9 @@ impl<F: FnMut(&[u8]) -> io::Result<()>> Write for Cutter<F> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    pub(crate) fn random(length: usize, seed: u64) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        };
-        (0..length).map(|_| next()).collect()
-    }
+    use crate::random::random;
 
     fn pieces(bytes: &[u8], written: usize) -> Vec<Vec<u8>> {
         let mut pieces = Vec::new();

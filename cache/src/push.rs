@@ -9,7 +9,7 @@ use std::{
     io, iter,
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver},
     },
@@ -210,13 +210,7 @@ impl Pushing<'_> {
 
     /// Which of some entries the cache has.
     fn are_there(&self, entries: &[Entry]) -> Result<Vec<bool>, Fault> {
-        let there: Vec<_> = entries.iter().map(|_| AtomicBool::new(false)).collect();
-        let questions: Vec<_> = entries.iter().zip(&there).collect();
-        self.at_once(&questions, |(entry, there)| {
-            there.store(self.cache.has(entry)?, Ordering::Relaxed);
-            Ok(())
-        })?;
-        Ok(there.into_iter().map(AtomicBool::into_inner).collect())
+        self.answers(entries, |entry| self.cache.has(entry))
     }
 
     /// Learn what the cache has of earlier versions of some objects.
@@ -226,27 +220,34 @@ impl Pushing<'_> {
             let earlier = earlier_versions(self.store, &object.path, object.size).into_iter();
             versions.extend(earlier.filter(|version| self.learned.insert(version.clone())));
         }
-        let manifests: Vec<_> = versions.iter().map(|_| Mutex::new(None)).collect();
-        let questions: Vec<_> = versions.iter().zip(&manifests).collect();
-        self.at_once(&questions, |(version, answer)| {
-            let manifest = match self.cache.manifest(version) {
-                Ok(manifest) => manifest,
-                // One that is damaged is no help.
-                Err(Fault::Entry { .. } | Fault::Missing { .. } | Fault::Protocol(_)) => None,
-                Err(fault) => return Err(fault),
-            };
-            *answer.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
-            Ok(())
+        let manifests = self.answers(&versions, |version| match self.cache.manifest(version) {
+            // One that is damaged is no help.
+            Err(Fault::Entry { .. } | Fault::Missing { .. } | Fault::Protocol(_)) => Ok(None),
+            answer => answer,
         })?;
-        for manifest in manifests {
-            let manifest = manifest.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let Some(manifest) = manifest else { continue };
+        for manifest in manifests.into_iter().flatten() {
             let chunks: Vec<_> = manifest.needs().map(Entry::Chunk).collect();
             let are_there = self.are_there(&chunks)?;
             self.chunks.learn(&manifest, &are_there);
         }
         self.learned.extend(objects.iter().map(|object| object.path.clone()));
         Ok(())
+    }
+
+    /// What is answered for each item, in their order; asked many at once, until one fails.
+    fn answers<T: Sync, A: Send + Sync>(
+        &self,
+        items: &[T],
+        ask: impl Fn(&T) -> Result<A, Fault> + Sync,
+    ) -> Result<Vec<A>, Fault> {
+        let answers: Vec<_> = items.iter().map(|_| OnceLock::new()).collect();
+        let questions: Vec<_> = items.iter().zip(&answers).collect();
+        self.at_once(&questions, |(item, answer)| {
+            // Each is asked about once.
+            let _ = answer.set(ask(item)?);
+            Ok(())
+        })?;
+        Ok(answers.into_iter().filter_map(OnceLock::into_inner).collect())
     }
 
     /// Do something for each item, many at once, until one fails.

@@ -15,6 +15,10 @@ use hb_model::{StoreName, StorePath, Trust};
 use hb_store::{Durability, OpenMode, Store, VerifyOptions};
 use tempfile::TempDir;
 
+mod random;
+
+pub(crate) use random::random;
+
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     folder: TempDir,
@@ -87,16 +91,6 @@ impl Fixture {
 
 /// Nobody follows.
 pub(crate) const QUIET: Watch = Watch { cancelled: &|| false, report: &|_| {} };
-
-/// Bytes that cannot be compressed.
-pub(crate) fn random(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
 
 pub(crate) fn open(folder: &Path) -> Arc<Cache> {
     let network = Network::default();
