@@ -265,22 +265,15 @@ impl Session {
 
     /// The value at an attribute path. A function of named arguments on the way is called
     /// with those that it names.
-    pub(crate) fn select(&mut self, mut value: Held, path: &[String]) -> Result<Held, Failure> {
-        for name in path {
-            value = self.apply(value)?;
-            let selected = self.evaluator.select(value, &[name]).map_err(|error| match path {
-                [_] => error,
-                path => error.in_context(format!("while selecting ‘{}’", path.join("."))),
-            });
-            value = self.reported(selected)?;
-        }
-        Ok(value)
+    pub(crate) fn select(&mut self, value: Held, path: &[String]) -> Result<Held, Failure> {
+        let arguments = by_name(&self.arguments);
+        let selected = self.evaluator.select_calling(value, path, &arguments);
+        self.reported(selected)
     }
 
     /// Call a function of named arguments with those that it names.
     pub(crate) fn apply(&mut self, value: Held) -> Result<Held, Failure> {
-        let arguments: Vec<_> =
-            self.arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let arguments = by_name(&self.arguments);
         let result = self.evaluator.call_with(value, &arguments);
         self.reported(result)
     }
@@ -317,8 +310,7 @@ impl Session {
 
     /// What recipes are given, as a set.
     pub(crate) fn arguments_set(&mut self) -> Held {
-        let arguments: Vec<_> =
-            self.arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let arguments = by_name(&self.arguments);
         self.evaluator.attrs(&arguments)
     }
 
@@ -384,6 +376,11 @@ impl Session {
     fn report(&self, error: &Error, shown: &Shown) -> Failure {
         Failure::new(Exit::Evaluation, Report::new(error, self.evaluator.sources(), shown))
     }
+}
+
+/// Arguments by name.
+fn by_name(arguments: &[(String, Held)]) -> Vec<(&str, Held)> {
+    arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
 fn not_a_derivation(name: &RecipeName) -> Failure {

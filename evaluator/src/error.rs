@@ -76,8 +76,10 @@ pub enum Fault {
     NotAFunction { found: Type },
     #[error("cannot coerce {} to a string", found.described())]
     NoString { found: Type },
-    #[error("attribute ‘{name}’ missing")]
-    MissingAttribute { name: String },
+    #[error("attribute ‘{name}’ {}", lack(path))]
+    MissingAttribute { name: String, path: Option<String> },
+    #[error("list index {index} in selection path ‘{path}’ is out of range")]
+    MissingElement { index: usize, path: String },
     #[error("undefined variable ‘{name}’")]
     UndefinedVariable { name: String },
     #[error("dynamic attribute ‘{name}’ already defined")]
@@ -155,6 +157,14 @@ fn after_colon(literal: &Option<String>) -> String {
     literal.as_ref().map(|literal| format!(": {literal}")).unwrap_or_default()
 }
 
+/// How a selection failed: one of the language, or one by a path that a person gave.
+fn lack(path: &Option<String>) -> String {
+    match path {
+        Some(path) => format!("in selection path ‘{path}’ not found"),
+        None => "missing".to_owned(),
+    }
+}
+
 impl Fault {
     /// The stable name of the cause.
     pub fn code(&self) -> &'static str {
@@ -163,7 +173,7 @@ impl Fault {
             Self::Operands { .. } => "eval.operands",
             Self::NotAFunction { .. } => "eval.not-a-function",
             Self::NoString { .. } => "eval.no-string",
-            Self::MissingAttribute { .. } => "eval.missing-attribute",
+            Self::MissingAttribute { .. } | Self::MissingElement { .. } => "eval.missing-attribute",
             Self::UndefinedVariable { .. } => "eval.undefined-variable",
             Self::DuplicateAttribute { .. } => "eval.duplicate-attribute",
             Self::MissingArgument { .. } => "eval.missing-argument",
@@ -221,6 +231,14 @@ impl Error {
     pub(crate) fn with_help(mut self, help: Option<String>) -> Self {
         if help.is_some() {
             self.0.help = help;
+        }
+        self
+    }
+
+    /// The same of a selection that does not stand in the language but was asked for by this path.
+    pub(crate) fn in_selection_path(mut self, whole: &str) -> Self {
+        if let Fault::MissingAttribute { path, .. } = &mut self.0.fault {
+            *path = Some(whole.to_owned());
         }
         self
     }

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::builtins::XmlStyle;
 use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
-use crate::error::{Eval, Fault};
+use crate::error::{Error, Eval, Fault};
 use crate::machine::{Derivations, Machine, Text, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
@@ -137,26 +137,49 @@ impl Evaluator {
         Ok(self.hold(value))
     }
 
-    /// The same, and where the last attribute is bound.
-    fn select_bound(&mut self, held: Held, path: &[&str]) -> Eval<(Value, Pos)> {
-        let mut value = self.machine.force(self.value(held))?;
-        let mut pos = Pos::NONE;
-        for &part in path {
-            if let (Some(items), Ok(index)) = (value.as_list(), part.parse::<usize>()) {
-                let Some(&item) = items.get(index) else {
-                    return Err(Fault::MissingAttribute { name: part.to_owned() }.into());
-                };
-                value = self.machine.force(item)?;
-                continue;
-            }
-            if value.as_attrs().is_none() {
-                return Err(type_fault("a set", value));
-            }
-            let name = self.machine.intern(part.as_bytes());
-            pos = self.machine.expect_attrs(value)?.find(name).map_or(Pos::NONE, |found| found.1);
-            value = self.machine.select(value, name)?;
+    /// The same; functions of named arguments on the way are called with those that they name.
+    pub fn select_calling(
+        &mut self,
+        mut held: Held,
+        path: &[String],
+        arguments: &[(&str, Held)],
+    ) -> Eval<Held> {
+        let whole = path.join(".");
+        for part in path {
+            held = self.call_with(held, arguments)?;
+            let selected = self.attribute(self.value(held), part, &whole)?.0;
+            held = self.hold(selected);
         }
-        Ok((value, pos))
+        Ok(held)
+    }
+
+    /// The value at an attribute path, and where the last attribute is bound.
+    fn select_bound(&mut self, held: Held, path: &[&str]) -> Eval<(Value, Pos)> {
+        let whole = path.join(".");
+        let mut selected = (self.machine.force(self.value(held))?, Pos::NONE);
+        for part in path {
+            selected = self.attribute(selected.0, part, &whole)?;
+        }
+        Ok(selected)
+    }
+
+    /// What one part of the path `whole` selects, evaluated, and where it is bound.
+    fn attribute(&mut self, value: Value, part: &str, whole: &str) -> Eval<(Value, Pos)> {
+        let selecting = |error: Error| error.in_context(format!("while selecting ‘{whole}’"));
+        if let (Some(items), Ok(index)) = (value.as_list(), part.parse::<usize>()) {
+            let Some(&item) = items.get(index) else {
+                return Err(Fault::MissingElement { index, path: whole.to_owned() }.into());
+            };
+            return Ok((self.machine.force(item).map_err(selecting)?, Pos::NONE));
+        }
+        let Some(attrs) = value.as_attrs() else {
+            return Err(selecting(type_fault("a set", value)));
+        };
+        let name = self.machine.intern(part.as_bytes());
+        let Some((found, pos)) = attrs.find(name) else {
+            return Err(self.machine.selection_fault(value, name).in_selection_path(whole));
+        };
+        Ok((self.machine.force(found).map_err(selecting)?, pos))
     }
 
     /// The documentation of the value at an attribute path, if it has any.
@@ -203,7 +226,7 @@ impl Evaluator {
                 };
                 let fault =
                     Fault::MissingArgument { function: "the function".into(), name: wanted };
-                return Err(crate::Error::from(fault).with_help(Some(help)));
+                return Err(Error::from(fault).with_help(Some(help)));
             }
         }
         let argument = self.machine.attrs(given);

@@ -19,6 +19,9 @@ const CASES: &[(&[&str], Option<&str>)] = &[
     (&["a.nix", "-A", "greet", "--argstr", "name", "x"], Some("\"hello x\"\n")),
     (&["a.nix", "-A", "greet", "--arg", "name", "toString ./lib"], Some("\"hello HERE/lib\"\n")),
     (&["a.nix", "-A", "none"], None),
+    (&["lib", "-A", "two.none.x"], None),
+    (&["lib", "-A", "two.\"a b\".1"], None),
+    (&["lib", "-A", "two.\"a b\".0.x"], None),
     (&["lib", "-A", "two.\"a b\".0"], Some("2\n")),
     (&["--raw", "-E", "\"a\\n${toString 1}\""], Some("a\n1")),
     (
@@ -105,6 +108,35 @@ fn nix_agrees_with_what_eval_prints() {
         let found = printed(&project, &output, arguments);
         assert_eq!(found.as_deref(), wanted, "{arguments:?}: {}", explain(&output));
     }
+}
+
+/// What hb says of an evaluation that fails.
+fn said(project: &Project, arguments: &[&str]) -> String {
+    let output = project.hb(["eval"]).args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", explain(&output));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_is_not_at_an_attribute_path_is_named_with_the_path() {
+    let project = project();
+    for (path, wanted) in [
+        ("two.none.x", "attribute ‘none’ in selection path ‘two.none.x’ not found"),
+        ("two.\"a b\".1", "list index 1 in selection path ‘two.a b.1’ is out of range"),
+        ("two.\"a b\".0.x", "while selecting ‘two.a b.0.x’"),
+    ] {
+        let said = said(&project, &["lib", "-A", path]);
+        assert!(said.contains(wanted), "{path}: {said}");
+    }
+}
+
+#[test]
+fn a_message_of_several_lines_is_shown_as_it_was_written() {
+    let project = project();
+    project.write("throw.nix", "throw \"first\\n- second │ |\\n\\n  third\"");
+    let said = said(&project, &["throw.nix"]);
+    let wanted = "\n  × first\n    - second │ |\n\n      third\n   ╭─[";
+    assert!(said.contains(wanted), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod derivation;
 mod diagnostic;
 mod finding;
 mod progress;
+mod report;
 mod tree;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -24,19 +25,7 @@ use crate::{error::Failure, exit::Exit};
 /// Decide once how diagnostics look.
 pub(crate) fn set_up() {
     let colour = colour_wanted();
-    let set = miette::set_hook(Box::new(move |_| {
-        let theme = match colour {
-            true => miette::GraphicalTheme::unicode(),
-            false => miette::GraphicalTheme::unicode_nocolor(),
-        };
-        Box::new(
-            miette::GraphicalReportHandler::new_themed(theme)
-                .with_links(false)
-                .with_context_lines(1)
-                // A path that is broken into lines can't be copied.
-                .with_wrap_lines(false),
-        )
-    }));
+    let set = miette::set_hook(Box::new(move |_| Box::new(report::Handler::new(colour))));
     debug_assert!(set.is_ok(), "the hook is set once");
 }
 

@@ -1,7 +1,7 @@
 //! Attribute sets.
 
 use super::{Builtin, forced, lazy};
-use crate::error::{Eval, Fault};
+use crate::error::Eval;
 use crate::machine::Machine;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
@@ -158,7 +158,7 @@ fn list_to_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
             Some((value, pos)) => attributes.push((name, pos, value)),
             // Only the first of a name needs a value.
             None if attributes.iter().any(|earlier| earlier.0 == name) => {}
-            None => return Err(Fault::MissingAttribute { name: "value".to_owned() }.into()),
+            None => return Err(m.selection_fault(attrs.value(), well_known::VALUE)),
         }
     }
     attributes.reverse();

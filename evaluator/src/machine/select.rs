@@ -78,7 +78,7 @@ impl Machine {
             (None, None) => (Pos::NONE, ""),
         };
         let place: Option<Place> = self.sources.word_at(pos);
-        Error::from(Fault::MissingAttribute { name: wanted })
+        Error::from(Fault::MissingAttribute { name: wanted, path: None })
             .with_label(place, text)
             .with_help(near.map(|near| format!("did you mean ‘{near}’?")))
     }
