@@ -30,7 +30,7 @@ use crate::{
     manifest::Manifest,
     pieces::Cutter,
     presence::Presence,
-    versions::earlier_versions,
+    versions::Versions,
     watch::Report,
 };
 
@@ -117,6 +117,7 @@ impl Cache {
             presence,
             counts: Counts::default(),
             chunks: Chunks::default(),
+            versions: Versions::of(store),
             learned: HashSet::new(),
             report: PushReport::default(),
         };
@@ -160,6 +161,7 @@ struct Pushing<'a> {
     counts: Counts,
     /// What is known of the chunks there.
     chunks: Chunks,
+    versions: Versions<'a>,
     /// The objects that this is known from.
     learned: HashSet<StorePath>,
     report: PushReport,
@@ -217,7 +219,7 @@ impl Pushing<'_> {
     fn learn(&mut self, objects: &[New]) -> Result<(), Fault> {
         let mut versions = Vec::new();
         for object in objects {
-            let earlier = earlier_versions(self.store, &object.path, object.size).into_iter();
+            let earlier = self.versions.before(&object.path, object.size).into_iter();
             versions.extend(earlier.filter(|version| self.learned.insert(version.clone())));
         }
         let manifests = self.answers(&versions, |version| match self.cache.manifest(version) {

@@ -15,7 +15,7 @@ use std::{
 use hb_model::{ContentDigest, StorePath};
 use hb_store::Store;
 
-use crate::{cache::unpack, frame, manifest::Manifest, pieces::Cutter, versions::earlier_versions};
+use crate::{cache::unpack, frame, manifest::Manifest, pieces::Cutter, versions::Versions};
 
 /// How long what an interrupted pull has brought is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -70,8 +70,8 @@ impl Spool {
     }
 
     /// Take from earlier versions in the store what an object shares with them.
-    pub(crate) fn search(&self, store: &Store, manifest: &Manifest) {
-        let versions = earlier_versions(store, &manifest.path, manifest.length());
+    pub(crate) fn search(&self, store: &Store, versions: &Versions<'_>, manifest: &Manifest) {
+        let versions = versions.before(&manifest.path, manifest.length());
         if versions.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
 };
 
-use hb_model::{FixedOutput, NodeDigest, StoreName, StorePath};
+use hb_model::{FixedOutput, NodeDigest, StorePath};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
@@ -140,26 +140,28 @@ impl Store {
         Ok(found)
     }
 
-    /// The objects of this name that came in last, the newest first, at most so many.
-    pub fn newest_called(&self, name: &StoreName, count: usize) -> Result<Vec<StorePath>> {
-        let mut found = Vec::new();
+    /// The objects of at least so many bytes, those of lower stores included, with their
+    /// sizes; of each store what came in last is first.
+    pub fn large_objects(&self, at_least: u64) -> Result<Vec<(StorePath, u64)>> {
+        let sql = "
+            SELECT name, size FROM objects WHERE size >= ?1 AND NOT borrowed ORDER BY id DESC";
+        let mut all = Vec::new();
         for database in self.databases() {
-            let names = database.read(|connection| {
-                // Behind the hash part and a dash.
-                let sql = "
-                    SELECT name FROM objects WHERE substr(name, ?1) = ?2 AND NOT borrowed
-                    ORDER BY id DESC LIMIT ?3";
-                let start = StorePath::HASH_LENGTH + 2;
-                names(connection, sql, params![start as i64, name.as_str(), count as i64])
+            let found = database.read(|connection| {
+                let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+                let mut statement = connection.prepare_cached(sql)?;
+                let rows = statement.query_map([at_least], row)?;
+                rows.collect::<rusqlite::Result<Vec<(String, u64)>>>()
             })?;
-            for path in parse_all::<Vec<_>>(database, names)? {
-                if !found.contains(&path) {
-                    found.push(path);
-                }
+            for (name, size) in found {
+                all.push((parse(database, &name)?, size));
             }
         }
-        found.truncate(count);
-        Ok(found)
+        if !self.inner.lower.is_empty() {
+            let mut seen = HashSet::new();
+            all.retain(|(path, _)| seen.insert(path.clone()));
+        }
+        Ok(all)
     }
 
     /// All objects, those of lower stores included, each after everything that it refers to.

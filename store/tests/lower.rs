@@ -102,6 +102,10 @@ fn use_it(fixture: &Fixture, below: &Below, root: &Path) {
     let referrers = store.referrers(&below.user).unwrap();
     assert_eq!(Vec::from_iter(referrers), std::slice::from_ref(&mine));
     assert_eq!(store.list().unwrap().len(), 4);
+    // What came in last is first, this store's before those of the store below.
+    let large = [(mine.clone(), 4), (below.built.clone(), 4), (below.user.clone(), 4)];
+    assert_eq!(store.large_objects(4).unwrap()[..3], large);
+    assert_eq!(store.large_objects(5).unwrap(), []);
 
     // A build that gives what lies below.
     let again = fixture.publish_text("again", "made");
@@ -192,8 +196,9 @@ fn use_a_lower_store() {
     let home = PathBuf::from(std::env::var_os("HB_TEST_PATH").unwrap());
     let folder = Folder::at(&home);
     let fixture = above(folder, std::slice::from_ref(&root)).unwrap();
+    let all = fixture.store.list().unwrap();
     let [file, user, built] = ["file", "user", "built"]
-        .map(|label| fixture.store.newest_called(&name(label), 1).unwrap().pop().unwrap());
+        .map(|label| all.iter().find(|path| path.name().as_str() == label).unwrap().clone());
     use_it(&fixture, &Below { folder: Folder::at(&root), file, user, built }, &root);
     fixture.store.gc(&GcOptions::default(), &|_, _| {}).unwrap();
     drop(fixture.close());

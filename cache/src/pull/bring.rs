@@ -18,6 +18,7 @@ use crate::{
     manifest::{Chunk, Manifest, Piece},
     parallel::Ordered,
     spool::Spool,
+    versions::Versions,
     watch::Report,
 };
 
@@ -93,8 +94,9 @@ impl<'a> Bringing<'a> {
         let total = objects.iter().map(|(_, manifest)| manifest.length()).sum();
         let turns = turns(objects);
         let (spool, store) = (Arc::clone(&self.spool), self.store);
+        let versions = Versions::of(store);
         let orders = objects.iter().flat_map(|source| {
-            spool.search(store, &source.1);
+            spool.search(store, &versions, &source.1);
             orders(source, &turns)
         });
         let spool = Arc::clone(&self.spool);
