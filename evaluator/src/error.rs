@@ -100,6 +100,8 @@ pub enum Fault {
     TooDeep { limit: usize },
     #[error("stack overflow: more than {limit} values deep in evaluation")]
     StackFull { limit: usize },
+    #[error("a string of {length} bytes is longer than strings can be, {}", u32::MAX)]
+    StringTooLong { length: usize },
     #[error("integer overflow in {operation}")]
     Overflow { operation: String },
     #[error("division by zero")]
@@ -184,6 +186,7 @@ impl Fault {
             Self::InfiniteRecursion { .. } => "eval.infinite-recursion",
             Self::TooDeep { .. } => "eval.too-deep",
             Self::StackFull { .. } => "eval.stack-full",
+            Self::StringTooLong { .. } => "eval.string-too-long",
             Self::Overflow { .. } => "eval.overflow",
             Self::DivisionByZero => "eval.division-by-zero",
             Self::ContextNotAllowed { .. } => "eval.context",

@@ -82,7 +82,7 @@ fn with_depth(m: &mut Machine, value: Value, depth: bool) -> Eval<Value> {
     });
     let changed = changed.collect();
     text.context = m.contexts.intern(changed);
-    Ok(m.finish_text(text))
+    m.finish_text(text)
 }
 
 /// What a string says of one store path.

@@ -2,7 +2,7 @@
 
 use super::{Builtin, forced};
 use crate::error::{Eval, Fault};
-use crate::machine::{Machine, bytes_to_path};
+use crate::machine::{Machine, Text, bytes_to_path};
 use crate::source::Pos;
 use crate::value::Value;
 use crate::world::{FileType, WorldError};
@@ -91,7 +91,7 @@ fn read_file(m: &mut Machine, args: &[Value]) -> Eval<Value> {
             let reason = "the file holds a zero byte, which strings cannot".to_owned();
             Err(Fault::Argument { builtin: "readFile", reason }.into())
         }
-        false => Ok(m.string(content)),
+        false => m.finish_text(Text { bytes: content, ..Text::default() }),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) const TABLE: &[Builtin] = &[
 fn to_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let mut text = Text::default();
     write(m, args[0], true, &mut text)?;
-    Ok(m.finish_text(text))
+    m.finish_text(text)
 }
 
 /// Append a value, which is reachable from a root, as JSON. A path is put into the store

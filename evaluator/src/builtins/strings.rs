@@ -85,7 +85,7 @@ fn concat_strings_sep(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         m.forget(height + i);
         m.keep(text);
     }
-    Ok(m.join_kept(height, separator))
+    m.join_kept(height, separator)
 }
 
 fn substring(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -144,7 +144,7 @@ fn replace_strings(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         }
         at += taken;
     }
-    Ok(m.finish_text(result))
+    m.finish_text(result)
 }
 
 fn base_name_of(m: &mut Machine, args: &[Value]) -> Eval<Value> {

@@ -20,7 +20,7 @@ pub(super) const TABLE: &[Builtin] = &[Builtin {
 
 fn to_xml(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let text = write(m, args[0], Style { strict: true, places: false })?;
-    Ok(m.finish_text(text))
+    m.finish_text(text)
 }
 
 /// How to write XML.

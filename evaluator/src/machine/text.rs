@@ -9,6 +9,7 @@ use super::access::type_fault;
 use crate::builtins::add_source;
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
+use crate::heap::MAX_LENGTH;
 use crate::nix_world::FETCHURL;
 use crate::symbol::well_known;
 use crate::value::{Type, Value};
@@ -128,12 +129,13 @@ impl Machine {
         }
         let mut text = Text::default();
         self.coerce(value, how, &mut text)?;
-        Ok(self.finish_text(text))
+        self.finish_text(text)
     }
 
     /// Text that is complete, as a value.
-    pub fn finish_text(&mut self, text: Text) -> Value {
-        self.heap.string(&text.bytes, text.context)
+    pub fn finish_text(&mut self, text: Text) -> Eval<Value> {
+        check_length(text.bytes.len())?;
+        Ok(self.heap.string(&text.bytes, text.context))
     }
 
     /// Put a path into the store: its store path's text, and the context that names it.
@@ -151,18 +153,19 @@ impl Machine {
     }
 
     /// The strings that were kept since the stack had a height, with a separator between them.
-    pub(crate) fn join_kept(&mut self, height: usize, separator: Value) -> Value {
+    pub(crate) fn join_kept(&mut self, height: usize, separator: Value) -> Eval<Value> {
         let Some((length, context)) = self.length_and_context(height) else {
             unreachable!("strings were kept")
         };
         let between = separator.as_bytes().unwrap_or_default();
         let length = length + between.len() * (self.stack.len() - height).saturating_sub(1);
+        check_length(length)?;
         let context = self.contexts.union(self.context_of(separator), context);
         let parts = self.stack[height..].iter().enumerate().flat_map(|(i, part)| {
             let before = if i == 0 { Default::default() } else { between };
             [before, part.as_bytes().unwrap_or_default()]
         });
-        self.heap.string_of_parts(length, context, parts)
+        Ok(self.heap.string_of_parts(length, context, parts))
     }
 
     /// Of what lies on the stack from a height on: how long it is together, and its context, if
@@ -182,6 +185,7 @@ impl Machine {
         let start = self.stack.len() - count;
         let result = match self.length_and_context(start) {
             Some((length, context)) => {
+                check_length(length)?;
                 let parts = self.stack[start..].iter().filter_map(Value::as_bytes);
                 self.heap.string_of_parts(length, context, parts)
             }
@@ -190,7 +194,7 @@ impl Machine {
                 for i in start..start + count {
                     self.coerce(self.stack[i], Coercion::INTERPOLATION, &mut text)?;
                 }
-                self.finish_text(text)
+                self.finish_text(text)?
             }
         };
         self.stack.truncate(start);
@@ -222,6 +226,7 @@ impl Machine {
     pub(super) fn add_texts(&mut self, left: Value, right: Value) -> Eval<Value> {
         if let (Some(a), Some(b)) = (left.as_bytes(), right.as_bytes()) {
             let context = self.contexts.union(self.context_of(left), self.context_of(right));
+            check_length(a.len() + b.len())?;
             return Ok(self.heap.string_of_parts(a.len() + b.len(), context, [a, b]));
         }
         let is_path = left.as_path().is_some();
@@ -236,7 +241,7 @@ impl Machine {
         self.coerce(right, how, &mut text)?;
         match is_path {
             true => self.path_of_text(&text),
-            false => Ok(self.finish_text(text)),
+            false => self.finish_text(text),
         }
     }
 
@@ -341,6 +346,14 @@ impl Digits {
 
     fn as_bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
+    }
+}
+
+/// Refuse what is longer than strings can be.
+fn check_length(length: usize) -> Eval<()> {
+    match length <= MAX_LENGTH {
+        true => Ok(()),
+        false => Err(Fault::StringTooLong { length }.into()),
     }
 }
 

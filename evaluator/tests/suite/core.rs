@@ -132,6 +132,20 @@ fn recursion_ends_in_an_error() {
     );
 }
 
+/// Nix makes longer ones, as long as there is memory.
+#[test]
+fn a_string_that_would_be_too_long_is_an_error() {
+    let long =
+        "let long = builtins.foldl' (text: _: text + text) \"x\" (builtins.genList (n: n) 24); in ";
+    for text in [
+        "builtins.concatStringsSep long (builtins.genList (_: \"\") 257)".to_owned(),
+        format!("\"{}\"", "${long}".repeat(256)),
+    ] {
+        let message = "a string of 4294967296 bytes is longer than strings can be, 4294967295";
+        check_error(&format!("{long}{text}"), &[message]);
+    }
+}
+
 #[test]
 fn a_text_is_parsed_with_as_much_stack_as_it_takes() {
     let depth = hb_lang::MAX_NESTING_DEPTH as usize - 10;
