@@ -40,8 +40,9 @@ impl<'a> Versions<'a> {
 
     fn by_name(&self) -> HashMap<String, Vec<(StorePath, u64)>> {
         let mut called: HashMap<_, Vec<_>> = HashMap::new();
-        // What cannot be found is no help.
-        for (path, size) in self.store.large_objects(WORTH_SEARCHING).unwrap_or_default() {
+        // What cannot be found is no help, and what is much shorter than all that is asked for is
+        // little.
+        for (path, size) in self.store.large_objects(WORTH_SEARCHING / LIKELY).unwrap_or_default() {
             called.entry(path.name().to_string()).or_default().push((path, size));
         }
         called

@@ -76,10 +76,10 @@ pub enum Fault {
     NotAFunction { found: Type },
     #[error("cannot coerce {} to a string", found.described())]
     NoString { found: Type },
-    #[error("attribute ‘{name}’ {}", lack(path))]
+    #[error("attribute ‘{name}’{} {}", in_path(path), if path.is_some() { "not found" } else { "missing" })]
     MissingAttribute { name: String, path: Option<String> },
-    #[error("list index {index} in selection path ‘{path}’ is out of range")]
-    MissingElement { index: usize, path: String },
+    #[error("list index {index}{} is out of range", in_path(path))]
+    MissingElement { index: usize, path: Option<String> },
     #[error("undefined variable ‘{name}’")]
     UndefinedVariable { name: String },
     #[error("dynamic attribute ‘{name}’ already defined")]
@@ -100,8 +100,8 @@ pub enum Fault {
     TooDeep { limit: usize },
     #[error("stack overflow: more than {limit} values deep in evaluation")]
     StackFull { limit: usize },
-    #[error("a string of {length} bytes is longer than strings can be, {}", u32::MAX)]
-    StringTooLong { length: usize },
+    #[error("a text of {length} bytes is too long: the most is {}", u32::MAX)]
+    TextTooLong { length: usize },
     #[error("integer overflow in {operation}")]
     Overflow { operation: String },
     #[error("division by zero")]
@@ -159,12 +159,10 @@ fn after_colon(literal: &Option<String>) -> String {
     literal.as_ref().map(|literal| format!(": {literal}")).unwrap_or_default()
 }
 
-/// How a selection failed: one of the language, or one by a path that a person gave.
-fn lack(path: &Option<String>) -> String {
-    match path {
-        Some(path) => format!("in selection path ‘{path}’ not found"),
-        None => "missing".to_owned(),
-    }
+/// The path that is selected by, where it is no selection of the language but one that a person
+/// asked for.
+fn in_path(path: &Option<String>) -> String {
+    path.as_ref().map(|path| format!(" in selection path ‘{path}’")).unwrap_or_default()
 }
 
 impl Fault {
@@ -186,7 +184,7 @@ impl Fault {
             Self::InfiniteRecursion { .. } => "eval.infinite-recursion",
             Self::TooDeep { .. } => "eval.too-deep",
             Self::StackFull { .. } => "eval.stack-full",
-            Self::StringTooLong { .. } => "eval.string-too-long",
+            Self::TextTooLong { .. } => "eval.text-too-long",
             Self::Overflow { .. } => "eval.overflow",
             Self::DivisionByZero => "eval.division-by-zero",
             Self::ContextNotAllowed { .. } => "eval.context",
@@ -238,12 +236,15 @@ impl Error {
         self
     }
 
-    /// The same of a selection that does not stand in the language but was asked for by this path.
-    pub(crate) fn in_selection_path(mut self, whole: &str) -> Self {
-        if let Fault::MissingAttribute { path, .. } = &mut self.0.fault {
-            *path = Some(whole.to_owned());
+    /// The same of a selection that a person asked for by this path.
+    pub(crate) fn in_selection(mut self, whole: &str) -> Self {
+        match &mut self.0.fault {
+            Fault::MissingAttribute { path, .. } | Fault::MissingElement { path, .. } => {
+                *path = Some(whole.to_owned());
+                self
+            }
+            _ => self.in_context(format!("while selecting ‘{whole}’")),
         }
-        self
     }
 
     /// Add a step to the trace, unless it has too many.

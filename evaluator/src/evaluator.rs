@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::builtins::XmlStyle;
 use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
-use crate::error::{Error, Eval, Fault};
+use crate::error::{Eval, Fault};
 use crate::machine::{Derivations, Machine, Text, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
@@ -137,7 +137,8 @@ impl Evaluator {
         Ok(self.hold(value))
     }
 
-    /// The same; functions of named arguments on the way are called with those that they name.
+    /// The value at an attribute path that a person gave: what goes wrong is told with the path.
+    /// Functions of named arguments on the way are called with those that they name.
     pub fn select_calling(
         &mut self,
         mut held: Held,
@@ -147,39 +148,39 @@ impl Evaluator {
         let whole = path.join(".");
         for part in path {
             held = self.call_with(held, arguments)?;
-            let selected = self.attribute(self.value(held), part, &whole)?.0;
-            held = self.hold(selected);
+            let value = self.machine.force(self.value(held))?;
+            let found = self.attribute(value, part);
+            let found = found.map_err(|error| error.in_selection(&whole))?.0;
+            let selected = self.machine.force(found).map_err(|error| match path {
+                [_] => error,
+                _ => error.in_context(format!("while selecting ‘{whole}’")),
+            });
+            held = self.hold(selected?);
         }
         Ok(held)
     }
 
     /// The value at an attribute path, and where the last attribute is bound.
     fn select_bound(&mut self, held: Held, path: &[&str]) -> Eval<(Value, Pos)> {
-        let whole = path.join(".");
         let mut selected = (self.machine.force(self.value(held))?, Pos::NONE);
         for part in path {
-            selected = self.attribute(selected.0, part, &whole)?;
+            let (found, pos) = self.attribute(selected.0, part)?;
+            selected = (self.machine.force(found)?, pos);
         }
         Ok(selected)
     }
 
-    /// What one part of the path `whole` selects, evaluated, and where it is bound.
-    fn attribute(&mut self, value: Value, part: &str, whole: &str) -> Eval<(Value, Pos)> {
-        let selecting = |error: Error| error.in_context(format!("while selecting ‘{whole}’"));
+    /// What one part of a path selects from an evaluated value, and where it is bound.
+    fn attribute(&mut self, value: Value, part: &str) -> Eval<(Value, Pos)> {
         if let (Some(items), Ok(index)) = (value.as_list(), part.parse::<usize>()) {
-            let Some(&item) = items.get(index) else {
-                return Err(Fault::MissingElement { index, path: whole.to_owned() }.into());
-            };
-            return Ok((self.machine.force(item).map_err(selecting)?, Pos::NONE));
+            let item = items.get(index).map(|&item| (item, Pos::NONE));
+            return item.ok_or_else(|| Fault::MissingElement { index, path: None }.into());
         }
         let Some(attrs) = value.as_attrs() else {
-            return Err(selecting(type_fault("a set", value)));
+            return Err(type_fault("a set", value));
         };
         let name = self.machine.intern(part.as_bytes());
-        let Some((found, pos)) = attrs.find(name) else {
-            return Err(self.machine.selection_fault(value, name).in_selection_path(whole));
-        };
-        Ok((self.machine.force(found).map_err(selecting)?, pos))
+        attrs.find(name).ok_or_else(|| self.machine.selection_fault(value, name))
     }
 
     /// The documentation of the value at an attribute path, if it has any.
@@ -226,7 +227,7 @@ impl Evaluator {
                 };
                 let fault =
                     Fault::MissingArgument { function: "the function".into(), name: wanted };
-                return Err(Error::from(fault).with_help(Some(help)));
+                return Err(crate::Error::from(fault).with_help(Some(help)));
             }
         }
         let argument = self.machine.attrs(given);

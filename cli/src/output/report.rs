@@ -4,8 +4,8 @@ use std::fmt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, ReportHandler};
 
-/// miette's graphical look, but with no bar before the further lines of a message: what a library
-/// says in several lines can be searched for and copied as it was written.
+/// miette's graphical look, but with no bar before the further lines of a report's own message:
+/// what a library says in several lines can be searched for and copied as it was written.
 pub(super) struct Handler(GraphicalReportHandler);
 
 impl Handler {
@@ -32,10 +32,13 @@ impl ReportHandler for Handler {
         // The code stands before it, at the beginning of a line.
         let first = report.lines().position(|line| line.starts_with("  "));
         let further = first.map_or(0..0, |first| first + 1..first + message.lines().count());
-        for (number, line) in report.lines().enumerate() {
+        for (number, line) in report.split_inclusive('\n').enumerate() {
             match further.contains(&number) {
-                true => writeln!(f, "{}", line.replacen('│', " ", 1).trim_end())?,
-                false => writeln!(f, "{line}")?,
+                true => {
+                    let line = line.replacen('│', " ", 1);
+                    f.write_str(if line.trim().is_empty() { "\n" } else { &line })?;
+                }
+                false => f.write_str(line)?,
             }
         }
         Ok(())

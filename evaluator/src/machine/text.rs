@@ -219,6 +219,7 @@ impl Machine {
         if !text.context.is_empty() {
             return Err(Fault::ContextNotAllowed { purpose: "a part of a path" }.into());
         }
+        check_length(text.bytes.len())?;
         Ok(self.heap.path(&canonical(&text.bytes)))
     }
 
@@ -349,11 +350,11 @@ impl Digits {
     }
 }
 
-/// Refuse what is longer than strings can be.
+/// Refuse what is longer than strings and paths can be.
 fn check_length(length: usize) -> Eval<()> {
     match length <= MAX_LENGTH {
         true => Ok(()),
-        false => Err(Fault::StringTooLong { length }.into()),
+        false => Err(Fault::TextTooLong { length }.into()),
     }
 }
 

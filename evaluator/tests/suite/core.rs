@@ -140,9 +140,9 @@ fn a_string_that_would_be_too_long_is_an_error() {
     for text in [
         "builtins.concatStringsSep long (builtins.genList (_: \"\") 257)".to_owned(),
         format!("\"{}\"", "${long}".repeat(256)),
+        format!("/.{}", "/${long}".repeat(256)),
     ] {
-        let message = "a string of 4294967296 bytes is longer than strings can be, 4294967295";
-        check_error(&format!("{long}{text}"), &[message]);
+        check_error(&format!("{long}{text}"), &["eval.text-too-long", "the most is 4294967295"]);
     }
 }
 
