@@ -5,8 +5,8 @@
 //! flushed; then it is renamed over the file, while nobody may name what he needs and nobody
 //! has named this object. So no build sees it happen, and a file has its content at every
 //! moment. The folders around such files must be writable for that moment, and their times
-//! change: which object that is stands in `staging` meanwhile, and whoever takes over from a
-//! process that died gives it its modes and times again.
+//! change: which object that is stands in `staging` until the disk has its modes and times again,
+//! and whoever takes over from a process that died gives it those.
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -28,8 +28,9 @@ use crate::{
     tree::{Place, Reading, Tree},
 };
 
-/// In a session's folder: the object whose folders are being changed.
-const MENDING: &str = "mending";
+/// In a session's folder: the objects whose folders are being changed, or were changed last, in
+/// turn.
+const MENDING: [&str; 2] = ["mending-0", "mending-1"];
 
 /// What optimising did, or would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,14 @@ pub struct OptimiseReport {
     pub bytes: u64,
     /// Objects that were left since a living process needs them.
     pub busy: usize,
+}
+
+/// Which objects' folders may not have their modes and times on the disk.
+struct Mending<'a> {
+    store: &'a Store,
+    session: &'a Path,
+    /// How many objects were changed.
+    changed: usize,
 }
 
 /// What living processes need, as far as it was looked up.
@@ -66,10 +75,11 @@ impl Store {
         let paths = self.not_shared(sharing)?;
         let mut seen = HashSet::new();
         let mut busy = Busy::default();
-        for (number, path) in paths.iter().enumerate() {
+        let mut mending = Mending::new(self)?;
+        let outcome = paths.iter().enumerate().try_for_each(|(number, path)| {
             let files = match self.sharable_files(path) {
                 // gc was faster.
-                Err(_) if !self.contains(path)? => continue,
+                Err(_) if !self.contains(path)? => return Ok(()),
                 files => files?,
             };
             if dry_run {
@@ -79,10 +89,12 @@ impl Store {
                     report.count(u64::from(!is_new), file.size);
                 }
             } else {
-                self.share_object(path, sharing, files, &mut busy, &mut report)?;
+                self.share_object(path, sharing, files, &mut busy, &mut mending, &mut report)?;
             }
             progress(number + 1, paths.len());
-        }
+            Ok(())
+        });
+        mending.finish(outcome)?;
         Ok(report)
     }
 
@@ -111,6 +123,7 @@ impl Store {
         sharing: Sharing,
         files: Vec<Sharable>,
         busy: &mut Busy,
+        mending: &mut Mending<'_>,
         report: &mut OptimiseReport,
     ) -> Result<()> {
         let parts = self.parts()?;
@@ -127,7 +140,8 @@ impl Store {
         };
         let (shared, replacements) = self.find_equal(sharing, files.into_iter(), objects, at)?;
         if !replacements.is_empty() {
-            self.put_in_place(path, &replacements)?;
+            mending.begin(path)?;
+            self.put_in_place(&replacements)?;
         }
         for replacement in &replacements {
             report.count(1, replacement.size);
@@ -136,13 +150,9 @@ impl Store {
     }
 
     /// Rename what is equal over files of an object.
-    fn put_in_place(&self, path: &StorePath, replacements: &[Replacement]) -> Result<()> {
+    fn put_in_place(&self, replacements: &[Replacement]) -> Result<()> {
         let writer = self.writer()?;
         let (session, objects) = (&writer.session.folder, &writer.objects);
-        let mending = session.path.join(MENDING);
-        fs::write(&mending, path.base_name()).at("write", &mending)?;
-        // Power fails later: what is renamed is whole, and what is to be mended is known.
-        self.parts()?.flush_staged()?;
         for Replacement { new, at, .. } in replacements {
             let folder = match at.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 Some(parent) => Some(objects.open_below(parent)?),
@@ -162,7 +172,45 @@ impl Store {
             };
             replace().at("replace", objects.path.join(at))?;
         }
-        fs::remove_file(&mending).at("remove", &mending)
+        Ok(())
+    }
+}
+
+impl<'a> Mending<'a> {
+    fn new(store: &'a Store) -> Result<Self> {
+        Ok(Self { store, session: &store.writer()?.session.folder.path, changed: 0 })
+    }
+
+    /// Note an object that will be changed now.
+    fn begin(&mut self, path: &StorePath) -> Result<()> {
+        // In the place of the last but one: that is on the disk since the last was begun.
+        let place = self.session.join(MENDING[self.changed % MENDING.len()]);
+        fs::write(&place, path.base_name()).at("write", &place)?;
+        self.changed += 1;
+        // Power fails later: what is renamed is whole, and what is to be mended is known.
+        self.store.parts()?.flush_staged()
+    }
+
+    /// Everything was changed, or something failed.
+    fn finish(self, outcome: Result<()>) -> Result<()> {
+        if self.changed == 0 {
+            return outcome;
+        }
+        let settled = self.settle(outcome.is_err());
+        outcome.and(settled)
+    }
+
+    fn settle(&self, failed: bool) -> Result<()> {
+        if failed {
+            mend_after(self.session, &self.store.inner.layout)?;
+        }
+        self.store.parts()?.flush_staged()?;
+        for place in MENDING.map(|name| self.session.join(name)) {
+            if place.exists() {
+                fs::remove_file(&place).at("remove", &place)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -187,12 +235,17 @@ impl Busy {
     }
 }
 
-/// Give the object whose folders a dead process was changing its modes and times again.
-pub(crate) fn mend_after(session: &Path, layout: &Layout) -> Result<()> {
-    let Ok(name) = fs::read_to_string(session.join(MENDING)) else { return Ok(()) };
-    match StorePath::from_base_name(&name) {
-        Ok(path) => mend(&Place::of(&layout.object(&path))?),
-        // The process died before it had written the name, and so before any change.
-        Err(_) => Ok(()),
+/// Give the objects whose folders a session was changing their modes and times again; whether
+/// there were any.
+pub(crate) fn mend_after(session: &Path, layout: &Layout) -> Result<bool> {
+    let mut mended = false;
+    for name in MENDING {
+        let Ok(object) = fs::read_to_string(session.join(name)) else { continue };
+        // Where the name is not whole, nothing was changed yet.
+        if let Ok(path) = StorePath::from_base_name(&object) {
+            mend(&Place::of(&layout.object(&path))?)?;
+            mended = true;
+        }
     }
+    Ok(mended)
 }

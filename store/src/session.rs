@@ -159,7 +159,10 @@ fn take_over_dead(
         if entry.file_name() == own_name || is_alive(&entry.path())? {
             continue;
         }
-        mend_after(&entry.path(), layout)?;
+        if mend_after(&entry.path(), layout)? {
+            // What says so goes now.
+            rustix::fs::syncfs(&own.fd).at("flush the file system of", &own.path)?;
+        }
         let name = format!("dead-{}", taken.len());
         match fs::rename(entry.path(), own.path.join(&name)) {
             Ok(()) => taken.push(name),

@@ -81,6 +81,11 @@ fn power_fails_while_repairing() {
 }
 
 #[test]
+fn power_fails_while_optimising() {
+    check(Work::Optimise);
+}
+
+#[test]
 fn power_fails_in_a_life_of_everything() {
     check(Work::Life);
 }

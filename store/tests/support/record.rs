@@ -27,6 +27,8 @@ pub struct Recording {
     root: PathBuf,
     live: BTreeMap<Slot, Inode>,
     count: Inode,
+    /// Files with several names that lay there beforehand, by their numbers.
+    linked: HashMap<u64, Inode>,
 }
 
 /// A call on its way, with what it names, looked up before it changes that.
@@ -39,7 +41,13 @@ impl Recording {
     /// Run a command to its end. What lies below `root` beforehand counts as flushed.
     pub fn of(root: &Path, command: Command) -> Self {
         let root = root.canonicalize().unwrap();
-        let mut recording = Self { events: Vec::new(), root, live: BTreeMap::new(), count: 0 };
+        let mut recording = Self {
+            events: Vec::new(),
+            root,
+            live: BTreeMap::new(),
+            count: 0,
+            linked: HashMap::new(),
+        };
         recording.live.insert(ROOT, 0);
         let folder = recording.root.clone();
         recording.look_at(None, &folder);
@@ -79,10 +87,18 @@ impl Recording {
         } else {
             Kind::File
         };
+        if let Some(slot) = &slot
+            && let Some(&inode) = self.linked.get(&stat.ino())
+        {
+            return self.change(vec![(slot.clone(), Some(inode))]);
+        }
         let inode = self.make(kind.clone(), stat.mode() & 0o7777, slot);
         self.events.push(Event::Time(inode, stat.mtime()));
         match kind {
             Kind::File => {
+                if stat.nlink() > 1 {
+                    self.linked.insert(stat.ino(), inode);
+                }
                 let bytes = fs::read(path).unwrap();
                 let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
                 self.events.push(Event::Wrote(inode, 0, bytes[..end].into()));
@@ -265,6 +281,11 @@ impl Recording {
     /// The path that a call names, relative to a folder's handle.
     fn path_at(&self, thread: Thread, folder: u64, name: u64) -> PathBuf {
         let name = PathBuf::from(OsStr::from_bytes(&thread.text(name)));
+        // What an open file is linked by.
+        if let Ok(handle) = name.strip_prefix("/proc/self/fd") {
+            return fs::read_link(Path::new(&format!("/proc/{}/fd", thread.0)).join(handle))
+                .unwrap();
+        }
         if name.is_absolute() {
             return name;
         }

@@ -156,7 +156,7 @@ impl Work {
                 make_old(&fixture.path("old/db.sqlite"));
             }
             Self::Optimise => {
-                for label in ["first", "second"] {
+                for label in ["first", "second", "third", "fourth"] {
                     fixture.write(&format!("{label}/sub/a"), &[b'a'; 10_000]);
                     fixture.write(&format!("{label}/{label}"), &[b'b'; 10_000]);
                     let path = fixture.path(label);
