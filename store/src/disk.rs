@@ -52,6 +52,11 @@ impl Folder {
         self.path.join(OsStr::from_bytes(name))
     }
 
+    /// Flush the file system that it is on.
+    pub(crate) fn sync_file_system(&self) -> Result<()> {
+        rustix::fs::syncfs(&self.fd).at("flush the file system of", &self.path)
+    }
+
     /// Flush the folder's entries to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).at("flush the folder", &self.path)

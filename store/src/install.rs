@@ -135,9 +135,8 @@ impl Parts for StoreParts<'_> {
     }
 
     fn flush_staged(&self) -> Result<()> {
-        let folder = &self.writer.objects;
         match self.flushes() {
-            true => rustix::fs::syncfs(&folder.fd).at("flush the file system of", &folder.path),
+            true => self.writer.objects.sync_file_system(),
             false => Ok(()),
         }
     }

@@ -161,7 +161,7 @@ fn take_over_dead(
         }
         if mend_after(&entry.path(), layout)? {
             // What says so goes now.
-            rustix::fs::syncfs(&own.fd).at("flush the file system of", &own.path)?;
+            own.sync_file_system()?;
         }
         let name = format!("dead-{}", taken.len());
         match fs::rename(entry.path(), own.path.join(&name)) {

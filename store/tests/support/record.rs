@@ -6,7 +6,8 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ffi::OsStr,
-    fs,
+    fmt::Display,
+    fs, io,
     os::unix::{
         ffi::{OsStrExt as _, OsStringExt as _},
         fs::MetadataExt as _,
@@ -283,23 +284,21 @@ impl Recording {
         let name = PathBuf::from(OsStr::from_bytes(&thread.text(name)));
         // What an open file is linked by.
         if let Ok(handle) = name.strip_prefix("/proc/self/fd") {
-            return fs::read_link(Path::new(&format!("/proc/{}/fd", thread.0)).join(handle))
-                .unwrap();
+            return behind(thread, handle.display()).unwrap();
         }
         if name.is_absolute() {
             return name;
         }
         let around = match folder as i32 {
-            libc::AT_FDCWD => PathBuf::from(format!("/proc/{}/cwd", thread.0)),
-            handle => PathBuf::from(format!("/proc/{}/fd/{handle}", thread.0)),
+            libc::AT_FDCWD => fs::read_link(format!("/proc/{}/cwd", thread.0)),
+            handle => behind(thread, handle),
         };
-        fs::read_link(around).unwrap().join(name)
+        around.unwrap().join(name)
     }
 
     /// The file behind a handle, if it is ours and has a name.
     fn descriptor(&self, thread: Thread, handle: u64) -> Option<Slot> {
-        let link = fs::read_link(format!("/proc/{}/fd/{}", thread.0, handle as i32)).ok()?;
-        self.slot(&link)
+        self.slot(&behind(thread, handle as i32).ok()?)
     }
 
     /// The slot of a path below our folder.
@@ -337,6 +336,11 @@ const ROOT: Slot = (0, Vec::new());
 
 /// `fchmodat2`, which has no name yet where libc is older than it.
 const SYS_FCHMODAT2: libc::c_long = 452;
+
+/// The path of the file behind a handle.
+fn behind(thread: Thread, handle: impl Display) -> io::Result<PathBuf> {
+    fs::read_link(format!("/proc/{}/fd/{handle}", thread.0))
+}
 
 /// Where a file's handle stands.
 fn position(thread: Thread, handle: u64) -> u64 {
