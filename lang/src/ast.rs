@@ -80,7 +80,7 @@ pub enum Expr {
     /// `function argument`; pipes are applications already.
     Apply { function: ExprId, argument: ExprId },
     /// A function.
-    Lambda { param: Box<Param>, body: ExprId },
+    Lambda { param: Param, body: ExprId },
     /// `let … in body`.
     Let { bindings: Box<Bindings>, body: ExprId },
     /// The legacy `let { …; body = …; }`, in `.nix` files only.
@@ -140,7 +140,20 @@ pub enum Param {
     /// `x: …`.
     Name { name: Name, span: Span },
     /// `{ a, b ? 1, ... } @ all: …`.
-    Pattern { fields: Vec<Field>, ellipsis: bool, alias: Option<Name>, span: Span },
+    Pattern(Box<Pattern>),
+}
+
+/// A function's arguments by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern {
+    /// The named arguments, in source order.
+    pub fields: Vec<Field>,
+    /// Whether others may be given too.
+    pub ellipsis: bool,
+    /// The name for all arguments in one set.
+    pub alias: Option<Name>,
+    /// Where the pattern stands.
+    pub span: Span,
 }
 
 /// One named argument of a pattern.

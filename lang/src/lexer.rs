@@ -194,14 +194,31 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    #[inline]
+    /// Tokens of an expression, up to one that may begin or end a mode.
     fn expression(&mut self) {
-        self.at += scan::blanks(self.rest());
+        loop {
+            self.at += scan::blanks(self.rest());
+            let Some(&byte) = self.text.get(self.at) else { return };
+            match scan::start(byte) {
+                SyntaxKind::Ident => {
+                    let rest = self.rest();
+                    let length = scan::name(rest);
+                    // A name, if nothing follows that could make it more.
+                    if let Some(b'.' | b'+' | b'/' | b':') = rest.get(length) {
+                        return self.word();
+                    }
+                    self.push(scan::keyword(&rest[..length]), length);
+                }
+                SyntaxKind::Unknown => return self.other(byte),
+                kind => self.push(kind, 1),
+            }
+        }
+    }
+
+    /// What more than its first byte decides about, and what changes the mode.
+    fn other(&mut self, byte: u8) {
         let rest = self.rest();
-        let Some(&byte) = rest.first() else { return };
-        if scan::is_name_start(byte) {
-            self.name();
-        } else if (byte == b'#' || rest.starts_with(b"/*"))
+        if (byte == b'#' || rest.starts_with(b"/*"))
             && let Ok((_, (_, length))) = scan::trivium(rest)
         {
             self.at += length;
@@ -209,17 +226,6 @@ impl<'t> Lexer<'t> {
             self.word();
         } else {
             self.mark();
-        }
-    }
-
-    /// What starts with a letter: a name, if nothing follows that could make it more.
-    #[inline]
-    fn name(&mut self) {
-        let rest = self.rest();
-        let length = scan::name(rest);
-        match rest.get(length) {
-            Some(b'.' | b'+' | b'/' | b':') => self.word(),
-            _ => self.push(scan::keyword(&rest[..length]), length),
         }
     }
 

@@ -48,6 +48,7 @@ pub(crate) fn parse<S: Sink>(
         text,
         tokens,
         at: 0,
+        current: tokens[0],
         last_end: 0,
         sink,
         dialect,
@@ -56,6 +57,7 @@ pub(crate) fn parse<S: Sink>(
         problems: Vec::new(),
         last_problem: None,
         gave_up: false,
+        forms: Vec::new(),
     };
     parser.root();
     (parser.sink, parser.problems)
@@ -75,6 +77,8 @@ struct Parser<'t, S: Sink> {
     text: &'t str,
     tokens: &'t [Token],
     at: usize,
+    /// The token at that place, which is asked for most.
+    current: Token,
     /// Where the last consumed token ended.
     last_end: u32,
     sink: S,
@@ -87,6 +91,8 @@ struct Parser<'t, S: Sink> {
     last_problem: Option<usize>,
     /// Whether a limit was hit, after which nothing more is said.
     gave_up: bool,
+    /// The forms whose last expression is not complete, those of all levels in one list.
+    forms: Vec<(Mark<S::Mark>, SyntaxKind)>,
 }
 
 impl<'t, S: Sink> Parser<'t, S> {
@@ -107,12 +113,8 @@ impl<'t, S: Sink> Parser<'t, S> {
         self.node(mark, SyntaxKind::Root);
     }
 
-    fn current(&self) -> Token {
-        self.tokens[self.at]
-    }
-
     fn kind(&self) -> SyntaxKind {
-        self.current().kind
+        self.current.kind
     }
 
     /// The kind of the token `ahead` places further on.
@@ -126,7 +128,7 @@ impl<'t, S: Sink> Parser<'t, S> {
 
     /// Where the current token stands.
     fn span(&self) -> Span {
-        self.current().span()
+        self.current.span()
     }
 
     /// The empty place right after the last consumed token.
@@ -139,19 +141,25 @@ impl<'t, S: Sink> Parser<'t, S> {
     }
 
     fn mark(&mut self) -> Mark<S::Mark> {
-        let start = self.current().start;
+        let start = self.current.start;
         Mark { sink: self.sink.mark(start), start }
     }
 
     /// Consume the current token, whatever it is; the end stays.
+    #[inline]
     fn bump(&mut self) {
-        let token = self.current();
-        if token.kind != SyntaxKind::End {
-            let span = token.span();
-            self.sink.token(token.kind, span);
-            self.last_end = span.end;
-            self.at += 1;
+        if !self.at(SyntaxKind::End) {
+            self.sink.token(self.kind(), self.span());
+            self.advance();
         }
+    }
+
+    /// Go on to the next token.
+    #[inline]
+    fn advance(&mut self) {
+        self.last_end = self.span().end;
+        self.at += 1;
+        self.current = self.tokens[self.at];
     }
 
     /// Consume the current token if it is of this kind.
@@ -163,11 +171,13 @@ impl<'t, S: Sink> Parser<'t, S> {
         there
     }
 
-    /// The span of what was consumed since a mark; empty where nothing was.
-    fn since(&self, mark: Mark<S::Mark>) -> Span {
-        Span { start: mark.start.min(self.last_end), end: self.last_end }
+    /// The span of what was consumed from a place on; empty where nothing was.
+    fn since(&self, start: u32) -> Span {
+        Span { start: start.min(self.last_end), end: self.last_end }
     }
 
+    // Nearly everywhere the kind is known, and of what a sink does for it one case remains.
+    #[inline(always)]
     fn node(&mut self, mark: Mark<S::Mark>, kind: SyntaxKind) {
         let span = if self.last_end > mark.start {
             Span { start: mark.start, end: self.last_end }
@@ -177,11 +187,13 @@ impl<'t, S: Sink> Parser<'t, S> {
         self.sink.node(mark.sink, kind, span);
     }
 
-    /// Wrap one token in a node.
+    /// Wrap the current token in a node.
+    #[inline(always)]
     fn token_node(&mut self, kind: SyntaxKind) {
-        let mark = self.mark();
-        self.bump();
-        self.node(mark, kind);
+        if !self.at(SyntaxKind::End) {
+            self.sink.leaf(kind, self.kind(), self.span());
+            self.advance();
+        }
     }
 
     /// The place of an expression that is not there.

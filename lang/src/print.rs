@@ -4,8 +4,8 @@
 //! parentheses, attributes sorted, some operators as calls of builtins.
 
 use crate::ast::{
-    Ast, AttrName, BinaryOp, BindingValue, Bindings, Expr, ExprId, Field, Name, Param, StrPart,
-    UnaryOp,
+    Ast, AttrName, BinaryOp, BindingValue, Bindings, Expr, ExprId, Field, Name, Param, Pattern,
+    StrPart, UnaryOp,
 };
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
@@ -333,7 +333,8 @@ impl Printer<'_> {
         self.text("(");
         match param {
             Param::Name { name, .. } => self.name(*name),
-            Param::Pattern { fields, ellipsis, alias, .. } => {
+            Param::Pattern(pattern) => {
+                let Pattern { fields, ellipsis, alias, .. } = &**pattern;
                 self.text("{ ");
                 let mut sorted: Vec<&Field> = fields.iter().collect();
                 sorted.sort_by_key(|field| self.ast.name(field.name));

@@ -8,7 +8,7 @@ mod sets;
 mod text;
 
 use crate::ast::{
-    self, Ast, AttrName, BinaryOp, Expr, ExprId, Field, Name, Param, StrPart, UnaryOp,
+    self, Ast, AttrName, BinaryOp, Expr, ExprId, Field, Name, Param, Pattern, StrPart, UnaryOp,
 };
 use crate::kind::SyntaxKind;
 use crate::sink::Sink;
@@ -55,6 +55,16 @@ enum Item {
     Contract(ExprId),
 }
 
+impl Item {
+    /// Whether this is an element of an attribute path.
+    fn is_name(&self) -> bool {
+        matches!(self, Self::Name(..) | Self::Computed(..))
+    }
+}
+
+/// Up to this many names are searched one by one.
+const MAX_LINEAR_SEARCH: usize = 8;
+
 struct Builder<'t> {
     text: &'t str,
     ast: Ast,
@@ -64,7 +74,7 @@ struct Builder<'t> {
     decoded: FxHashMap<Box<str>, Name>,
     items: Vec<Item>,
     /// The arguments of functions whose bodies are not complete yet.
-    params: Vec<Param>,
+    patterns: Vec<Pattern>,
     problems: Vec<Diagnostic>,
 }
 
@@ -109,6 +119,26 @@ impl Sink for Builder<'_> {
         }
     }
 
+    #[inline(always)]
+    fn leaf(&mut self, node: SyntaxKind, token: SyntaxKind, span: Span) {
+        let expr = match node {
+            SyntaxKind::Variable => self.variable(span),
+            SyntaxKind::Literal => self.literal(token, span),
+            SyntaxKind::AttrName => {
+                let name = self.intern(self.text_of(span));
+                return self.items.push(Item::Name(name, span));
+            }
+            SyntaxKind::Alias => {
+                let name = self.intern(self.text_of(span));
+                return self.items.push(Item::Alias(name));
+            }
+            SyntaxKind::Error => return,
+            _ => return self.items.push(Item::Token(token, span)),
+        };
+        self.push_item(expr, span);
+    }
+
+    #[inline(always)]
     fn node(&mut self, mark: u32, kind: SyntaxKind, span: Span) {
         use SyntaxKind::*;
         let mark = mark as usize;
@@ -117,7 +147,6 @@ impl Sink for Builder<'_> {
             Parens | Interpolation | AttrPath | Binding | Field | ParamName => return,
             Error => return self.items.truncate(mark),
             AttrName => return self.attribute_name(mark, span),
-            Alias => return self.alias(mark),
             Contract => return self.contract(mark),
             Pattern => return self.pattern(mark, span),
             InheritFrom => return self.inherit_from(mark),
@@ -129,11 +158,9 @@ impl Sink for Builder<'_> {
                 });
                 return;
             }
-            Variable => self.variable(mark),
-            Literal => self.literal(mark),
             StringExpr => self.string(mark),
             PathExpr => self.path(mark),
-            List => Expr::List(self.exprs(mark).collect()),
+            List => Expr::List(self.list(mark)),
             AttrSet => self.attribute_set(mark),
             LetIn => self.let_in(mark),
             LegacyLet => Expr::LegacyLet(self.bindings(mark).into()),
@@ -150,8 +177,7 @@ impl Sink for Builder<'_> {
             _ => Expr::Error,
         };
         self.items.truncate(mark);
-        let id = self.push(expr, span);
-        self.items.push(Item::Expr(id));
+        self.push_item(expr, span);
     }
 }
 
@@ -166,7 +192,7 @@ impl<'t> Builder<'t> {
             names: FxHashMap::default(),
             decoded: FxHashMap::default(),
             items: Vec::with_capacity(256),
-            params: Vec::new(),
+            patterns: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -182,19 +208,32 @@ impl<'t> Builder<'t> {
         id
     }
 
+    /// Push an expression that waits for the node that it is part of.
+    fn push_item(&mut self, expr: Expr, span: Span) {
+        let id = self.push(expr, span);
+        self.items.push(Item::Expr(id));
+    }
+
     fn text_of(&self, span: Span) -> &'t str {
         &self.text[std::ops::Range::<usize>::from(span)]
     }
 
     fn intern(&mut self, text: &'t str) -> Name {
-        let (names, decoded) = (&mut self.ast.names, &self.decoded);
-        *self.names.entry(text).or_insert_with(|| match decoded.get(text) {
+        match self.names.get(text) {
             Some(&name) => name,
-            None => {
-                names.push(text.into());
-                Name(names.len() as u32 - 1)
-            }
-        })
+            None => self.intern_new(text),
+        }
+    }
+
+    #[cold]
+    fn intern_new(&mut self, text: &'t str) -> Name {
+        let names = &mut self.ast.names;
+        let name = self.decoded.get(text).copied().unwrap_or_else(|| {
+            names.push(text.into());
+            Name(names.len() as u32 - 1)
+        });
+        self.names.insert(text, name);
+        name
     }
 
     /// Intern a text that the source may not have as it is: a decoded string.
@@ -217,6 +256,12 @@ impl<'t> Builder<'t> {
         })
     }
 
+    fn list(&self, mark: usize) -> Vec<ExprId> {
+        let mut elements = Vec::with_capacity(self.items.len() - mark);
+        elements.extend(self.exprs(mark));
+        elements
+    }
+
     /// A node of two expressions.
     fn two(&self, mark: usize, make: impl FnOnce(ExprId, ExprId) -> Expr) -> Expr {
         match self.items[mark..] {
@@ -225,18 +270,14 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn variable(&mut self, mark: usize) -> Expr {
-        match self.items[mark..] {
-            [Item::Token(_, span)] => match self.text_of(span) {
-                "__curPos" => Expr::CurPos,
-                name => Expr::Var(self.intern(name)),
-            },
-            _ => Expr::Error,
+    fn variable(&mut self, span: Span) -> Expr {
+        match self.text_of(span) {
+            "__curPos" => Expr::CurPos,
+            name => Expr::Var(self.intern(name)),
         }
     }
 
-    fn literal(&mut self, mark: usize) -> Expr {
-        let [Item::Token(kind, span)] = self.items[mark..] else { return Expr::Error };
+    fn literal(&mut self, kind: SyntaxKind, span: Span) -> Expr {
         let text = self.text_of(span);
         match kind {
             SyntaxKind::Int => match text.parse() {
@@ -276,7 +317,9 @@ impl<'t> Builder<'t> {
             Item::Expr(id) => Some(StrPart::Interpolation(id)),
             _ => None,
         };
-        Expr::Str(pieces.iter().filter_map(part).collect())
+        let mut parts = Vec::with_capacity(pieces.len());
+        parts.extend(pieces.iter().filter_map(part));
+        Expr::Str(parts)
     }
 
     fn indented(&self, pieces: &[Item]) -> Expr {
@@ -327,7 +370,6 @@ impl<'t> Builder<'t> {
 
     fn attribute_name(&mut self, mark: usize, span: Span) {
         let item = match self.items.get(mark) {
-            Some(&Item::Token(_, name)) => Item::Name(self.intern(self.text_of(name)), span),
             Some(&Item::Expr(id)) => self.constant_name(id, span),
             _ => Item::Computed(self.push(Expr::Error, span), span),
         };
@@ -358,7 +400,11 @@ impl<'t> Builder<'t> {
             Item::Computed(value, span) => Some(AttrName::Dynamic { value, span }),
             _ => None,
         };
-        self.items[mark..].iter().filter_map(name).collect()
+        // As many as there are, so that nothing is moved once it is there.
+        let items = &self.items[mark..];
+        let mut names = Vec::with_capacity(items.iter().filter(|item| item.is_name()).count());
+        names.extend(items.iter().filter_map(name));
+        names.into_boxed_slice()
     }
 
     fn select(&mut self, mark: usize) -> Expr {
@@ -421,19 +467,13 @@ impl<'t> Builder<'t> {
         match self.items[mark..] {
             [Item::Token(_, span), Item::Expr(body)] => {
                 let name = self.intern(self.text_of(span));
-                Expr::Lambda { param: Param::Name { name, span }.into(), body }
+                Expr::Lambda { param: Param::Name { name, span }, body }
             }
-            [Item::Expr(body)] => match self.params.pop() {
-                Some(param) => Expr::Lambda { param: param.into(), body },
+            [Item::Expr(body)] => match self.patterns.pop() {
+                Some(pattern) => Expr::Lambda { param: Param::Pattern(pattern.into()), body },
                 None => Expr::Error,
             },
             _ => Expr::Error,
-        }
-    }
-
-    fn alias(&mut self, mark: usize) {
-        if let Some(&Item::Token(_, span)) = self.items.get(mark) {
-            self.items[mark] = Item::Alias(self.intern(self.text_of(span)));
         }
     }
 
@@ -464,15 +504,20 @@ impl<'t> Builder<'t> {
         }
         self.items.truncate(mark);
         self.check_arguments(&fields, alias, span);
-        self.params.push(Param::Pattern { fields, ellipsis, alias, span });
+        self.patterns.push(Pattern { fields, ellipsis, alias, span });
     }
 
     /// No two arguments, the alias included, have one name.
     fn check_arguments(&mut self, fields: &[Field], alias: Option<Name>, pattern: Span) {
-        let mut seen = FxHashMap::default();
-        seen.extend(alias.map(|name| (name, pattern)));
-        for field in fields {
-            if let Some(first) = seen.insert(field.name, field.span) {
+        // Most have a few, which are compared with one another; many go into a table.
+        let mut table = FxHashMap::default();
+        for (at, field) in fields.iter().enumerate() {
+            let earlier = match fields.len() <= MAX_LINEAR_SEARCH {
+                true => fields[..at].iter().rfind(|other| other.name == field.name),
+                false => table.insert(field.name, field),
+            };
+            let alias = (alias == Some(field.name)).then_some(pattern);
+            if let Some(first) = earlier.map(|field| field.span).or(alias) {
                 let name = self.ast.name(field.name);
                 self.problems.push(
                     Diagnostic::error(

@@ -19,6 +19,9 @@ pub(crate) trait Sink {
     /// One token.
     fn token(&mut self, kind: SyntaxKind, span: Span);
 
+    /// A node of one token.
+    fn leaf(&mut self, node: SyntaxKind, token: SyntaxKind, span: Span);
+
     /// All since the mark is one node; the span runs from its first token to its last.
     fn node(&mut self, mark: Self::Mark, kind: SyntaxKind, span: Span);
 }

@@ -113,6 +113,13 @@ impl Sink for Builder<'_> {
         self.at = span.end;
     }
 
+    fn leaf(&mut self, node: SyntaxKind, token: SyntaxKind, span: Span) {
+        self.trivia_until(span.start);
+        self.tree.start_node(raw(node));
+        self.token(token, span);
+        self.tree.finish_node();
+    }
+
     fn node(&mut self, (mark, from): Self::Mark, kind: SyntaxKind, _span: Span) {
         // What is missing has no node: an empty one would be in every walk's way.
         if self.at > from || kind == SyntaxKind::Root {

@@ -69,9 +69,9 @@ impl Machine {
         while let Expr::Lambda { param, body } = ast.expr(at) {
             if left == 0 {
                 let pos = self.sources.pos(place.source, place.span.start + ast.span(at).start);
-                let name = match &**param {
+                let name = match param {
                     Param::Name { name, .. } => Some(*name),
-                    Param::Pattern { alias, .. } => *alias,
+                    Param::Pattern(pattern) => pattern.alias,
                 };
                 return Some((pos, name.map(|name| ast.name(name).to_owned())));
             }

@@ -4,7 +4,7 @@
 //! binding of its group is allocated empty and filled in when all are there.
 
 use hb_lang::Span;
-use hb_lang::ast::{Binding, BindingValue, Bindings, Expr, ExprId, Field, Name};
+use hb_lang::ast::{self, Binding, BindingValue, Bindings, Expr, ExprId, Field, Name};
 use rustc_hash::FxHashSet;
 
 use super::compile::Compiler;
@@ -379,13 +379,8 @@ impl Compiler<'_> {
     }
 
     /// Bind a pattern's names; the argument is in `slot`, and the fields go above it.
-    pub(super) fn bind_pattern(
-        &mut self,
-        slot: u32,
-        fields: &[Field],
-        alias: Option<Name>,
-        span: Span,
-    ) -> Vec<Name> {
+    pub(super) fn bind_pattern(&mut self, slot: u32, pattern: &ast::Pattern) -> Vec<Name> {
+        let ast::Pattern { ref fields, alias, span, .. } = *pattern;
         let mut bound = Vec::new();
         self.emit_at(Op::ForceLocal(slot), 1, span);
         let start = self.height() - 1;

@@ -69,22 +69,22 @@ impl Compiler<'_> {
         let mut params = Vec::new();
         let mut body = id;
         while let Expr::Lambda { param, body: inner } = ast.expr(body) {
-            params.push(&**param);
+            params.push(param);
             body = *inner;
-            if matches!(**param, Param::Pattern { .. }) || params.len() == MAX_ARITY {
+            if matches!(param, Param::Pattern(_)) || params.len() == MAX_ARITY {
                 break;
             }
         }
         let pattern = match params.last() {
-            Some(Param::Pattern { fields, ellipsis, .. }) => {
+            Some(Param::Pattern(pattern)) => {
                 let field = |(slot, field): (usize, &Field)| PatternField {
                     name: self.symbol(field.name),
                     span: field.span,
                     has_default: field.default.is_some(),
                     slot: slot as u32,
                 };
-                let fields = fields.iter().enumerate().map(field).collect();
-                Some(Pattern { fields, ellipsis: *ellipsis })
+                let fields = pattern.fields.iter().enumerate().map(field).collect();
+                Some(Pattern { fields, ellipsis: pattern.ellipsis })
             }
             _ => None,
         };
@@ -97,9 +97,9 @@ impl Compiler<'_> {
                     bound.push(*name);
                 }
             }
-            if let Some(Param::Pattern { fields, alias, span, .. }) = params.last() {
+            if let Some(Param::Pattern(pattern)) = params.last() {
                 let slot = params.len() as u32 - 1;
-                bound.extend(compiler.bind_pattern(slot, fields, *alias, *span));
+                bound.extend(compiler.bind_pattern(slot, pattern));
             }
             compiler.body(body, Op::Return);
             for name in bound.into_iter().rev() {

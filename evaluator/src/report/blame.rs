@@ -208,11 +208,12 @@ fn of_binding(binding: &Binding) -> Definition {
 fn argument(param: &Param, name: Name) -> Option<Span> {
     match param {
         Param::Name { name: own, span } => (*own == name).then_some(*span),
-        Param::Pattern { fields, alias, span, .. } => fields
+        Param::Pattern(pattern) => pattern
+            .fields
             .iter()
             .find(|field| field.name == name)
             .map(|field| field.span)
-            .or_else(|| (*alias == Some(name)).then_some(*span)),
+            .or_else(|| (pattern.alias == Some(name)).then_some(pattern.span)),
     }
 }
 
@@ -262,9 +263,9 @@ fn children(expr: &Expr) -> Vec<ExprId> {
         Expr::HasAttr { base, path } => std::iter::once(*base).chain(computed(path)).collect(),
         Expr::Apply { function, argument } => vec![*function, *argument],
         Expr::Lambda { param, body } => {
-            let fields = match &**param {
+            let fields = match param {
                 Param::Name { .. } => &[],
-                Param::Pattern { fields, .. } => fields.as_slice(),
+                Param::Pattern(pattern) => pattern.fields.as_slice(),
             };
             let parts = fields.iter().flat_map(|field| [field.contract, field.default]);
             parts.flatten().chain([*body]).collect()

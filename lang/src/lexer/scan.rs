@@ -41,6 +41,37 @@ const CLASSES: [u8; 256] = {
     classes
 };
 
+/// What each byte begins in an expression: a name (or what begins like one), or a token of its
+/// own whatever follows. Of the others, unknown here, more than this byte decides.
+const STARTS: [SyntaxKind; 256] = {
+    let mut starts = [SyntaxKind::Unknown; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let class = CLASSES[byte];
+        starts[byte] = match byte as u8 {
+            _ if class & NAME_START != 0 => SyntaxKind::Ident,
+            b'[' => SyntaxKind::BracketOpen,
+            b']' => SyntaxKind::BracketClose,
+            b'(' => SyntaxKind::ParenOpen,
+            b')' => SyntaxKind::ParenClose,
+            b':' => SyntaxKind::Colon,
+            b';' => SyntaxKind::Semicolon,
+            b',' => SyntaxKind::Comma,
+            b'@' => SyntaxKind::At,
+            b'?' => SyntaxKind::Question,
+            b'*' => SyntaxKind::Star,
+            _ => SyntaxKind::Unknown,
+        };
+        byte += 1;
+    }
+    starts
+};
+
+/// What a byte begins in an expression; unknown where more than the byte decides.
+pub(super) fn start(byte: u8) -> SyntaxKind {
+    STARTS[byte as usize]
+}
+
 fn is(byte: u8, class: u8) -> bool {
     CLASSES[byte as usize] & class != 0
 }
@@ -74,23 +105,42 @@ pub(super) fn path_run(input: &[u8]) -> usize {
     run_of(input, PATH)
 }
 
-/// A name's kind: a keyword or [`SyntaxKind::Ident`].
-pub(super) fn keyword(name: &[u8]) -> SyntaxKind {
-    // Most names are no keyword, and most of those are told apart here.
-    if name.len() > "inherit".len() || !b"aeilortw".contains(&name[0]) {
-        return SyntaxKind::Ident;
+/// The keywords, each in the place that [`keyword_place`] gives it.
+const KEYWORDS: [(&[u8], SyntaxKind); 32] = {
+    let words: [(&[u8], SyntaxKind); 10] = [
+        (b"if", SyntaxKind::If),
+        (b"then", SyntaxKind::Then),
+        (b"else", SyntaxKind::Else),
+        (b"assert", SyntaxKind::Assert),
+        (b"with", SyntaxKind::With),
+        (b"let", SyntaxKind::Let),
+        (b"in", SyntaxKind::In),
+        (b"rec", SyntaxKind::Rec),
+        (b"inherit", SyntaxKind::Inherit),
+        (b"or", SyntaxKind::Or),
+    ];
+    let mut places: [(&[u8], SyntaxKind); 32] = [(b"", SyntaxKind::Ident); 32];
+    let mut at = 0;
+    while at < words.len() {
+        let place = keyword_place(words[at].0);
+        assert!(places[place].0.is_empty(), "two keywords have one place");
+        places[place] = words[at];
+        at += 1;
     }
-    match name {
-        b"if" => SyntaxKind::If,
-        b"then" => SyntaxKind::Then,
-        b"else" => SyntaxKind::Else,
-        b"assert" => SyntaxKind::Assert,
-        b"with" => SyntaxKind::With,
-        b"let" => SyntaxKind::Let,
-        b"in" => SyntaxKind::In,
-        b"rec" => SyntaxKind::Rec,
-        b"inherit" => SyntaxKind::Inherit,
-        b"or" => SyntaxKind::Or,
+    places
+};
+
+/// The only place where a name may be found among the keywords: its length and its last letter
+/// tell them apart.
+const fn keyword_place(name: &[u8]) -> usize {
+    (name.len() + name[name.len() - 1] as usize) % 32
+}
+
+/// A name's kind: a keyword or [`SyntaxKind::Ident`].
+#[inline]
+pub(super) fn keyword(name: &[u8]) -> SyntaxKind {
+    match KEYWORDS[keyword_place(name)] {
+        (word, kind) if word == name => kind,
         _ => SyntaxKind::Ident,
     }
 }
@@ -215,22 +265,12 @@ pub(super) fn punctuation(input: &[u8]) -> Option<(SyntaxKind, usize)> {
         [b'"', ..] => (StringOpen, 1),
         [b'{', ..] => (BraceOpen, 1),
         [b'}', ..] => (BraceClose, 1),
-        [b'[', ..] => (BracketOpen, 1),
-        [b']', ..] => (BracketClose, 1),
-        [b'(', ..] => (ParenOpen, 1),
-        [b')', ..] => (ParenClose, 1),
-        [b':', ..] => (Colon, 1),
-        [b';', ..] => (Semicolon, 1),
-        [b',', ..] => (Comma, 1),
         [b'.', ..] => (Dot, 1),
-        [b'@', ..] => (At, 1),
         [b'=', ..] => (Assign, 1),
-        [b'?', ..] => (Question, 1),
         [b'|', ..] => (Bar, 1),
         [b'!', ..] => (Bang, 1),
         [b'+', ..] => (Plus, 1),
         [b'-', ..] => (Minus, 1),
-        [b'*', ..] => (Star, 1),
         [b'/', ..] => (Slash, 1),
         [b'>', ..] => (More, 1),
         _ => (Unknown, character(input)),

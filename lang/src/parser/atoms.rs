@@ -11,11 +11,9 @@ impl<S: Sink> Parser<'_, S> {
     /// The smallest whole expression.
     pub(super) fn atom(&mut self) -> Height {
         match self.kind() {
-            _ if self.at_form() => {
-                self.needs_parentheses();
-                return self.expression();
-            }
-            Ident => self.token_node(Variable),
+            Ident if !self.at_form() => self.token_node(Variable),
+            Ident | If | Assert | With => return self.form_without_parentheses(),
+            BraceOpen | Let if self.at_form() => return self.form_without_parentheses(),
             Int | Float => self.token_node(Literal),
             Uri => {
                 self.legacy_uri();
@@ -38,6 +36,13 @@ impl<S: Sink> Parser<'_, S> {
             }
         }
         1
+    }
+
+    /// A form where only an operand may stand.
+    #[cold]
+    pub(super) fn form_without_parentheses(&mut self) -> Height {
+        self.needs_parentheses();
+        self.expression()
     }
 
     /// `"…"` or `''…''`
@@ -107,7 +112,7 @@ impl<S: Sink> Parser<'_, S> {
                     }
                     self.bump();
                 }
-                InterpolationOpen if self.current().start == self.last_end => {
+                InterpolationOpen if self.current.start == self.last_end => {
                     height = self.interpolation().max(height);
                     last = Span { start: self.last_end, end: self.last_end };
                     interpolated = true;
@@ -143,13 +148,10 @@ impl<S: Sink> Parser<'_, S> {
         self.bump();
         loop {
             let element = match self.kind() {
-                _ if self.at_form() => {
-                    self.needs_parentheses();
-                    self.expression()
-                }
                 kind if starts_operand(kind) && !self.at_definition() => {
                     self.nested(Self::selection)
                 }
+                _ if self.at_form() => self.form_without_parentheses(),
                 Comma => {
                     self.comma_in_list();
                     let error = self.mark();
@@ -196,9 +198,9 @@ impl<S: Sink> Parser<'_, S> {
         let opening = self.span();
         self.bump();
         let height = self.bindings(Closing::Brace { recursive: true }, opening);
-        let inner = Span { start: opening.end, end: self.current().start };
+        let inner = Span { start: opening.end, end: self.current.start };
         self.close(BraceClose, opening, "parse.unclosed-brace");
-        self.refuse_legacy_let(self.since(mark), inner);
+        self.refuse_legacy_let(self.since(mark.start), inner);
         self.node(mark, LegacyLet);
         height + 1
     }

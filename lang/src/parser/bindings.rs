@@ -146,8 +146,8 @@ impl<S: Sink> Parser<'_, S> {
                 if kind == Or {
                     self.legacy_or_name();
                 }
-                self.bump();
-                1
+                self.token_node(AttrName);
+                return 1;
             }
         };
         self.node(mark, AttrName);

@@ -1,7 +1,7 @@
 //! Expressions from the outside in: forms that reach as far as they can, pipes,
 //! operators by precedence, application.
 
-use super::{Height, MAX_NESTING_DEPTH, MAX_TREE_HEIGHT, Mark, Parser};
+use super::{Height, MAX_NESTING_DEPTH, MAX_TREE_HEIGHT, Parser};
 use crate::kind::SyntaxKind::{self, *};
 use crate::sink::Sink;
 
@@ -79,31 +79,33 @@ impl<S: Sink> Parser<'_, S> {
             return self.too_deep();
         }
         self.depth += 1;
-        let first = self.mark();
-        let in_contract = self.in_contract;
-        let mut open = Vec::new();
+        let start = self.current.start;
+        let height = if self.at_form() { self.forms() } else { self.pipe() };
+        self.depth -= 1;
+        self.checked(start, height)
+    }
+
+    /// Forms within one another, the last of which ends in what is none.
+    fn forms(&mut self) -> Height {
+        let in_contract = std::mem::replace(&mut self.in_contract, false);
+        let outer = self.forms.len();
         let mut inner = 0;
-        let mut mark = first;
-        while let Some((kind, height)) = self.form_head() {
-            open.push((mark, kind));
+        while self.at_form() && self.forms.len() - outer < MAX_TREE_HEIGHT as usize {
+            let mark = self.mark();
+            let (kind, height) = self.form_head();
+            self.forms.push((mark, kind));
             inner = inner.max(height);
-            if open.len() as u32 >= MAX_TREE_HEIGHT {
-                break;
-            }
-            mark = self.mark();
         }
-        let mut height = if open.len() as u32 >= MAX_TREE_HEIGHT {
-            self.too_deep()
-        } else {
-            self.pipe().max(inner)
-        };
-        for (mark, kind) in open.into_iter().rev() {
+        let is_too_deep = self.forms.len() - outer >= MAX_TREE_HEIGHT as usize;
+        let mut height = if is_too_deep { self.too_deep() } else { self.pipe().max(inner) };
+        while self.forms.len() > outer
+            && let Some((mark, kind)) = self.forms.pop()
+        {
             height += 1;
             self.node(mark, kind);
         }
-        self.depth -= 1;
         self.in_contract = in_contract;
-        self.checked(first, height)
+        height
     }
 
     /// Whether a form begins here.
@@ -117,18 +119,14 @@ impl<S: Sink> Parser<'_, S> {
     }
 
     /// A form up to where its last expression begins.
-    fn form_head(&mut self) -> Option<(SyntaxKind, Height)> {
-        if !self.at_form() {
-            return None;
-        }
-        self.in_contract = false;
-        Some(match self.kind() {
+    fn form_head(&mut self) -> (SyntaxKind, Height) {
+        match self.kind() {
             If => (IfElse, self.if_head()),
             Assert => (AssertExpr, self.scoped_head()),
             With => (WithExpr, self.scoped_head()),
             Let => (LetIn, self.let_head()),
             _ => (Lambda, self.parameter()),
-        })
+        }
     }
 
     /// `if condition then yes else`
@@ -168,7 +166,7 @@ impl<S: Sink> Parser<'_, S> {
                     self.bump();
                     height = self.operators(0).max(height) + 1;
                     self.node(mark, Binary);
-                    height = self.checked(mark, height);
+                    height = self.checked(mark.start, height);
                 }
                 if self.at(PipeFrom) {
                     self.mixed_pipes();
@@ -188,7 +186,7 @@ impl<S: Sink> Parser<'_, S> {
                 for mark in open.into_iter().rev() {
                     self.node(mark, Binary);
                 }
-                height = self.checked(mark, height);
+                height = self.checked(mark.start, height);
                 if self.at(PipeInto) {
                     self.mixed_pipes();
                 }
@@ -228,7 +226,7 @@ impl<S: Sink> Parser<'_, S> {
                 self.node(mark, if is_arrow { Arrow } else { Binary });
                 right
             };
-            height = self.checked(mark, height.max(right) + 1);
+            height = self.checked(mark.start, height.max(right) + 1);
         }
         height
     }
@@ -251,16 +249,16 @@ impl<S: Sink> Parser<'_, S> {
         let mark = self.mark();
         let mut height = self.selection();
         loop {
-            let argument = if self.at_form() {
-                self.needs_parentheses();
-                self.expression()
-            } else if starts_operand(self.kind()) && (self.in_contract || !self.at_definition()) {
-                self.selection()
-            } else {
-                return height;
+            let argument = match self.kind() {
+                kind if starts_operand(kind) => match self.in_contract || !self.at_definition() {
+                    true => self.selection(),
+                    false => return height,
+                },
+                kind if starts_form(kind) => self.form_without_parentheses(),
+                _ => return height,
             };
             self.node(mark, Apply);
-            height = self.checked(mark, height.max(argument) + 1);
+            height = self.checked(mark.start, height.max(argument) + 1);
         }
     }
 
@@ -298,10 +296,11 @@ impl<S: Sink> Parser<'_, S> {
         height
     }
 
-    /// A height, with a problem where it is too much.
-    fn checked(&mut self, mark: Mark<S::Mark>, height: Height) -> Height {
+    /// The height of what began there, with a problem where it is too much.
+    #[inline]
+    fn checked(&mut self, start: u32, height: Height) -> Height {
         if height >= MAX_TREE_HEIGHT {
-            self.too_high(self.since(mark));
+            self.too_high(self.since(start));
         }
         height
     }

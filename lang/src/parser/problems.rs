@@ -44,7 +44,7 @@ impl<S: Sink> Parser<'_, S> {
 
     /// Whether the current token is on a later line than the last one, or ends a scope.
     fn line_ends_here(&self) -> bool {
-        let gap = Span { start: self.last_end, end: self.current().start };
+        let gap = Span { start: self.last_end, end: self.current.start };
         matches!(self.kind(), End | BraceClose | In | Inherit) || self.text_of(gap).contains('\n')
     }
 

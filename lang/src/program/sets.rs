@@ -1,14 +1,10 @@
 //! Definitions to sets: paths become nested sets, sets that are defined in pieces
 //! become one, and what is defined twice is reported with both places.
 
-use super::{Builder, Item};
+use super::{Builder, Item, MAX_LINEAR_SEARCH};
 use crate::ast::{Binding, BindingValue, Bindings, Expr, ExprId, Name};
 use crate::{Diagnostic, Span};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
-
-/// Up to this many attributes are searched one by one.
-const MAX_LINEAR_SEARCH: usize = 8;
 
 /// A set that may still grow. Sets inside of it that may grow too are kept beside the
 /// bindings that will hold them; they become expressions last, innermost first.
@@ -18,9 +14,9 @@ struct Draft {
     span: Span,
     bindings: Bindings,
     /// By index into `bindings.fixed`.
-    nested: BTreeMap<usize, Draft>,
+    nested: FxHashMap<usize, Draft>,
     /// By index into `bindings.dynamic`.
-    nested_dynamic: BTreeMap<usize, Draft>,
+    nested_dynamic: FxHashMap<usize, Draft>,
     /// Where each name is, once there are many.
     index: FxHashMap<Name, usize>,
 }
@@ -106,7 +102,8 @@ impl Builder<'_> {
 
     /// The definitions since a mark, merged.
     pub(super) fn bindings(&mut self, mark: usize) -> Bindings {
-        let items = self.items.split_off(mark);
+        let waiting = std::mem::take(&mut self.items);
+        let items = &waiting[mark..];
         let mut draft = Draft::default();
         draft.bindings.fixed.reserve(items.len() / 2);
         let mut path_start = 0;
@@ -128,6 +125,8 @@ impl Builder<'_> {
             }
             path_start = at + 1;
         }
+        self.items = waiting;
+        self.items.truncate(mark);
         self.complete(draft)
     }
 
@@ -281,10 +280,10 @@ impl Builder<'_> {
 
     /// Turn the drafts inside into expressions.
     fn complete(&mut self, mut draft: Draft) -> Bindings {
-        for (at, nested) in std::mem::take(&mut draft.nested) {
+        for (at, nested) in in_order(draft.nested) {
             draft.bindings.fixed[at].value = BindingValue::Expr(self.complete_set(nested));
         }
-        for (at, nested) in std::mem::take(&mut draft.nested_dynamic) {
+        for (at, nested) in in_order(draft.nested_dynamic) {
             draft.bindings.dynamic[at].1 = self.complete_set(nested);
         }
         draft.bindings
@@ -312,6 +311,13 @@ impl Builder<'_> {
             .label(first, "first here"),
         );
     }
+}
+
+/// Drafts in the order of what they belong to. Most sets have none, which costs nothing.
+fn in_order(drafts: FxHashMap<usize, Draft>) -> Vec<(usize, Draft)> {
+    let mut drafts: Vec<_> = drafts.into_iter().collect();
+    drafts.sort_unstable_by_key(|(at, _)| *at);
+    drafts
 }
 
 /// Where an element of a path stands.

@@ -12,7 +12,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
 
 /// The text of a `"…"`: escapes decoded, line ends made one byte.
 pub(super) fn unescape(raw: &str) -> Box<str> {
-    if !raw.contains(['\\', '\r']) {
+    if !raw.bytes().any(|byte| matches!(byte, b'\\' | b'\r')) {
         return raw.into();
     }
     let mut text = String::with_capacity(raw.len());
