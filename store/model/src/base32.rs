@@ -16,24 +16,15 @@ const DIGITS: [u8; 256] = {
 /// The text of some bytes: `ceil(8 * len / 5)` characters.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = vec![0; (bytes.len() * 8).div_ceil(5)];
-    let mut place = text.iter_mut().rev();
-    let (mut bits, mut count) = (0_u32, 0);
-    let mut put = |bits: u32| {
-        if let Some(place) = place.next() {
+    // Five bytes are eight characters, and the first bytes the last characters.
+    for (group, places) in bytes.chunks(5).zip(text.rchunks_mut(8)) {
+        let mut bits = [0; 8];
+        bits[..group.len()].copy_from_slice(group);
+        let mut bits = u64::from_le_bytes(bits);
+        for place in places.iter_mut().rev() {
             *place = ALPHABET[bits as usize & 31];
-        }
-    };
-    for &byte in bytes {
-        bits |= u32::from(byte) << count;
-        count += 8;
-        while count >= 5 {
-            put(bits);
             bits >>= 5;
-            count -= 5;
         }
-    }
-    if count > 0 {
-        put(bits);
     }
     let Ok(text) = String::from_utf8(text) else { unreachable!("the alphabet is ASCII") };
     text
