@@ -76,7 +76,7 @@ pub enum FailureCause {
         excess: Excess,
     },
     /// The sandbox was weaker than it has to be.
-    #[error("this machine gives builds the isolation ‘{obtained}’, and ‘{needed}’ is needed")]
+    #[error("this machine gives builds the isolation '{obtained}', and '{needed}' is needed")]
     Isolation {
         /// What this machine gave.
         obtained: Isolation,
@@ -88,7 +88,7 @@ pub enum FailureCause {
     Output(#[source] StoreError),
     /// A dynamic program that would find nothing to load it.
     #[error(
-        "the program ‘{}’ in the output ‘{output}’ needs {interpreter}, which is not in its closure, and there is no runtimeRoot",
+        "the program '{}' in the output '{output}' needs {interpreter}, which is not in its closure, and there is no runtimeRoot",
         .file.display()
     )]
     Interpreter {
@@ -129,10 +129,10 @@ pub enum FailureCause {
         error: io::Error,
     },
     /// A builder of hb's own makes one output, `out`.
-    #[error("a builder of hb’s own makes one output, called ‘out’")]
+    #[error("a builder of hb's own makes one output, called 'out'")]
     BuiltinOutputs,
     /// A file for the build folder comes from a path that the inputs do not hold.
-    #[error("the file ‘{file}’ is to be a copy of {path}, which no input holds")]
+    #[error("the file '{file}' is to be a copy of {path}, which no input holds")]
     NotAnInput {
         /// The file in the build folder.
         file: String,
@@ -140,7 +140,7 @@ pub enum FailureCause {
         path: String,
     },
     /// Built again, it came out otherwise.
-    #[error("built again, the output ‘{}’ came out otherwise: {} instead of {}", .0.output, .0.rebuilt, .0.recorded)]
+    #[error("built again, the output '{}' came out otherwise: {} instead of {}", .0.output, .0.rebuilt, .0.recorded)]
     Differs(Difference),
 }
 

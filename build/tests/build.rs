@@ -90,7 +90,7 @@ async fn an_output_that_was_not_made_is_a_failure() {
     let lazy = world.script("lazy", ":", &[]);
     let failure = failure(world.build(&graph(&[&lazy], &[&lazy])).await);
     let FailureCause::Output(error) = &failure.cause else { panic!("{:?}", failure.cause) };
-    assert!(error.to_string().contains("‘out’"), "{error}");
+    assert!(error.to_string().contains("'out'"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

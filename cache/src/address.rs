@@ -24,7 +24,7 @@ pub enum Address {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// None of the kinds.
-    #[error("‘{0}’ is no address of a cache: /path, file:, http:, https:, s3: or oci: is expected")]
+    #[error("'{0}' is no address of a cache: /path, file:, http:, https:, s3: or oci: is expected")]
     Kind(String),
     /// It holds a user's name or password.
     #[error(

@@ -107,7 +107,7 @@ impl Builds {
         for signed in parse(&text).ok_or_else(|| wrong(entry, "is not what hb writes"))? {
             let resolved = signed.realisation.key.resolved;
             if !self.is_signed_by(&signed, key) {
-                let fault = format!("holds a build that the key ‘{key}’ did not sign");
+                let fault = format!("holds a build that the key '{key}' did not sign");
                 return Err(wrong(entry, fault));
             }
             if matches!(entry, Entry::Builds(wanted, _) if *wanted != resolved) {

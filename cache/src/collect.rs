@@ -137,7 +137,7 @@ impl Cache {
         for (text, push) in Ordered::new(pushes.into_iter(), read).all(watch.cancelled)? {
             let text = text?.unwrap_or_default();
             let lines =
-                text.strip_prefix(HEAD).ok_or_else(|| wrong(&push, "is no list of hb’s"))?;
+                text.strip_prefix(HEAD).ok_or_else(|| wrong(&push, "is no list of hb's"))?;
             for name in lines.lines() {
                 if let Some(Entry::Object(path)) = Entry::parse(name) {
                     next.insert(path);

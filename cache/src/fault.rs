@@ -8,7 +8,7 @@ use crate::entry::Entry;
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The system refused something to a folder.
-    #[error("‘{}’ cannot be used: {error}", .path.display())]
+    #[error("'{}' cannot be used: {error}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum Fault {
         error: io::Error,
     },
     /// The server answered so.
-    #[error("the server answered ‘{entry}’ with status {status}")]
+    #[error("the server answered '{entry}' with status {status}")]
     Status {
         /// What was asked for.
         entry: String,
@@ -31,12 +31,12 @@ pub enum Fault {
     Network(String),
     /// A certificate that leads to no authority that is known here.
     #[error(
-        "no authority that is known here vouches for the server’s certificate; the setting \
+        "no authority that is known here vouches for the server's certificate; the setting \
          `certificates` names others"
     )]
     UnknownAuthority,
     /// An answer that the protocol does not have.
-    #[error("the server’s answer makes no sense: {0}")]
+    #[error("the server's answer makes no sense: {0}")]
     Protocol(String),
     /// More bytes than there can be.
     #[error("it has more than {limit} bytes")]
@@ -48,7 +48,7 @@ pub enum Fault {
     #[error("it is damaged, or not compressed as entries are")]
     NoFrame,
     /// An entry is not what it should be.
-    #[error("‘{entry}’ {fault}")]
+    #[error("'{entry}' {fault}")]
     Entry {
         /// Its name.
         entry: String,
@@ -56,7 +56,7 @@ pub enum Fault {
         fault: String,
     },
     /// An entry that others speak of is not there.
-    #[error("‘{entry}’ is missing, although another entry speaks of it")]
+    #[error("'{entry}' is missing, although another entry speaks of it")]
     Missing {
         /// Its name.
         entry: String,
@@ -120,7 +120,7 @@ pub enum Error {
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// No cache has it.
-    #[error("no cache has ‘{0}’")]
+    #[error("no cache has '{0}'")]
     Nowhere(hb_model::StorePath),
     /// This store failed.
     #[error(transparent)]

@@ -35,7 +35,7 @@ pub enum NetworkError {
     #[error("a certificate in it is none")]
     Certificate,
     /// An address of a proxy that is none. It is not shown: it may hold a password.
-    #[error("it is no address of a proxy, such as ‘http://host:port’")]
+    #[error("it is no address of a proxy, such as 'http://host:port'")]
     Proxy,
 }
 

@@ -330,7 +330,7 @@ pub(crate) fn resolve_source(
     let mut last = None;
     for origin in &source.origins {
         let origin: Origin = serde_json::from_value(origin.clone()).map_err(|error| {
-            CliError::usage(format!("‘{}’ has no usable origin: {error}", source.name))
+            CliError::usage(format!("'{}' has no usable origin: {error}", source.name))
         })?;
         match fetcher.resolve(&Query::Exact(origin)) {
             Ok(found) => return Ok((found.size, found.hash.to_hex())),
@@ -339,7 +339,7 @@ pub(crate) fn resolve_source(
     }
     Err(match last {
         Some(error) => Failure::plain(Exit::Fetch, "build.fetch", &error, None),
-        None => CliError::usage(format!("‘{}’ has no origin", source.name)).into(),
+        None => CliError::usage(format!("'{}' has no origin", source.name)).into(),
     })
 }
 

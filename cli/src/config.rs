@@ -353,7 +353,7 @@ pub(crate) fn cache_address(text: &str) -> Result<Address, CliError> {
 
 fn trusted_keys(texts: Vec<String>) -> Result<Vec<PublicKey>, CliError> {
     let key = |text: String| {
-        text.parse().map_err(|error| CliError::usage(format!("the trusted key ‘{text}’: {error}")))
+        text.parse().map_err(|error| CliError::usage(format!("the trusted key '{text}': {error}")))
     };
     texts.into_iter().map(key).collect()
 }

@@ -80,7 +80,7 @@ pub(crate) enum CliError {
     )]
     LockVersion { path: PathBuf, found: u32, known: u32 },
     /// An environment variable has no meaning.
-    #[error("the environment has {name}=‘{value}’; {expected} is expected")]
+    #[error("the environment has {name}='{value}'; {expected} is expected")]
     #[diagnostic(code("settings.variable"))]
     Variable { name: String, value: String, expected: &'static str },
     /// There is nowhere to put the store.
@@ -100,14 +100,14 @@ pub(crate) enum CliError {
         help: &'static str,
     },
     /// What should be built is nothing that can be.
-    #[error("‘{attribute}’ of {} is no derivation and no list of them", file.display())]
+    #[error("'{attribute}' of {} is no derivation and no list of them", file.display())]
     #[diagnostic(
         code("recipe.not-a-derivation"),
         help("`hb eval` shows what it is; FILE#a.b selects another attribute")
     )]
     NotADerivation { attribute: String, file: PathBuf },
     /// What stands among tests is none.
-    #[error("‘{name}’ is no test")]
+    #[error("'{name}' is no test")]
     #[diagnostic(
         code("recipe.not-a-test"),
         help("a test is `{{ expr = …; expected = …; }}`, a derivation, or a set of tests")

@@ -96,9 +96,9 @@ impl Recipe {
         if name.file.is_dir() {
             let mut recipes = ["default.hb", "default.nix"].map(|recipe| name.file.join(recipe));
             let Some(recipe) = recipes.iter_mut().find(|recipe| recipe.is_file()) else {
-                let problem = format!("‘{}’ holds no recipe", name.file.display());
+                let problem = format!("'{}' holds no recipe", name.file.display());
                 return Err(CliError::usage(problem)
-                    .with_help("it would be ‘default.hb’ or ‘default.nix’; name another file")
+                    .with_help("it would be 'default.hb' or 'default.nix'; name another file")
                     .into());
             };
             name.file = std::mem::take(recipe);

@@ -10,7 +10,7 @@ pub(crate) type SearchPath = Vec<(String, PathBuf)>;
 /// The entries of `-I`, `PREFIX=PATH` or `PATH`, from a folder on.
 pub(crate) fn given(entries: &[String], folder: &Path) -> Result<SearchPath, CliError> {
     let entry = |text: &String| match is_address(text) {
-        true => Err(CliError::usage(format!("‘{text}’ is no folder"))
+        true => Err(CliError::usage(format!("'{text}' is no folder"))
             .with_help("evaluation fetches nothing: name a folder that holds it")),
         false => Ok(entry(text, folder)),
     };

@@ -6,6 +6,7 @@
 
 use hb_lang::Diagnostic;
 
+use crate::print::attribute_name;
 use crate::source::{Place, SourceId};
 use crate::value::Type;
 use crate::world::WorldError;
@@ -76,23 +77,23 @@ pub enum Fault {
     NotAFunction { found: Type },
     #[error("cannot coerce {} to a string", found.described())]
     NoString { found: Type },
-    #[error("attribute ‘{name}’{} {}", in_path(path), if path.is_some() { "not found" } else { "missing" })]
+    #[error("{}", missing_attribute(name, path))]
     MissingAttribute { name: String, path: Option<String> },
     #[error("list index {index}{} is out of range", in_path(path))]
     MissingElement { index: usize, path: Option<String> },
-    #[error("undefined variable ‘{name}’")]
+    #[error("undefined variable '{name}'")]
     UndefinedVariable { name: String },
-    #[error("dynamic attribute ‘{name}’ already defined")]
+    #[error("dynamic attribute '{name}' already defined")]
     DuplicateAttribute { name: String },
-    #[error("{function} called without required argument ‘{name}’")]
+    #[error("{function} called without required argument '{}'", as_written(name))]
     MissingArgument { function: String, name: String },
-    #[error("{function} called with unexpected argument ‘{name}’")]
+    #[error("{function} called with unexpected argument '{}'", as_written(name))]
     UnexpectedArgument { function: String, name: String },
     #[error("assertion failed")]
     Assertion,
     #[error("{message}")]
     Throw { message: String },
-    #[error("evaluation aborted with the following error message: ‘{message}’")]
+    #[error("evaluation aborted with the following error message: '{message}'")]
     Abort { message: String },
     #[error("infinite recursion encountered")]
     InfiniteRecursion { cycle: Vec<CycleStep> },
@@ -110,35 +111,35 @@ pub enum Fault {
     ContextNotAllowed { purpose: &'static str },
     #[error("the text is not valid UTF-8")]
     NotUtf8,
-    #[error("the text has a zero byte, which strings cannot hold: ‘{shown}’")]
+    #[error("the text has a zero byte, which strings cannot hold: '{shown}'")]
     NullByte { shown: String },
     #[error("syntax error")]
     Syntax { source_id: SourceId, problems: Vec<Diagnostic> },
-    #[error("the string ‘{text}’ is not an absolute path")]
+    #[error("the string '{text}' is not an absolute path")]
     RelativePath { text: String },
-    #[error("file ‘{name}’ was not found in the search path")]
+    #[error("file '{name}' was not found in the search path")]
     NotInSearchPath { name: String },
     #[error("all texts together exceed the limit of four gigabytes")]
     TextsTooLarge,
     #[error("{0}")]
     World(#[from] WorldError),
-    #[error("invalid argument to ‘{builtin}’: {reason}")]
+    #[error("invalid argument to '{builtin}': {reason}")]
     Argument { builtin: &'static str, reason: String },
     #[error("broken contract: {subject} {problem}")]
     BrokenContract { subject: String, problem: ContractProblem, argument: Option<String> },
     #[error("expected a contract, but found {}", found.described())]
     NotAContract { found: Type },
-    #[error("‘{path}’ has another hash than it should: {found}, not {wanted}")]
+    #[error("'{path}' has another hash than it should: {found}, not {wanted}")]
     SourceHash { path: String, wanted: String, found: String },
-    #[error("‘{primitive}’ takes no ‘{name}’")]
+    #[error("'{primitive}' takes no '{name}'")]
     UnknownKey { primitive: &'static str, name: String },
-    #[error("‘{primitive}’ needs ‘{name}’")]
+    #[error("'{primitive}' needs '{name}'")]
     MissingKey { primitive: &'static str, name: &'static str },
-    #[error("‘{key}’ of ‘{primitive}’ must be {expected}, but is {}", found.described())]
+    #[error("'{key}' of '{primitive}' must be {expected}, but is {}", found.described())]
     KeyType { primitive: &'static str, key: String, expected: &'static str, found: Type },
-    #[error("‘{key}’ of ‘{primitive}’ is no good: {reason}")]
+    #[error("'{key}' of '{primitive}' is no good: {reason}")]
     KeyValue { primitive: &'static str, key: String, reason: String },
-    #[error("‘{builtin}’ is not available: {reason}")]
+    #[error("'{builtin}' is not available: {reason}")]
     Refused { builtin: &'static str, reason: &'static str },
 }
 
@@ -148,9 +149,9 @@ pub enum Fault {
 pub enum ContractProblem {
     #[error("must be {expected}, but is {found}")]
     Mismatch { expected: String, found: String },
-    #[error("must have an attribute ‘{name}’")]
+    #[error("must have an attribute '{name}'")]
     Missing { name: String },
-    #[error("may have no attribute ‘{name}’")]
+    #[error("may have no attribute '{name}'")]
     Unexpected { name: String },
 }
 
@@ -159,10 +160,25 @@ fn after_colon(literal: &Option<String>) -> String {
     literal.as_ref().map(|literal| format!(": {literal}")).unwrap_or_default()
 }
 
+/// A name as a program has it: in quotes where it needs them.
+fn as_written(name: &str) -> String {
+    let mut written = Vec::new();
+    attribute_name(name.as_bytes(), &mut written);
+    String::from_utf8_lossy(&written).into_owned()
+}
+
+/// As Nix says it: a path that was given as a text names attributes without quotes.
+fn missing_attribute(name: &str, path: &Option<String>) -> String {
+    match path {
+        Some(_) => format!("attribute '{name}'{} not found", in_path(path)),
+        None => format!("attribute '{}' missing", as_written(name)),
+    }
+}
+
 /// The path that is selected by, where it is no selection of the language but one that a person
 /// asked for.
 fn in_path(path: &Option<String>) -> String {
-    path.as_ref().map(|path| format!(" in selection path ‘{path}’")).unwrap_or_default()
+    path.as_ref().map(|path| format!(" in selection path '{path}'")).unwrap_or_default()
 }
 
 impl Fault {
@@ -243,7 +259,7 @@ impl Error {
                 *path = Some(whole.to_owned());
                 self
             }
-            _ => self.in_context(format!("while selecting ‘{whole}’")),
+            _ => self.in_context(format!("while selecting '{whole}'")),
         }
     }
 

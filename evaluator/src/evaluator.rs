@@ -153,7 +153,7 @@ impl Evaluator {
             let found = found.map_err(|error| error.in_selection(&whole))?.0;
             let selected = self.machine.force(found).map_err(|error| match path {
                 [_] => error,
-                _ => error.in_context(format!("while selecting ‘{whole}’")),
+                _ => error.in_context(format!("while selecting '{whole}'")),
             });
             held = self.hold(selected?);
         }
@@ -222,7 +222,7 @@ impl Evaluator {
                 let wanted = self.machine.symbols.text(symbol).into_owned();
                 let near = nearest(&wanted, arguments.iter().map(|(name, _)| *name));
                 let help = match near {
-                    Some(near) => format!("‘{near}’ was given: did you mean ‘{wanted}’?"),
+                    Some(near) => format!("'{near}' was given: did you mean '{wanted}'?"),
                     None => format!("give it with --arg {wanted} VALUE"),
                 };
                 let fault =

@@ -40,4 +40,7 @@ pub use report::{Report, Shown};
 pub use source::{Place, Pos, Source, SourceId, Sources};
 pub use symbol::{Symbol, Symbols};
 pub use value::{Type, Value};
-pub use world::{CodeKey, FileType, Filter, FilterStop, ImportError, World, WorldError};
+pub use world::{
+    CodeKey, FileType, Filter, FilterStop, GitCommit, GitTree, GitView, ImportError, World,
+    WorldError,
+};

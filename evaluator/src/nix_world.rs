@@ -13,7 +13,7 @@ use hb_model::{StoreName, StorePath};
 use crate::archive;
 use crate::context::ContextElement;
 use crate::machine::bytes_to_path;
-use crate::world::{CodeKey, FileType, Filter, ImportError, World, WorldError};
+use crate::world::{CodeKey, FileType, Filter, GitTree, GitView, ImportError, World, WorldError};
 
 /// What `<nix/fetchurl.nix>` means: a file that is part of Nix, at a path that leads nowhere
 /// else.
@@ -298,6 +298,10 @@ impl World for NixWorld {
 
     fn current_system(&mut self) -> Result<String, WorldError> {
         self.world.current_system()
+    }
+
+    fn git_tree(&mut self, folder: &Path, view: GitView) -> Result<GitTree, WorldError> {
+        self.world.git_tree(folder, view)
     }
 
     fn search_path(&mut self) -> Vec<(String, PathBuf)> {

@@ -4,6 +4,7 @@
 //! read, and where sources go. Purity is its decision: it answers
 //! [`WorldError::Impure`] for what a pure evaluation must not see.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ impl FileType {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WorldError {
     /// There is nothing at the path.
-    #[error("‘{}’ does not exist", path.display())]
+    #[error("'{}' does not exist", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
@@ -54,13 +55,13 @@ pub enum WorldError {
         reason: String,
     },
     /// The path is an output that is not built: evaluation never waits for a build.
-    #[error("‘{path}’ is the output of a derivation, which exists only once it is built")]
+    #[error("'{path}' is the output of a derivation, which exists only once it is built")]
     Unbuilt {
         /// The placeholder.
         path: String,
     },
     /// The system refused.
-    #[error("cannot {action} ‘{}’: {cause}", path.display())]
+    #[error("cannot {action} '{}': {cause}", path.display())]
     System {
         /// What was tried, as a verb.
         action: &'static str,
@@ -70,7 +71,7 @@ pub enum WorldError {
         cause: String,
     },
     /// The store refused.
-    #[error("cannot add ‘{name}’ to the store: {cause}")]
+    #[error("cannot add '{name}' to the store: {cause}")]
     Store {
         /// The object's name.
         name: String,
@@ -117,6 +118,39 @@ impl CodeKey {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// What to see of a repository's working tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GitView {
+    /// Also what is in the repositories inside of it.
+    pub submodules: bool,
+    /// Not what has the attribute `export-ignore`.
+    pub export_ignore: bool,
+}
+
+/// What git says of a working tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitTree {
+    /// The files that it follows and the folders above them, below the repository's folder.
+    pub paths: BTreeSet<PathBuf>,
+    /// The commit that was checked out, if there is one.
+    pub commit: Option<GitCommit>,
+    /// Whether something that it follows differs from that commit.
+    pub is_dirty: bool,
+}
+
+/// A commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitCommit {
+    /// Its hash, as text.
+    pub id: String,
+    /// When it was made, in seconds since 1970.
+    pub time: i64,
+    /// The same as `YYYYMMDDhhmmss`, UTC.
+    pub date: String,
+    /// How many commits led to it, itself included.
+    pub count: i64,
 }
 
 /// Files, the store and the environment, as one evaluation may see them.
@@ -208,6 +242,14 @@ pub trait World {
 
     /// The platform that evaluates, such as `x86_64-linux`.
     fn current_system(&mut self) -> Result<String, WorldError>;
+
+    /// What git says of the working tree of the repository in a folder.
+    fn git_tree(&mut self, folder: &Path, _view: GitView) -> Result<GitTree, WorldError> {
+        Err(WorldError::Impure {
+            what: format!("what git says of '{}'", folder.display()),
+            reason: "no repository can be asked here".into(),
+        })
+    }
 
     /// The folders behind `<…>`: prefix (perhaps empty) and path, in order.
     fn search_path(&mut self) -> Vec<(String, PathBuf)> {

@@ -36,14 +36,14 @@ impl LiteralRules {
                 self.absolute_path,
                 "parse.path-literal",
                 "this path is another file on each machine",
-                "take it as an argument, or begin it with ‘./’",
+                "take it as an argument, or begin it with './'",
             ),
             (SyntaxKind::PathStart, b'.') => return None,
             (SyntaxKind::PathStart, _) => (
                 self.short_path,
                 "parse.path-literal",
                 "this path does not begin with a dot",
-                "begin it with ‘./’",
+                "begin it with './'",
             ),
             _ => return None,
         };

@@ -21,7 +21,7 @@ use crate::tree::SpecialKind;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The disk or the user's quota is full.
-    #[error("no space left to {action} ‘{}’", path.display())]
+    #[error("no space left to {action} '{}'", path.display())]
     Full {
         /// What was tried, as a verb.
         action: &'static str,
@@ -29,7 +29,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file system can only be read.
-    #[error("cannot {action} ‘{}’ on a read-only file system", path.display())]
+    #[error("cannot {action} '{}' on a read-only file system", path.display())]
     ReadOnlyFileSystem {
         /// What was tried, as a verb.
         action: &'static str,
@@ -37,7 +37,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The system does not let this user do it.
-    #[error("not permitted to {action} ‘{}’", path.display())]
+    #[error("not permitted to {action} '{}'", path.display())]
     Denied {
         /// What was tried, as a verb.
         action: &'static str,
@@ -46,7 +46,7 @@ pub enum StoreError {
     },
     /// It belongs to another user: hb was run as one here.
     #[error(
-        "not permitted to {action} ‘{}’, which belongs to the user {owner}, not to {user}",
+        "not permitted to {action} '{}', which belongs to the user {owner}, not to {user}",
         path.display()
     )]
     OtherUser {
@@ -60,7 +60,7 @@ pub enum StoreError {
         user: u32,
     },
     /// Any other answer of the system.
-    #[error("cannot {action} ‘{}’", path.display())]
+    #[error("cannot {action} '{}'", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
@@ -75,20 +75,20 @@ pub enum StoreError {
     Archive(#[from] crate::archive::ArchiveError),
 
     /// An object cannot leave the store: what its path follows from is not recorded.
-    #[error("the hash that was declared for ‘{path}’ is not recorded: an earlier hb fetched it")]
+    #[error("the hash that was declared for '{path}' is not recorded: an earlier hb fetched it")]
     NoFacts {
         /// Which object.
         path: StorePath,
     },
 
     /// There is no store to read.
-    #[error("there is no store at ‘{}’", root.display())]
+    #[error("there is no store at '{}'", root.display())]
     NoStore {
         /// Where one was expected.
         root: PathBuf,
     },
     /// A store to be read beside this one cannot be.
-    #[error("the lower store ‘{}’ cannot be used", root.display())]
+    #[error("the lower store '{}' cannot be used", root.display())]
     Lower {
         /// Where it is.
         root: PathBuf,
@@ -96,31 +96,31 @@ pub enum StoreError {
         source: Box<StoreError>,
     },
     /// The database of a lower store is not complete without its log.
-    #[error("a process works on the store database ‘{}’, or was killed while it did", path.display())]
+    #[error("a process works on the store database '{}', or was killed while it did", path.display())]
     UnfinishedLog {
         /// The database.
         path: PathBuf,
     },
     /// A store is named as its own lower store.
-    #[error("the store ‘{}’ is named as a lower store of itself", root.display())]
+    #[error("the store '{}' is named as a lower store of itself", root.display())]
     BelowItself {
         /// Where it is.
         root: PathBuf,
     },
     /// What is needed lay in a lower store.
-    #[error("‘{path}’ lay in a lower store, and none that is named now has it")]
+    #[error("'{path}' lay in a lower store, and none that is named now has it")]
     GoneBelow {
         /// What is needed.
         path: StorePath,
     },
     /// Equal files cannot be stored once.
-    #[error("the file system of the store ‘{}’ cannot clone files", root.display())]
+    #[error("the file system of the store '{}' cannot clone files", root.display())]
     CannotShare {
         /// Where it is.
         root: PathBuf,
     },
     /// Something of a lower store cannot be changed.
-    #[error("‘{path}’ lies in the lower store ‘{}’, which is only read", root.display())]
+    #[error("'{path}' lies in the lower store '{}', which is only read", root.display())]
     InLower {
         /// The object.
         path: StorePath,
@@ -128,7 +128,7 @@ pub enum StoreError {
         root: PathBuf,
     },
     /// The store belongs to another user.
-    #[error("the store ‘{}’ belongs to the user {owner}, not to {user}", root.display())]
+    #[error("the store '{}' belongs to the user {owner}, not to {user}", root.display())]
     WrongOwner {
         /// Where it is.
         root: PathBuf,
@@ -138,7 +138,7 @@ pub enum StoreError {
         user: u32,
     },
     /// An earlier hb wrote it, and it was opened for reading only.
-    #[error("the store database ‘{}’ still has format {found}; this hb reads {known}", path.display())]
+    #[error("the store database '{}' still has format {found}; this hb reads {known}", path.display())]
     OlderFormat {
         /// The database.
         path: PathBuf,
@@ -148,7 +148,7 @@ pub enum StoreError {
         known: u32,
     },
     /// A later hb wrote it.
-    #[error("the store database ‘{}’ has format {found}; this hb knows up to {known}", path.display())]
+    #[error("the store database '{}' has format {found}; this hb knows up to {known}", path.display())]
     NewerFormat {
         /// The database.
         path: PathBuf,
@@ -158,13 +158,13 @@ pub enum StoreError {
         known: u32,
     },
     /// A database, but not one of hb's.
-    #[error("‘{}’ is a database of another program", path.display())]
+    #[error("'{}' is a database of another program", path.display())]
     ForeignDatabase {
         /// The file.
         path: PathBuf,
     },
     /// The database cannot be read as one.
-    #[error("the store database ‘{}’ is damaged: {detail}", path.display())]
+    #[error("the store database '{}' is damaged: {detail}", path.display())]
     DamagedDatabase {
         /// The file.
         path: PathBuf,
@@ -172,13 +172,13 @@ pub enum StoreError {
         detail: String,
     },
     /// Another process kept the database locked for too long.
-    #[error("the store database ‘{}’ stayed locked by another process", path.display())]
+    #[error("the store database '{}' stayed locked by another process", path.display())]
     Busy {
         /// The file.
         path: PathBuf,
     },
     /// Any other answer of the database.
-    #[error("the store database ‘{}’ failed", path.display())]
+    #[error("the store database '{}' failed", path.display())]
     Database {
         /// The file.
         path: PathBuf,
@@ -186,20 +186,20 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// Writing was asked of a store opened for reading.
-    #[error("the store ‘{}’ is opened for reading only", root.display())]
+    #[error("the store '{}' is opened for reading only", root.display())]
     OpenedForReading {
         /// Where it is.
         root: PathBuf,
     },
 
     /// A path is not registered.
-    #[error("‘{path}’ is not in the store")]
+    #[error("'{path}' is not in the store")]
     NotInStore {
         /// Which.
         path: StorePath,
     },
     /// An object would refer to something that is not there.
-    #[error("‘{path}’ refers to ‘{reference}’, which is not in the store")]
+    #[error("'{path}' refers to '{reference}', which is not in the store")]
     MissingReference {
         /// The object.
         path: StorePath,
@@ -207,7 +207,7 @@ pub enum StoreError {
         reference: StorePath,
     },
     /// The same path came out with other bytes than are registered.
-    #[error("‘{path}’ is registered with the digest {registered}, and {got} was to be added")]
+    #[error("'{path}' is registered with the digest {registered}, and {got} was to be added")]
     TwoDigests {
         /// The path.
         path: StorePath,
@@ -218,13 +218,13 @@ pub enum StoreError {
     },
 
     /// What lies at a path is not what was registered.
-    #[error("‘{path}’ is not what was put into the store")]
+    #[error("'{path}' is not what was put into the store")]
     Changed {
         /// The path.
         path: StorePath,
     },
     /// An object is no encoding of a derivation.
-    #[error("‘{path}’ is not a derivation")]
+    #[error("'{path}' is not a derivation")]
     NotADerivation {
         /// The object.
         path: StorePath,
@@ -233,7 +233,7 @@ pub enum StoreError {
     },
 
     /// A socket, pipe or device, where only files, links and folders can be.
-    #[error("‘{}’ is a {kind}, which a store object cannot hold", path.display())]
+    #[error("'{}' is a {kind}, which a store object cannot hold", path.display())]
     SpecialFile {
         /// Where it lies.
         path: PathBuf,
@@ -242,7 +242,7 @@ pub enum StoreError {
     },
     /// A path within a tree exceeds what the system can open.
     #[error(
-        "a path of {length} bytes below ‘{}’ is too long: {limit} are allowed", root.display()
+        "a path of {length} bytes below '{}' is too long: {limit} are allowed", root.display()
     )]
     PathTooLong {
         /// The tree.
@@ -253,7 +253,7 @@ pub enum StoreError {
         limit: usize,
     },
     /// More entries than a tree can have.
-    #[error("‘{}’ has more than {limit} entries", root.display())]
+    #[error("'{}' has more than {limit} entries", root.display())]
     TooManyEntries {
         /// The tree.
         root: PathBuf,
@@ -261,7 +261,7 @@ pub enum StoreError {
         limit: usize,
     },
     /// The filter asked to stop.
-    #[error("adding ‘{}’ was stopped by its filter", root.display())]
+    #[error("adding '{}' was stopped by its filter", root.display())]
     FilterStopped {
         /// The tree.
         root: PathBuf,
@@ -271,7 +271,7 @@ pub enum StoreError {
     Name(#[from] NameError),
 
     /// The build left nothing where an output should be.
-    #[error("the build did not make its output ‘{output}’")]
+    #[error("the build did not make its output '{output}'")]
     MissingOutput {
         /// Which output.
         output: OutputName,
@@ -280,7 +280,7 @@ pub enum StoreError {
     },
     /// A file's name holds the hash part of an output, which changes when it is
     /// published; the name would be another then.
-    #[error("the output ‘{output}’ has its temporary hash in the file name ‘{}’", file.display())]
+    #[error("the output '{output}' has its temporary hash in the file name '{}'", file.display())]
     HashInName {
         /// The output.
         output: OutputName,
@@ -294,7 +294,7 @@ pub enum StoreError {
         outputs: BTreeSet<OutputName>,
     },
     /// A fixed output is not what was declared.
-    #[error("‘{path}’ should have the hash {expected} but has {got}; it is kept in ‘{}’", kept.display())]
+    #[error("'{path}' should have the hash {expected} but has {got}; it is kept in '{}'", kept.display())]
     HashMismatch {
         /// The path that it would have had.
         path: StorePath,
@@ -306,13 +306,13 @@ pub enum StoreError {
         kept: PathBuf,
     },
     /// A fixed output hashed as one file is something else.
-    #[error("‘{path}’ is declared by the hash of a file, but is none")]
+    #[error("'{path}' is declared by the hash of a file, but is none")]
     NotAFile {
         /// The path that it would have had.
         path: StorePath,
     },
     /// Trees are declared in BLAKE3 only.
-    #[error("‘{path}’ is declared by a {} hash of a tree; trees have blake3 hashes only", algorithm.as_str())]
+    #[error("'{path}' is declared by a {} hash of a tree; trees have blake3 hashes only", algorithm.as_str())]
     TreeAlgorithm {
         /// The path that it would have had.
         path: StorePath,
@@ -320,7 +320,7 @@ pub enum StoreError {
         algorithm: Algorithm,
     },
     /// A fixed output must stand on its own.
-    #[error("‘{path}’ has a declared hash but refers to {}", list(references))]
+    #[error("'{path}' has a declared hash but refers to {}", list(references))]
     FixedRefers {
         /// The path that it would have had.
         path: StorePath,
@@ -329,7 +329,7 @@ pub enum StoreError {
     },
 
     /// Something other than a link into a store lies where a result link should go.
-    #[error("‘{}’ is in the way of the result link", link.display())]
+    #[error("'{}' is in the way of the result link", link.display())]
     LinkInTheWay {
         /// The link's path.
         link: PathBuf,
@@ -337,7 +337,7 @@ pub enum StoreError {
 }
 
 fn list<T: ToString>(items: &BTreeSet<T>) -> String {
-    items.iter().map(|item| format!("‘{}’", item.to_string())).collect::<Vec<_>>().join(", ")
+    items.iter().map(|item| format!("'{}'", item.to_string())).collect::<Vec<_>>().join(", ")
 }
 
 /// What this crate's functions return.

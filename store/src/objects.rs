@@ -354,7 +354,7 @@ fn references_of(connection: &Connection, id: i64) -> rusqlite::Result<Vec<Strin
 
 fn assemble(database: &Database, row: ObjectRow, references: Vec<String>) -> Result<ObjectInfo> {
     let fixed = |text: String| {
-        text.parse().map_err(|()| database.damaged(format!("an object has the hash ‘{text}’")))
+        text.parse().map_err(|()| database.damaged(format!("an object has the hash '{text}'")))
     };
     Ok(ObjectInfo {
         path: parse(database, &row.name)?,

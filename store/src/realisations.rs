@@ -123,7 +123,7 @@ impl Store {
         })?;
         let key = |(resolved, output): ([u8; 32], String)| {
             let output = OutputName::new(&output)
-                .map_err(|_| database.damaged(format!("an outcome has the output ‘{output}’")))?;
+                .map_err(|_| database.damaged(format!("an outcome has the output '{output}'")))?;
             Ok(RealisationKey { resolved: ResolvedId::from_bytes(resolved), output })
         };
         rows.into_iter().map(key).collect()
@@ -280,7 +280,7 @@ fn assemble(database: &Database, row: RealisationRow) -> Result<Option<Recorded>
         key: RealisationKey {
             resolved: ResolvedId::from_bytes(row.resolved),
             output: OutputName::new(&row.output)
-                .map_err(|_| damaged(&format!("output ‘{}’", row.output)))?,
+                .map_err(|_| damaged(&format!("output '{}'", row.output)))?,
         },
         path,
         digest: info.digest,
@@ -288,14 +288,14 @@ fn assemble(database: &Database, row: RealisationRow) -> Result<Option<Recorded>
         isolation: row
             .isolation
             .parse()
-            .map_err(|()| damaged(&format!("isolation ‘{}’", row.isolation)))?,
+            .map_err(|()| damaged(&format!("isolation '{}'", row.isolation)))?,
         builder: row.builder,
     };
     let derivation = row.derivation.map(|name| parse(database, &name)).transpose()?;
     let origin = [Origin::Local, Origin::Foreign]
         .into_iter()
         .find(|origin| origin.as_str() == row.origin)
-        .ok_or_else(|| damaged(&format!("origin ‘{}’", row.origin)))?;
+        .ok_or_else(|| damaged(&format!("origin '{}'", row.origin)))?;
     let signatures = signatures(database, &realisation.key)?;
     Ok(Some(Recorded { realisation, derivation, origin, signatures }))
 }
@@ -309,7 +309,7 @@ fn signatures(database: &Database, key: &RealisationKey) -> Result<Vec<Signature
             .query_map(params![key.resolved.as_bytes(), key.output.as_str()], |row| row.get(0))?
             .collect()
     })?;
-    let damaged = |text: &str| database.damaged(format!("the signature ‘{text}’ is none"));
+    let damaged = |text: &str| database.damaged(format!("the signature '{text}' is none"));
     texts.iter().map(|text| text.parse().map_err(|_| damaged(text))).collect()
 }
 

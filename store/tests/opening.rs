@@ -337,7 +337,7 @@ fn meet_files_of_another_user() {
     let expected = fs::read_to_string(root.with_file_name("expected")).unwrap();
     let add = |store: Store| store.add_file(&support::name("new"), b"new", false, &[].into());
     let outcome = Store::open(&root, OpenMode::Write).and_then(add);
-    let Err(error) = outcome else { panic!("‘{expected}’ is in nobody's way") };
+    let Err(error) = outcome else { panic!("'{expected}' is in nobody's way") };
     match (&error, expected.as_str()) {
         (StoreError::Denied { path, .. }, "") => assert_eq!(*path, root.join("db.sqlite")),
         (StoreError::OtherUser { path, owner: 0, user: OTHER_USER, .. }, expected) => {

@@ -43,7 +43,7 @@ fn check_audit(name: &str, code: i32, words: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{}", explain(&output));
     let report = String::from_utf8_lossy(&output.stdout);
     for word in words {
-        assert!(report.contains(word), "‘{word}’ is not in the report:\n{report}");
+        assert!(report.contains(word), "'{word}' is not in the report:\n{report}");
     }
 }
 

@@ -16,7 +16,7 @@ const STORE: i32 = 5;
 fn check_failure(project: &Project, code: i32, words: &[&str]) -> String {
     let said = project.fails(code, ["build", "--no-link", "recipe.hb"]);
     for word in words {
-        assert!(said.contains(word), "‘{word}’ is not said:\n{said}");
+        assert!(said.contains(word), "'{word}' is not said:\n{said}");
     }
     said
 }
@@ -42,9 +42,9 @@ fn a_trace_is_short_unless_all_of_it_is_asked_for() {
     project.write("lib/l.nix", "rec { outer = x: 1 + inner x; inner = x: 1 + x.none; }");
     project.write("recipe.hb", "{ a.b = (import ./lib/l.nix).outer { }; }");
     let said = project.fails(EVALUATION, ["build", "recipe.hb#a.b"]);
-    assert!(said.contains("1 step in lib/l.nix") && said.contains("‘a.b’"), "{said}");
+    assert!(said.contains("1 step in lib/l.nix") && said.contains("'a.b'"), "{said}");
     let said = project.fails(EVALUATION, ["build", "--show-trace", "recipe.hb#a.b"]);
-    assert!(said.contains("while calling ‘inner’ at") && !said.contains("step in"), "{said}");
+    assert!(said.contains("while calling 'inner' at") && !said.contains("step in"), "{said}");
     let taken_back = ["eval", "--eval", "--show-trace", "--no-show-trace", "recipe.hb#a.b"];
     let said = project.fails(EVALUATION, taken_back);
     assert!(said.contains("1 step in lib/l.nix"), "{said}");
@@ -68,7 +68,7 @@ fn a_missing_attribute_is_answered_with_the_near_one() {
 fn an_attribute_that_the_recipe_lacks_is_answered_with_the_near_one() {
     let project = Project::with_recipe(r#"{ toolchain = run "a" "echo > $out"; }"#);
     let said = project.fails(EVALUATION, ["build", "recipe.hb#toolchian"]);
-    assert!(said.contains("toolchian") && said.contains("‘toolchain’"), "{said}");
+    assert!(said.contains("toolchian") && said.contains("'toolchain'"), "{said}");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_wrong_hash_says_which_origin_gave_what_and_keeps_the_file() {
     let said = check_failure(&project, FETCH, &[&url, &"0".repeat(64)]);
     let kept = said
         .split_whitespace()
-        .map(|word| word.trim_matches(['‘', '’', ',', '.', ';']))
+        .map(|word| word.trim_matches(['\'', ',', '.', ';']))
         .find(|word| word.starts_with('/') && fs::read(word).is_ok_and(|b| b.starts_with(b"not")));
     assert!(!said.contains("--keep-failed"), "there is no build folder to keep:\n{said}");
     assert!(kept.is_some(), "the file is kept aside:\n{said}");
@@ -100,7 +100,7 @@ fn a_builder_that_fails_shows_its_last_lines_and_how_to_look_inside() {
     let project = Project::with_recipe(r#"{ default = run "broken" "echo the reason; exit 7"; }"#);
     let said = check_failure(&project, BUILD, &["broken", "7", "the reason", "--keep-failed"]);
     let log =
-        said.split_whitespace().map(|word| word.trim_matches(['‘', '’', ',', ';'])).find(|word| {
+        said.split_whitespace().map(|word| word.trim_matches(['\'', ',', ';'])).find(|word| {
             word.starts_with('/')
                 && fs::read_to_string(word).is_ok_and(|t| t.contains("the reason"))
         });
@@ -165,7 +165,7 @@ fn a_cycle_of_outputs_is_reported_by_name() {
         r#"{ default = runWith { name = "loop"; outputs = [ "out" "doc" ];
              script = "echo $doc > $out; echo $out > $doc"; }; }"#,
     );
-    check_failure(&project, BUILD, &["refer to each other", "‘out’", "‘doc’"]);
+    check_failure(&project, BUILD, &["refer to each other", "'out'", "'doc'"]);
 }
 
 #[test]

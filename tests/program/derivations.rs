@@ -18,7 +18,7 @@ fn the_derivation_that_gave_an_output_is_shown_with_its_inputs() {
     let shown = project.succeeds(["store", "derivation", output.to_str().unwrap()]);
     let line = |key: &str| {
         let line = shown.lines().find_map(|line| line.strip_prefix(key));
-        line.unwrap_or_else(|| panic!("no ‘{key}’ in\n{shown}")).trim()
+        line.unwrap_or_else(|| panic!("no '{key}' in\n{shown}")).trim()
     };
     assert_eq!(line("name"), "second");
     assert!(shown.contains("read line < ${first}; echo $line again > $out"), "{shown}");

@@ -9,6 +9,7 @@ mod crash;
 mod derivations;
 mod documentation;
 mod full_disk;
+mod git;
 mod hello;
 mod hostile;
 mod interrupt;

@@ -121,9 +121,9 @@ fn said(project: &Project, arguments: &[&str]) -> String {
 fn what_is_not_at_an_attribute_path_is_named_with_the_path() {
     let project = project();
     for (path, wanted) in [
-        ("two.none.x", "attribute ‘none’ in selection path ‘two.none.x’ not found"),
-        ("two.\"a b\".1", "list index 1 in selection path ‘two.a b.1’ is out of range"),
-        ("two.\"a b\".0.x", "while selecting ‘two.a b.0.x’"),
+        ("two.none.x", "attribute 'none' in selection path 'two.none.x' not found"),
+        ("two.\"a b\".1", "list index 1 in selection path 'two.a b.1' is out of range"),
+        ("two.\"a b\".0.x", "while selecting 'two.a b.0.x'"),
     ] {
         let said = said(&project, &["lib", "-A", path]);
         assert!(said.contains(wanted), "{path}: {said}");

@@ -89,7 +89,7 @@ fn an_error_ends_its_line_only_and_its_trace_can_be_seen_whole() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "2\n");
     assert_eq!(said.matches("bottom").count(), 4, "{said}");
     assert_eq!(said.matches("steps more").count(), 1, "{said}");
-    assert!(said.matches("while calling ‘down’").count() > 30, "{said}");
+    assert!(said.matches("while calling 'down'").count() > 30, "{said}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn builtins_are_documented_and_a_wrong_command_is_answered_with_the_near_one() {
         explain(&output)
     );
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("did you mean ‘:trace’?"), "{said}");
+    assert!(said.contains("did you mean ':trace'?"), "{said}");
 }
 
 #[test]

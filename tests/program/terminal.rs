@@ -47,7 +47,7 @@ impl Terminal {
             }
             let mut ready = [PollFd::new(&self.terminal, PollFlags::IN)];
             let count = poll(&mut ready, Some(&limit)).unwrap();
-            assert_eq!(count, 1, "‘{awaited}’ does not come; so far:\n{}", self.shown);
+            assert_eq!(count, 1, "'{awaited}' does not come; so far:\n{}", self.shown);
             let mut bytes = [0; 4096];
             let length = self.terminal.read(&mut bytes).unwrap();
             self.shown += &String::from_utf8_lossy(&bytes[..length]);

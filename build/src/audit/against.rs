@@ -22,7 +22,7 @@ pub struct Against {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AgainstError {
     /// The path would leave the output.
-    #[error("‘{path}’ is not a path within the output")]
+    #[error("'{path}' is not a path within the output")]
     Path {
         /// The path.
         path: String,

@@ -77,7 +77,7 @@ pub enum Report {
 #[derive(Debug, thiserror::Error)]
 pub enum BuiltinError {
     /// No such builder in this version of hb.
-    #[error("there is no builder ‘{builder}’")]
+    #[error("there is no builder '{builder}'")]
     Unknown {
         /// What was asked for.
         builder: String,
@@ -98,7 +98,7 @@ pub enum BuiltinError {
         path: String,
     },
     /// A fetch must declare what it brings.
-    #[error("a fetch needs a declared hash of the file’s bytes")]
+    #[error("a fetch needs a declared hash of the file's bytes")]
     Undeclared,
     /// An input or the output could not be used.
     #[error("{} could not be used", .path.display())]

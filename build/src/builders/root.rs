@@ -44,7 +44,7 @@ pub enum RootError {
         error: ArchiveError,
     },
     /// Two packages have the same file.
-    #[error("both {first} and {second} have ‘{name}’")]
+    #[error("both {first} and {second} have '{name}'")]
     Conflict {
         /// The file.
         name: String,
@@ -54,7 +54,7 @@ pub enum RootError {
         second: String,
     },
     /// Something is where a link should be.
-    #[error("the link ‘{name}’ cannot be made: {owner} has that name already")]
+    #[error("the link '{name}' cannot be made: {owner} has that name already")]
     LinkTaken {
         /// The link.
         name: String,

@@ -22,22 +22,22 @@ pub(crate) const MAX_NODES: usize = 4_000_000;
 
 /// Why a node could not be added to a tree.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "`name` is the entry’s name throughout")]
+#[allow(missing_docs, reason = "`name` is the entry's name throughout")]
 pub enum TreeError {
     /// A name that begins with `/`.
-    #[error("the name ‘{name}’ is absolute")]
+    #[error("the name '{name}' is absolute")]
     Absolute { name: String },
     /// A name with `..` in it.
-    #[error("the name ‘{name}’ leads upwards")]
+    #[error("the name '{name}' leads upwards")]
     Parent { name: String },
     /// A zero byte.
-    #[error("the name ‘{name}’ has a zero byte")]
+    #[error("the name '{name}' has a zero byte")]
     Nul { name: String },
     /// A component of more than 255 bytes.
-    #[error("the name ‘{name}’ has a part of more than 255 bytes")]
+    #[error("the name '{name}' has a part of more than 255 bytes")]
     NameTooLong { name: String },
     /// More than 256 components.
-    #[error("the name ‘{name}’ is nested more than 256 deep")]
+    #[error("the name '{name}' is nested more than 256 deep")]
     TooDeep { name: String },
     /// More nodes than any source tree has.
     #[error("there are more than {MAX_NODES} entries")]
@@ -46,31 +46,31 @@ pub enum TreeError {
     #[error("the tree itself would not be a folder")]
     NoFolder,
     /// The name is taken.
-    #[error("‘{name}’ occurs twice")]
+    #[error("'{name}' occurs twice")]
     Duplicate { name: String },
     /// A folder of the name is a file or a symbolic link.
-    #[error("‘{name}’ lies below ‘{above}’, which is not a folder")]
+    #[error("'{name}' lies below '{above}', which is not a folder")]
     Through {
         name: String,
         /// What is in the way.
         above: String,
     },
     /// A hard link to something that is not a file of the tree.
-    #[error("‘{name}’ is a hard link to ‘{target}’, which is not an earlier file of the tree")]
+    #[error("'{name}' is a hard link to '{target}', which is not an earlier file of the tree")]
     LinkTarget {
         name: String,
         /// What it names.
         target: String,
     },
     /// The content of a file could not be read.
-    #[error("the content of ‘{name}’ could not be read")]
+    #[error("the content of '{name}' could not be read")]
     Read {
         name: String,
         #[source]
         error: io::Error,
     },
     /// The tree could not be written.
-    #[error("‘{name}’ could not be written")]
+    #[error("'{name}' could not be written")]
     Write {
         name: String,
         #[source]

@@ -37,7 +37,7 @@ pub enum UnpackError {
     #[error(transparent)]
     Name(#[from] TreeError),
     /// The folder that was asked for is not there.
-    #[error("it has no folder ‘{subdir}’; at the top are {}", .top.join(", "))]
+    #[error("it has no folder '{subdir}'; at the top are {}", .top.join(", "))]
     NoSubdir {
         /// The folder.
         subdir: String,

@@ -101,7 +101,7 @@ pub enum Reason {
     },
     /// The client is somewhere that its sandbox does not show whole.
     #[error(
-        "`{program}` is {}, which does not start in a client’s sandbox ({reason}): shown are the system’s folders, and the folder it is installed in, unless that holds the user’s home or the store",
+        "`{program}` is {}, which does not start in a client's sandbox ({reason}): shown are the system's folders, and the folder it is installed in, unless that holds the user's home or the store",
         .path.display()
     )]
     NotShown {
@@ -147,13 +147,13 @@ pub enum Reason {
         brought: Vec<String>,
     },
     /// The machine's package sources name no archive of Debian's that has the suite.
-    #[error("the machine’s package sources name no archive for the suite {suite}")]
+    #[error("the machine's package sources name no archive for the suite {suite}")]
     NoArchive {
         /// The suite.
         suite: String,
     },
     /// Names that could be taken for options or paths.
-    #[error("‘{text}’ cannot be asked of a client")]
+    #[error("'{text}' cannot be asked of a client")]
     Unaskable {
         /// The text.
         text: String,

@@ -43,7 +43,7 @@ pub enum GraphError {
         by: Option<StoreName>,
     },
     /// A derivation lacks an output that something needs.
-    #[error("{}the output ‘{output}’ of ‘{name}’, which has no such output", needed_by(.by))]
+    #[error("{}the output '{output}' of '{name}', which has no such output", needed_by(.by))]
     NoOutput {
         /// The derivation that lacks it.
         name: StoreName,
@@ -62,14 +62,14 @@ pub enum GraphError {
 
 fn needed_by(by: &Option<StoreName>) -> String {
     match by {
-        Some(name) => format!("‘{name}’ needs "),
+        Some(name) => format!("'{name}' needs "),
         None => "asked for ".to_owned(),
     }
 }
 
 fn cycle(names: &[StoreName]) -> String {
     let around = names.iter().chain(names.first());
-    around.map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(" needs ")
+    around.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" needs ")
 }
 
 /// Where a derivation stands in a [`Graph`].
@@ -301,7 +301,7 @@ mod tests {
         let error = graph_of_all(derivations, &[target]).unwrap_err();
         let GraphError::Cycle { names } = &error else { panic!("{error}") };
         assert_eq!(names.len(), 3, "{error}");
-        for needs in ["‘b’ needs ‘a’", "‘a’ needs ‘c’", "‘c’ needs ‘b’"] {
+        for needs in ["'b' needs 'a'", "'a' needs 'c'", "'c' needs 'b'"] {
             let twice = format!("{error} {}", error.to_string().replace("a cycle of ", ""));
             assert!(twice.contains(needs), "{error}");
         }
@@ -311,7 +311,7 @@ mod tests {
     fn a_derivation_that_needs_itself_is_a_cycle() {
         let target = Target { derivation: id("a"), output: OutputName::out() };
         let error = graph_of_all([(id("a"), derivation("a", &["a"]))], &[target]).unwrap_err();
-        assert_eq!(error.to_string(), "a cycle of derivations: ‘a’ needs ‘a’");
+        assert_eq!(error.to_string(), "a cycle of derivations: 'a' needs 'a'");
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn one_packages_file_in_place_of_anothers_folder_is_a_conflict() {
     let first: Entries = &[("etc/x", Regular, 0o644, "")];
     let second: Entries = &[("etc/x/y", Regular, 0o644, "")];
     let error = said(&compose(&Fixture::new(), &[first, second], json!({})).unwrap_err());
-    assert!(error.contains("0.deb and /hb/store/1.deb have ‘etc/x’"), "{error}");
+    assert!(error.contains("0.deb and /hb/store/1.deb have 'etc/x'"), "{error}");
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_package_that_brings_the_merged_links_itself_is_fine() {
 fn a_link_in_a_taken_place_names_the_package() {
     let first: Entries = &[("usr/bin/sh", Regular, 0o755, "")];
     for (link, words) in [
-        ("bin/sh", "‘bin/sh’ cannot be made: /hb/store/0.deb has that name"),
+        ("bin/sh", "'bin/sh' cannot be made: /hb/store/0.deb has that name"),
         ("usr/bin", "a folder of /hb/store/0.deb has that name"),
-        ("bin/sh/x", "‘usr/bin/sh’ cannot be made: /hb/store/0.deb has that name"),
+        ("bin/sh/x", "'usr/bin/sh' cannot be made: /hb/store/0.deb has that name"),
     ] {
         let error = compose(&Fixture::new(), &[first], json!({ link: "x" })).unwrap_err();
         assert!(said(&error).contains(words), "{}", said(&error));

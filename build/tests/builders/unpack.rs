@@ -134,7 +134,7 @@ fn stripping_subdir_and_exclusion_select_what_comes_out() {
 fn a_subdir_that_is_not_there_is_answered_with_what_is() {
     let fixture = Fixture::new();
     let error = said(&unpack(&fixture, &ordinary(), json!({"subdir": "q-1"})).unwrap_err());
-    assert!(error.contains("‘q-1’") && error.contains("p-1"), "{error}");
+    assert!(error.contains("'q-1'") && error.contains("p-1"), "{error}");
     let error = said(&unpack(&fixture, &ordinary(), json!({"strip": 9})).unwrap_err());
     assert!(error.contains("nothing is left"), "{error}");
 }
@@ -159,7 +159,7 @@ fn nothing_is_written_through_a_link() {
         zip_of(&[("a", 0o120_777, target), ("a/x", 0o100_644, "")]),
     ] {
         let error = said(&unpack(&fixture, &bytes, json!({})).unwrap_err());
-        assert!(error.contains("lies below ‘a’, which is not a folder"), "{error}");
+        assert!(error.contains("lies below 'a', which is not a folder"), "{error}");
     }
     let over = tar_of(&[("a", Symlink, 0o777, target), ("a", Regular, 0o644, "")]);
     assert!(unpack(&fixture, &over, json!({})).is_err());
@@ -184,7 +184,7 @@ fn devices_pipes_and_duplicates_are_refused() {
     check_refused(&tar_of(&[("pipe", Fifo, 0o666, "")]), "a pipe");
     check_refused(
         &tar_of(&[("a", Regular, 0o644, "1"), ("./a", Regular, 0o644, "2")]),
-        "‘a’ occurs twice",
+        "'a' occurs twice",
     );
 }
 

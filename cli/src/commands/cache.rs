@@ -218,7 +218,7 @@ fn pull(
 fn named(text: &str) -> Result<StorePath, CliError> {
     let name = text.rsplit('/').next().unwrap_or(text);
     StorePath::from_base_name(name)
-        .map_err(|error| CliError::usage(format!("‘{text}’ is no store path: {error}")))
+        .map_err(|error| CliError::usage(format!("'{text}' is no store path: {error}")))
 }
 
 fn list(global: &Global, cache: &Cache, paths: &[String]) -> Result<Exit, Failure> {

@@ -72,9 +72,9 @@ fn builtin(name: &str) -> Option<Documentation> {
 /// The documentation of a builtin, or the name that was meant.
 fn of_builtin(name: &str) -> Result<Documentation, CliError> {
     builtin(name).ok_or_else(|| {
-        let error = CliError::usage(format!("there is no builtin ‘{name}’"));
+        let error = CliError::usage(format!("there is no builtin '{name}'"));
         match nearest(name, builtins::all().map(|builtin| builtin.name)) {
-            Some(near) => error.with_help(format!("did you mean ‘{near}’?")),
+            Some(near) => error.with_help(format!("did you mean '{near}'?")),
             None => error.with_help("`hb doc` lists them; for a library, name its file"),
         }
     })
@@ -104,7 +104,7 @@ fn of_file(global: &Global, name: &str, args: &DocArgs) -> Result<Vec<Documentat
     let library = session.evaluator().library(value, &path);
     found.extend(session.reported(library)?);
     if found.is_empty() {
-        return Err(CliError::usage(format!("nothing in ‘{name}’ is documented"))
+        return Err(CliError::usage(format!("nothing in '{name}' is documented"))
             .with_help("write `/** … */` before a definition or a function")
             .into());
     }

@@ -55,10 +55,10 @@ pub(crate) fn run(global: &Global, args: ExplainArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     };
     let Some(found) = explanations().find(|explanation| explanation.code == code) else {
-        let error = CliError::usage(format!("no diagnostic has the code ‘{code}’"));
+        let error = CliError::usage(format!("no diagnostic has the code '{code}'"));
         let near = nearest(&code, explanations().map(|explanation| explanation.code));
         return Err(match near {
-            Some(near) => error.with_help(format!("did you mean ‘{near}’?")),
+            Some(near) => error.with_help(format!("did you mean '{near}'?")),
             None => error.with_help("`hb explain` lists them all"),
         }
         .into());

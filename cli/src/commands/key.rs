@@ -122,7 +122,7 @@ fn own_keys() -> Result<Vec<PublicKey>, CliError> {
 /// Add a key to the user's settings, and leave the rest of that file as it is.
 fn trust(key: &str) -> Result<Exit, Failure> {
     let key: PublicKey =
-        key.parse().map_err(|error| CliError::usage(format!("‘{key}’: {error}")))?;
+        key.parse().map_err(|error| CliError::usage(format!("'{key}': {error}")))?;
     let folder = user_folder()?;
     let path = folder.join(USER_FILE);
     let text = match fs::read_to_string(&path) {

@@ -17,7 +17,7 @@ pub(crate) fn run(global: &Global, args: LogArgs) -> Result<Exit, Failure> {
     let store = recipe::open_store(&recipe::settings_here(global)?)?;
     let path = super::store_path(&store, &args.path)?;
     let Some(log) = store.logs_of(&path)?.into_iter().next() else {
-        return Err(crate::error::CliError::usage(format!("there is no log of ‘{path}’"))
+        return Err(crate::error::CliError::usage(format!("there is no log of '{path}'"))
             .with_help("sources and fetched files have none, and logs go with the store's gc")
             .into());
     };

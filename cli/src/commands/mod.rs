@@ -121,5 +121,5 @@ fn store_path(store: &Store, text: &str) -> Result<StorePath, Failure> {
         .find_map(|folder| place.strip_prefix(&folder).ok())
         .and_then(|below| below.components().next())
         .and_then(|first| StorePath::from_base_name(&first.as_os_str().to_string_lossy()).ok())
-        .ok_or_else(|| CliError::usage(format!("‘{text}’ does not lead into the store")).into())
+        .ok_or_else(|| CliError::usage(format!("'{text}' does not lead into the store")).into())
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(global: &Global, args: PinArgs) -> Result<Exit, Failure> {
     let Some((tool, version)) =
         args.tool.split_once('@').filter(|(t, v)| !t.is_empty() && !v.is_empty())
     else {
-        return Err(CliError::usage(format!("‘{}’ is not TOOL@VERSION", args.tool))
+        return Err(CliError::usage(format!("'{}' is not TOOL@VERSION", args.tool))
             .with_help("for example: hb pin go@1.24.4")
             .into());
     };

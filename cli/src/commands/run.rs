@@ -128,7 +128,7 @@ fn located(
     };
     let Some(found) = of_tool.or_else(of_user) else {
         let message = format!(
-            "no pinned tool has a program ‘{}’, and neither does PATH",
+            "no pinned tool has a program '{}', and neither does PATH",
             Path::new(program).display()
         );
         return Err(CliError::usage(message).into());

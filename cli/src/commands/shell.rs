@@ -42,7 +42,7 @@ pub(crate) fn run(global: &Global, args: ShellArgs) -> Result<ExitCode, Failure>
     match work.look_inside(global, args.kept.as_deref())? {
         Some(inside) => execute(&work.settings, inside.spec.clone()),
         None => {
-            Err(CliError::usage(format!("hb carries ‘{name}’ out by itself, without a sandbox"))
+            Err(CliError::usage(format!("hb carries '{name}' out by itself, without a sandbox"))
                 .into())
         }
     }

@@ -205,7 +205,7 @@ fn derivations(global: &Global, store: &Store, path: &StorePath) -> Result<Exit,
         given.push(path.clone());
     }
     if given.is_empty() {
-        return Err(CliError::usage(format!("no derivation in the store gave ‘{path}’"))
+        return Err(CliError::usage(format!("no derivation in the store gave '{path}'"))
             .with_help("sources have none; of what is built, `hb build --rebuild` records it anew")
             .into());
     }
@@ -289,7 +289,7 @@ fn root(
     match path {
         Some(path) => store.add_root(&name, &super::store_path(store, &path)?)?,
         None if !store.remove_root(&name)? => {
-            return Err(CliError::usage(format!("there is no root ‘{name}’")).into());
+            return Err(CliError::usage(format!("there is no root '{name}'")).into());
         }
         None => {}
     }

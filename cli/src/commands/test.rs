@@ -78,7 +78,7 @@ pub(crate) fn run(global: &Global, args: TestArgs) -> Result<Exit, Failure> {
         cases.sort_by(|a, b| a.name.cmp(&b.name));
     }
     if cases.is_empty() {
-        return Err(CliError::usage(format!("‘{}’ has no tests", args.recipe.recipe))
+        return Err(CliError::usage(format!("'{}' has no tests", args.recipe.recipe))
             .with_help("write `tests = { name = { expr = …; expected = …; }; };`")
             .into());
     }

@@ -71,9 +71,9 @@ pub(crate) fn run(global: &Global, args: UpdateArgs) -> Result<Exit, Failure> {
 
 fn unknown_tool(tool: &str, project: &Project) -> CliError {
     let known: Vec<_> = project.manifest.tools.keys().map(String::as_str).collect();
-    let error = CliError::usage(format!("this project pins no ‘{tool}’"));
+    let error = CliError::usage(format!("this project pins no '{tool}'"));
     match hb_lang::suggest::nearest(tool, known.iter().copied()) {
-        Some(near) => error.with_help(format!("did you mean ‘{near}’?")),
+        Some(near) => error.with_help(format!("did you mean '{near}'?")),
         None => error.with_help(format!("`hb pin {tool}@VERSION` does")),
     }
 }
@@ -143,7 +143,7 @@ pub(crate) fn resolve(
     let json = session.evaluator().json(value);
     let json = session.reported(json)?;
     let wanted: Vec<WantedSource> = serde_json::from_slice(&json).map_err(|error| {
-        CliError::usage(format!("the recipe of ‘{tool}’ gives no usable sources: {error}"))
+        CliError::usage(format!("the recipe of '{tool}' gives no usable sources: {error}"))
     })?;
     wanted
         .into_iter()

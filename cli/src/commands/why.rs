@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, args: WhyArgs) -> Result<Exit, Failure> {
         None => work.graph.find(&args.needed),
     };
     if needed.is_empty() {
-        return Err(CliError::usage(format!("nothing here is called ‘{}’", args.needed))
+        return Err(CliError::usage(format!("nothing here is called '{}'", args.needed))
             .with_help("`hb graph` lists what there is")
             .into());
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(global: &Global, args: WhyArgs) -> Result<Exit, Failure> {
         }
     }
     if !found {
-        output::note(format!("it does not need ‘{}’", args.needed));
+        output::note(format!("it does not need '{}'", args.needed));
     }
     Ok(if found { Exit::Success } else { Exit::Evaluation })
 }

@@ -13,10 +13,10 @@ pub(crate) fn finding(finding: &Finding) -> String {
             format!("{path} has the digest {got}; {expected} is registered")
         }
         Finding::WrongMode { path, entry, mode } => {
-            format!("{path}: ‘{}’ has the mode {mode:o}", entry.display())
+            format!("{path}: '{}' has the mode {mode:o}", entry.display())
         }
         Finding::WrongTime { path, entry, time } => {
-            format!("{path}: ‘{}’ has the time {time}", entry.display())
+            format!("{path}: '{}' has the time {time}", entry.display())
         }
         Finding::Unreadable { path, error } => format!("{path} cannot be read: {error}"),
         Finding::WrongPath { path, expected } => {

@@ -79,14 +79,14 @@ impl Project {
     fn tool_recipe(&self, tool: &str) -> Result<PathBuf, CliError> {
         let folder = self.recipes_folder()?.ok_or_else(|| {
             let manifest = self.folder.join(MANIFEST_FILE);
-            CliError::usage(format!("{} pins ‘{tool}’ but names no recipes", manifest.display()))
+            CliError::usage(format!("{} pins '{tool}' but names no recipes", manifest.display()))
                 .with_help("add `recipes = \"DIR\"`, where DIR has tools/NAME.hb for each tool")
         })?;
         let path = folder.join("tools").join(format!("{tool}.hb"));
         match path.is_file() {
             true => Ok(path),
             false => Err(CliError::usage(format!(
-                "there is no tool ‘{tool}’: {} does not exist",
+                "there is no tool '{tool}': {} does not exist",
                 path.display()
             ))),
         }

@@ -247,9 +247,9 @@ fn is_path(text: &str) -> bool {
 /// A command that was not understood, with the near one.
 pub(super) fn unknown(word: &str) -> Failure {
     let names = command::COMMANDS.iter().map(|command| command.0);
-    let error = CliError::usage(format!("there is no command ‘{word}’"));
+    let error = CliError::usage(format!("there is no command '{word}'"));
     match nearest(word, names) {
-        Some(near) => error.with_help(format!("did you mean ‘{near}’?")),
+        Some(near) => error.with_help(format!("did you mean '{near}'?")),
         None => error.with_help("`:?` lists them"),
     }
     .into()

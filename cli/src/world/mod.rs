@@ -4,6 +4,7 @@
 //! one, of the recipe), the folders that the project names, and what the evaluation
 //! put into the store itself.
 
+mod git;
 mod ignored;
 mod kept_code;
 
@@ -16,7 +17,8 @@ use std::{
 };
 
 use hb_evaluator::{
-    CodeKey, ContextElement, FileType, Filter, FilterStop, ImportError, World, WorldError,
+    CodeKey, ContextElement, FileType, Filter, FilterStop, GitTree, GitView, ImportError, World,
+    WorldError,
 };
 use hb_model::{Derivation, DerivationId, STORE_DIR, StoreName, StorePath};
 use hb_store::{EntryKind, OpenMode, Store, StoreError, StoreOptions};
@@ -96,9 +98,9 @@ impl HostWorld {
             return Ok(path.to_owned());
         }
         Err(WorldError::Impure {
-            what: format!("‘{}’", path.display()),
+            what: format!("'{}'", path.display()),
             reason: format!(
-                "it is outside ‘{}’; move it there, or allow it with --impure",
+                "it is outside '{}'; move it there, or allow it with --impure",
                 self.view.project.display()
             ),
         })
@@ -115,7 +117,7 @@ impl HostWorld {
         };
         if !self.view.impure && !self.added.contains(&object) {
             return Err(WorldError::Impure {
-                what: format!("‘{}’", path.display()),
+                what: format!("'{}'", path.display()),
                 reason: "this evaluation did not put it into the store".into(),
             });
         }
@@ -326,7 +328,7 @@ impl World for HostWorld {
     }
 
     fn env(&mut self, name: &str) -> Result<Vec<u8>, WorldError> {
-        self.require_impure(format!("the environment variable ‘{name}’"))?;
+        self.require_impure(format!("the environment variable '{name}'"))?;
         Ok(std::env::var_os(name).unwrap_or_default().into_vec())
     }
 
@@ -338,6 +340,11 @@ impl World for HostWorld {
 
     fn current_system(&mut self) -> Result<String, WorldError> {
         Ok(self.view.system.clone())
+    }
+
+    fn git_tree(&mut self, folder: &Path, view: GitView) -> Result<GitTree, WorldError> {
+        self.require_impure(format!("what git says of '{}'", folder.display()))?;
+        git::tree(&self.locate_followed(folder)?, view)
     }
 
     fn search_path(&mut self) -> SearchPath {

@@ -145,10 +145,10 @@ fn append_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let name = m.symbols.text(name).into_owned();
         let base = name.strip_prefix(m.world.store_dir()).and_then(|rest| rest.strip_prefix('/'));
         let path = base.and_then(|base| StorePath::from_base_name(base).ok());
-        let path = path.ok_or_else(|| bad(format!("‘{name}’ is not a store path")))?;
+        let path = path.ok_or_else(|| bad(format!("'{name}' is not a store path")))?;
         let mention = m.expect_attrs(item)?;
         let derivation = derivation_at(m, &path);
-        let needed = || derivation.ok_or_else(|| bad(format!("‘{name}’ is not a derivation")));
+        let needed = || derivation.ok_or_else(|| bad(format!("'{name}' is not a derivation")));
         if let Some(value) = mention.get(path_symbol)
             && m.expect_bool(value)?
         {

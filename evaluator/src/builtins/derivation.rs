@@ -235,10 +235,10 @@ fn outputs(step: &Step) -> Eval<Outputs> {
     for name in &step.outputs {
         let name = OutputName::new(name).map_err(|error| refuse("outputs", error))?;
         if name.as_str() == "drvPath" {
-            return Err(refuse("outputs", "an output cannot be called ‘drvPath’"));
+            return Err(refuse("outputs", "an output cannot be called 'drvPath'"));
         }
         if let Some(twice) = names.replace(name) {
-            return Err(refuse("outputs", format!("‘{twice}’ stands there twice")));
+            return Err(refuse("outputs", format!("'{twice}' stands there twice")));
         }
     }
     if names.is_empty() {
@@ -250,12 +250,12 @@ fn outputs(step: &Step) -> Eval<Outputs> {
     let given = |name: &str| step.env.get(name).filter(|text| !text.is_empty());
     let Some(hash) = given("outputHash") else { return Ok(Outputs::Floating(names)) };
     if names != BTreeSet::from([OutputName::out()]) {
-        return Err(refuse("outputHash", "a fixed output is the only one and called ‘out’"));
+        return Err(refuse("outputHash", "a fixed output is the only one and called 'out'"));
     }
     match given("outputHashMode").map(String::as_str) {
         None | Some("flat") => {}
         Some(mode) => {
-            let reason = format!("‘{mode}’ hashes Nix's archive format; hb has ‘flat’ alone");
+            let reason = format!("'{mode}' hashes Nix's archive format; hb has 'flat' alone");
             return Err(refuse("outputHashMode", reason));
         }
     }

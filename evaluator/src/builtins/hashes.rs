@@ -73,7 +73,7 @@ fn convert(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         "nix32" | "base32" => hash.to_base32(),
         "base64" => hash.to_base64(),
         "sri" => hash.to_sri(),
-        other => return Err(bad(NAME, format!("‘{other}’ is not a notation of hashes"))),
+        other => return Err(bad(NAME, format!("'{other}' is not a notation of hashes"))),
     };
     Ok(m.string(result))
 }

@@ -72,9 +72,6 @@ pub(super) const TABLE: &[Builtin] = &[
         let reason = "its hash is that of Nix's archive format; use hb.fetch and hb.unpack";
         Err(Fault::Refused { builtin: "fetchTarball", reason }.into())
     }),
-    refused("fetchGit", "Not available: it has no hash of what it gives.", |_, _| {
-        Err(Fault::Refused { builtin: "fetchGit", reason: NO_HASH }.into())
-    }),
     refused("fetchMercurial", "Not available: it has no hash of what it gives.", |_, _| {
         Err(Fault::Refused { builtin: "fetchMercurial", reason: NO_HASH }.into())
     }),
@@ -86,7 +83,7 @@ pub(super) const TABLE: &[Builtin] = &[
     }),
 ];
 
-const NO_HASH: &str =
+pub(super) const NO_HASH: &str =
     "it fetches while evaluating, without a hash of the bytes; use hb.fetch with one";
 
 const NO_FLAKES: &str = "flakes are no part of hb; pins are in hb.toml and hb.lock";
@@ -106,7 +103,7 @@ fn fetch_url(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         Some(value) => m.expect_text(value, "a source").map(Some),
         None => Ok(None),
     };
-    let url = text(m, "url")?.ok_or_else(|| bad("‘url’ is missing".to_owned()))?;
+    let url = text(m, "url")?.ok_or_else(|| bad("'url' is missing".to_owned()))?;
     let hash = match (text(m, "sha256")?, text(m, "hash")?) {
         (Some(sha256), _) => DeclaredHash::parse(hb_model::Algorithm::Sha256, &sha256),
         (None, Some(hash)) => hash.parse(),

@@ -59,6 +59,7 @@ mod control;
 mod derivation;
 mod files;
 mod flakes;
+mod git;
 mod hashes;
 mod hb;
 mod impure;
@@ -146,6 +147,7 @@ const TABLES: &[&[Builtin]] = &[
     flakes::TABLE,
     sources::TABLE,
     impure::TABLE,
+    git::TABLE,
     hb::TABLE,
     hb::CONTRACTS,
 ];

@@ -148,7 +148,7 @@ fn compiled(m: &mut Machine, builtin: &'static str, pattern: Value) -> Eval<Rc<R
         }
         Err(reason) => {
             let pattern = String::from_utf8_lossy(pattern);
-            let reason = format!("invalid regular expression ‘{pattern}’: {reason}");
+            let reason = format!("invalid regular expression '{pattern}': {reason}");
             Err(Error::from(Fault::Argument { builtin, reason }))
         }
     }

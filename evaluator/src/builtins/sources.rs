@@ -51,7 +51,7 @@ fn path(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         import.read(m, &key, value).map_err(|error| m.in_attribute(error, name, pos))?;
     }
     match import.path.is_empty() {
-        true => Err(bad("path", "‘path’ is missing")),
+        true => Err(bad("path", "'path' is missing")),
         false => import.run(m),
     }
 }
@@ -85,7 +85,7 @@ impl Import {
                 let hash = nix::hash_or_zero(&text, Some(Algorithm::Sha256));
                 self.hash = Some(hash.map_err(|error| bad(self.builtin, error))?);
             }
-            other => return Err(bad(self.builtin, format!("it takes no ‘{other}’"))),
+            other => return Err(bad(self.builtin, format!("it takes no '{other}'"))),
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Import {
     }
 }
 
-fn import_error(builtin: &'static str, error: ImportError) -> Error {
+pub(super) fn import_error(builtin: &'static str, error: ImportError) -> Error {
     match error {
         ImportError::World(error) => error.into(),
         ImportError::Filter(FilterStop) => bad(builtin, "a file appeared while it was read"),

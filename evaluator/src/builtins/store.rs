@@ -98,13 +98,13 @@ fn store_path(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let inside = text.strip_prefix(m.world.store_dir()).and_then(|rest| rest.strip_prefix('/'));
     let Some(inside) = inside else {
         let folder = m.world.store_dir();
-        return Err(bad("storePath", format!("‘{text}’ is not below {folder}")));
+        return Err(bad("storePath", format!("'{text}' is not below {folder}")));
     };
     let base = inside.split('/').next().unwrap_or(inside);
     let object = StorePath::from_base_name(base).map_err(|error| bad("storePath", error))?;
     // Nix's paths are names: that there is such an object here is not asked of them.
     if m.nix.is_none() && m.world.file_type(bytes_to_path(&path))?.is_none() {
-        return Err(bad("storePath", format!("‘{text}’ is not there")));
+        return Err(bad("storePath", format!("'{text}' is not there")));
     }
     let context = m.contexts.single(ContextElement::Source(object));
     Ok(m.string_with_context(&path, context))

@@ -119,7 +119,7 @@ fn contains_call(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step, Step::Argument(_) | Step::Result))
 }
 
-/// What a contract is about: `‘names[1]’`, `the result of ‘f’`, `argument 2 of ‘f’`.
+/// What a contract is about: `'names[1]'`, `the result of 'f'`, `argument 2 of 'f'`.
 fn subject(m: &Machine, name: Option<&str>, steps: &[Step]) -> String {
     let mut path = name.unwrap_or("value").to_owned();
     let mut function = String::new();
@@ -127,9 +127,9 @@ fn subject(m: &Machine, name: Option<&str>, steps: &[Step]) -> String {
     let mut given = 0;
     let text = |path: &str, function: &str, given: usize| {
         let whole = match (path.is_empty(), function.is_empty()) {
-            (false, true) => format!("‘{path}’"),
+            (false, true) => format!("'{path}'"),
             (true, _) => function.to_owned(),
-            (false, false) => format!("‘{path}’ of {function}"),
+            (false, false) => format!("'{path}' of {function}"),
         };
         if given > 0 { format!("the result of {whole}") } else { whole }
     };

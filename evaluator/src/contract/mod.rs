@@ -109,11 +109,11 @@ impl Contract {
         }
         let found = value.type_of().unwrap_or(Type::Lambda);
         let help = match found {
-            Type::Lambda => "‘Where Any \"…\" (value: …)’ makes a contract of a condition",
+            Type::Lambda => "'Where Any \"…\" (value: …)' makes a contract of a condition",
             Type::List => {
-                "‘Enum [ … ]’ is one of some values, ‘Or [ … ]’ what keeps one of some contracts"
+                "'Enum [ … ]' is one of some values, 'Or [ … ]' what keeps one of some contracts"
             }
-            _ => "‘Enum [ … ]’ is one of some values",
+            _ => "'Enum [ … ]' is one of some values",
         };
         Err(Error::from(Fault::NotAContract { found }).with_help(Some(help.to_owned())))
     }

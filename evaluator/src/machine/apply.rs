@@ -184,7 +184,7 @@ impl Machine {
     fn running_function(&self) -> (String, Option<Place>) {
         let number = self.env.extra();
         let name = match self.program.prototype(number).name {
-            Some(name) => format!("function ‘{}’", self.symbols.text(name)),
+            Some(name) => format!("function '{}'", self.symbols.text(name)),
             None => "anonymous function".to_owned(),
         };
         // The instruction that runs is the pattern's.
@@ -201,11 +201,11 @@ impl Machine {
         let others: Vec<String> =
             given.iter().filter(|&&g| field(g).is_none()).map(|&g| text(g)).collect();
         let help = nearest(&wanted, others.iter().map(String::as_str))
-            .map(|near| format!("‘{near}’ was given: did you mean ‘{wanted}’?"));
+            .map(|near| format!("'{near}' was given: did you mean '{wanted}'?"));
         let place =
             place.zip(field(name)).map(|(place, field)| Place { span: field.span, ..place });
         self.at_call(Fault::MissingArgument { function, name: wanted.clone() })
-            .with_label(place, format!("‘{wanted}’ has no default"))
+            .with_label(place, format!("'{wanted}' has no default"))
             .with_help(help)
     }
 
@@ -223,7 +223,7 @@ impl Machine {
             .map(text)
             .unwrap_or_default();
         let help = nearest(&name, taken.iter().map(String::as_str))
-            .map(|near| format!("did you mean ‘{near}’?"));
+            .map(|near| format!("did you mean '{near}'?"));
         self.at_call(Fault::UnexpectedArgument { function, name })
             .with_label(place, format!("it takes {}", listed(&taken)))
             .with_help(help)
@@ -245,7 +245,7 @@ impl Machine {
 fn listed(names: &[String]) -> String {
     match names {
         [] => "no arguments".to_owned(),
-        names => names.iter().map(|name| format!("‘{name}’")).collect::<Vec<_>>().join(", "),
+        names => names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -312,12 +312,12 @@ impl Machine {
         let (given, help) = match &problem {
             ContractProblem::Missing { name } => {
                 let near = nearest(name, others.iter().map(String::as_str));
-                let help = near.map(|near| format!("‘{near}’ was given: did you mean ‘{name}’?"));
+                let help = near.map(|near| format!("'{near}' was given: did you mean '{name}'?"));
                 (near, help)
             }
             ContractProblem::Unexpected { name } => {
                 let near = nearest(name, known.iter().map(String::as_str));
-                (Some(name.as_str()), near.map(|near| format!("did you mean ‘{near}’?")))
+                (Some(name.as_str()), near.map(|near| format!("did you mean '{near}'?")))
             }
             ContractProblem::Mismatch { .. } => (None, None),
         };

@@ -80,7 +80,7 @@ impl Machine {
         let place: Option<Place> = self.sources.word_at(pos);
         Error::from(Fault::MissingAttribute { name: wanted, path: None })
             .with_label(place, text)
-            .with_help(near.map(|near| format!("did you mean ‘{near}’?")))
+            .with_help(near.map(|near| format!("did you mean '{near}'?")))
     }
 
     /// Force a set's attribute that must be there.

@@ -50,11 +50,11 @@ impl Machine {
         }
         let name = self.program.prototype(env.extra()).name.map(|name| self.symbols.text(name));
         let text = match (is_closure, name) {
-            (true, Some(name)) => format!("while calling ‘{name}’"),
+            (true, Some(name)) => format!("while calling '{name}'"),
             // Called by a builtin: its own step has the place.
             (true, None) if place.is_none() => return,
             (true, None) => "while calling a function".to_owned(),
-            (false, Some(name)) => format!("while evaluating ‘{name}’"),
+            (false, Some(name)) => format!("while evaluating '{name}'"),
             // An argument without a name: its place says nothing that the fault's does not.
             (false, None) => return,
         };
@@ -68,7 +68,7 @@ impl Machine {
         if !says_it_itself && !self.is_at_exit() {
             let place = self.program.place_before(self.ip);
             error = self.mark(error, self.ip);
-            let text = format!("while calling the builtin ‘{name}’");
+            let text = format!("while calling the builtin '{name}'");
             error.add_step(place, text);
         }
         error
@@ -77,7 +77,7 @@ impl Machine {
     /// Note the attribute that a fault came out of.
     #[cold]
     pub(crate) fn in_attribute(&mut self, mut error: Error, name: Symbol, pos: Pos) -> Error {
-        let text = format!("while evaluating the attribute ‘{}’", self.symbols.text(name));
+        let text = format!("while evaluating the attribute '{}'", self.symbols.text(name));
         error.add_step(self.sources.word_at(pos), text);
         error
     }

@@ -196,15 +196,15 @@ impl Compiler<'_> {
             nearest(text, bound).or_else(|| nearest(text, globals.iter().map(String::as_str)));
         let mut problem = Diagnostic::error(
             "eval.undefined-variable",
-            format!("undefined variable ‘{text}’"),
+            format!("undefined variable '{text}'"),
             span,
         )
         .here("nothing here has this name");
         if dialect != Dialect::Nix && names.contract(text).is_some() {
             problem =
-                problem.help(format!("this contract is ‘hb.{text}’ where no `|` stands before"));
+                problem.help(format!("this contract is 'hb.{text}' where no `|` stands before"));
         } else if let Some(near) = near {
-            problem = problem.help(format!("did you mean ‘{near}’?"));
+            problem = problem.help(format!("did you mean '{near}'?"));
         }
         self.problems.push(problem);
         self.emit(Op::Bool(false), 1);

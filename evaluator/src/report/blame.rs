@@ -57,7 +57,7 @@ fn given(argument: &str, call: Place, sources: &Sources) -> Option<PlaceLabel> {
         bindings.fixed.iter().find(|binding| text.ast.name(binding.name) == argument)
     })?;
     let place = Place { span: binding.span, ..call };
-    Some(PlaceLabel { place, text: format!("‘{argument}’ is given here") })
+    Some(PlaceLabel { place, text: format!("'{argument}' is given here") })
 }
 
 /// Where a name gets its value.
@@ -74,8 +74,8 @@ impl Definition {
     fn text(&self, ast: &Ast) -> String {
         let name = ast.name(self.name);
         match self.is_argument {
-            true => format!("‘{name}’ is what the caller gave"),
-            false => format!("‘{name}’ is bound here"),
+            true => format!("'{name}' is what the caller gave"),
+            false => format!("'{name}' is bound here"),
         }
     }
 }

@@ -76,9 +76,9 @@ impl Report {
                 let Some(place) = step.place else { continue };
                 let next = &cycle[(i + 1) % cycle.len()];
                 let text = match (&step.name, &next.name) {
-                    (Some(name), Some(next)) => format!("‘{name}’ needs ‘{next}’"),
-                    (Some(name), None) => format!("‘{name}’ is needed for itself"),
-                    (None, Some(next)) => format!("this needs ‘{next}’"),
+                    (Some(name), Some(next)) => format!("'{name}' needs '{next}'"),
+                    (Some(name), None) => format!("'{name}' is needed for itself"),
+                    (None, Some(next)) => format!("this needs '{next}'"),
                     (None, None) => "this needs itself".to_owned(),
                 };
                 labels.push(PlaceLabel { place, text });

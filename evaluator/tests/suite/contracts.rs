@@ -15,10 +15,10 @@ fn a_wrong_argument_blames_the_call_and_shows_both_ends() {
     check(
         "let\n  build = { name, jobs | Int ? 4 }: jobs;\nin\nbuild {\n  name = \"x\";\n  jobs = \"4\";\n}",
         &[
-            "broken contract: ‘jobs’ must be an integer, but is the string \"4\"",
+            "broken contract: 'jobs' must be an integer, but is the string \"4\"",
             "label starting at line 4, column 1: this call is to blame",
             "label at line 2, columns 26 to 28: the contract",
-            "label at line 6, columns 3 to 6: ‘jobs’ is given here",
+            "label at line 6, columns 3 to 6: 'jobs' is given here",
             "diagnostic code: eval.contract",
         ],
     );
@@ -42,28 +42,28 @@ fn a_wrong_definition_blames_itself() {
 #[test]
 fn parts_are_named_by_their_way() {
     let record = "let s | { ports = List Int; } = { ports = [ 1 \"2\" ]; }; in s.ports";
-    check(record, &["‘s.ports[1]’ must be an integer"]);
-    check("let s | Attrs (List Int) = { a.b = 1; }; in s.a", &["‘s.a’ must be a list"]);
+    check(record, &["'s.ports[1]' must be an integer"]);
+    check("let s | Attrs (List Int) = { a.b = 1; }; in s.a", &["'s.a' must be a list"]);
 }
 
 #[test]
 fn a_function_answers_for_what_it_gives_and_its_caller_for_what_it_takes() {
     check(
         "let\n  f | Int -> Int = x: \"s\";\nin\nf 1",
-        &["the result of ‘f’ must be an integer", "columns 20 to 25: this definition is to blame"],
+        &["the result of 'f' must be an integer", "columns 20 to 25: this definition is to blame"],
     );
     check(
         "let\n  f | Int -> Int -> Int = x: y: x + y;\nin\nf 1 \"2\"",
-        &["argument 2 of ‘f’ must be an integer", "line 4, columns 1 to 7: this call is to blame"],
+        &["argument 2 of 'f' must be an integer", "line 4, columns 1 to 7: this call is to blame"],
     );
     // Who calls back with something wrong is the function itself.
     check(
         "let\n  f | (Int -> Int) -> Int = g: g \"1\";\nin\nf (x: x)",
-        &["argument 1 of argument 1 of ‘f’", "line 2, columns 32 to 36: this call is to blame"],
+        &["argument 1 of argument 1 of 'f'", "line 2, columns 32 to 36: this call is to blame"],
     );
     check(
         "let\n  f | (Int -> Int) -> Int = g: g 1;\nin\nf (x: \"s\")",
-        &["the result of argument 1 of ‘f’", "line 4, columns 1 to 10: this call is to blame"],
+        &["the result of argument 1 of 'f'", "line 4, columns 1 to 10: this call is to blame"],
     );
 }
 
@@ -72,14 +72,14 @@ fn records_name_the_attribute_and_the_near_one() {
     check(
         "({ server | { host = String; port = Int; } }: server) { server = { host = \"h\"; prot = 1; }; }",
         &[
-            "‘server’ must have an attribute ‘port’",
+            "'server' must have an attribute 'port'",
             "columns 80 to 83: not in the contract",
-            "‘prot’ was given: did you mean ‘port’?",
+            "'prot' was given: did you mean 'port'?",
         ],
     );
     check(
         "let s | { host = String; port = Optional Int; } = { host = \"h\"; prot = 1; }; in s",
-        &["‘s’ may have no attribute ‘prot’", "did you mean ‘port’?"],
+        &["'s' may have no attribute 'prot'", "did you mean 'port'?"],
     );
     check(
         "let s | { port = Default \"80\" Int; } = { }; in s.port",
@@ -109,8 +109,8 @@ fn what_is_no_contract_is_marked_where_it_stands() {
         "let x | (v: true) = 1; in x",
         &["expected a contract, but found a function", "columns 10 to 16", "Where Any"],
     );
-    check("let x | Strnig = 1; in x", &["undefined variable ‘Strnig’", "did you mean ‘String’?"]);
-    check("let x = List; in x", &["this contract is ‘hb.List’"]);
+    check("let x | Strnig = 1; in x", &["undefined variable 'Strnig'", "did you mean 'String'?"]);
+    check("let x = List; in x", &["this contract is 'hb.List'"]);
 }
 
 #[test]
@@ -120,6 +120,6 @@ fn nix_files_have_no_contracts() {
 
 #[test]
 fn a_builtin_that_calls_is_no_call_to_show() {
-    check("builtins.filter ({ a | Bool }: a) [ { a = 1; } ]", &["‘a’ must be a Boolean"]);
+    check("builtins.filter ({ a | Bool }: a) [ { a = 1; } ]", &["'a' must be a Boolean"]);
     check("builtins.filter ({ a }: a) [ { } ]", &["eval.missing-argument"]);
 }

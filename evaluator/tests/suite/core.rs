@@ -48,7 +48,7 @@ fn with_looks_names_up_last() {
     check_eval("let a = 2; in with { a = 1; }; a", "2");
     check_eval("with { a = 1; b = 2; }; with { a = 3; }; [ a b ]", "[ 3 2 ]");
     check_eval("with builtins; length [ 1 2 ]", "2");
-    check_error("with { a = 1; }; b", &["undefined variable ‘b’"]);
+    check_error("with { a = 1; }; b", &["undefined variable 'b'"]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn recursion_ends_in_an_error() {
     check_error("let f = x: f x; in f 0", &["eval.too-deep"]);
     check_error(
         "let a = b; b = c + 1; c = a; in a",
-        &["eval.infinite-recursion", "‘a’ needs ‘b’", "‘b’ needs ‘c’", "‘c’ needs ‘a’"],
+        &["eval.infinite-recursion", "'a' needs 'b'", "'b' needs 'c'", "'c' needs 'a'"],
     );
 }
 
@@ -158,13 +158,13 @@ fn a_text_is_parsed_with_as_much_stack_as_it_takes() {
 #[test]
 fn a_fault_shows_both_of_its_ends() {
     let both = "let\n  port = \"80\";\n  next = port + 1;\nin next";
-    check_error(both, &["label at line 3, columns 10 to 17", "‘port’ is bound here"]);
-    check_error("let c = { n = [ ]; }; in \"${c.n}\"", &["‘n’ is bound here"]);
-    check_error("let f = 1; in f 2", &["eval.not-a-function", "‘f’ is bound here"]);
-    check_error("(x: x.a) 1", &["‘x’ is what the caller gave"]);
+    check_error(both, &["label at line 3, columns 10 to 17", "'port' is bound here"]);
+    check_error("let c = { n = [ ]; }; in \"${c.n}\"", &["'n' is bound here"]);
+    check_error("let f = 1; in f 2", &["eval.not-a-function", "'f' is bound here"]);
+    check_error("(x: x.a) 1", &["'x' is what the caller gave"]);
     check_error(
         "let f = { name, b ? 1 }: name; in f { nam = 1; }",
-        &["label at line 1, columns 35 to 48", "‘name’ has no default", "did you mean ‘name’?"],
+        &["label at line 1, columns 35 to 48", "'name' has no default", "did you mean 'name'?"],
     );
-    check_error("{ name = 1; }.nmae", &["the set has this one", "did you mean ‘name’?"]);
+    check_error("{ name = 1; }.nmae", &["the set has this one", "did you mean 'name'?"]);
 }

@@ -82,8 +82,8 @@ fn a_flat_hash_fixes_the_output() {
     assert_eq!(fixed.hash.to_hex(), hash);
     for (more, reason) in [
         (r#"outputHash = "sha256:00";"#, "is not a sha256 hash"),
-        (r#"outputHash = "x"; outputHashMode = "recursive";"#, "‘recursive’"),
-        (r#"outputHash = "x"; outputs = [ "dev" ];"#, "called ‘out’"),
+        (r#"outputHash = "x"; outputHashMode = "recursive";"#, "'recursive'"),
+        (r#"outputHash = "x"; outputs = [ "dev" ];"#, "called 'out'"),
     ] {
         check_error(&format!("({}).outPath", with(more)), &["eval.key-value", reason]);
     }
@@ -101,7 +101,7 @@ fn what_hb_has_no_way_to_do_is_refused_by_name() {
         let name = more.split(' ').next().unwrap_or_default();
         check_error(
             &format!("({}).drvPath", with(more)),
-            &["eval.key-value", &format!("‘{name}’ of ‘derivation’")],
+            &["eval.key-value", &format!("'{name}' of 'derivation'")],
         );
     }
     derivation("__structuredAttrs = false; disallowedReferences = [ ]; impureEnvVars = null;");

@@ -73,7 +73,7 @@ impl<'a> Grammar<'a> {
             grammar.0.values().flat_map(|kind| kind.usual.iter().chain(&kind.rare)).flatten()
         {
             if let Part::Expression(kind, _) | Part::Variable(kind) = part {
-                assert!(grammar.0.contains_key(kind), "nothing is of the kind ‘{kind}’");
+                assert!(grammar.0.contains_key(kind), "nothing is of the kind '{kind}'");
             }
         }
         grammar

@@ -117,8 +117,8 @@ fn misspelt_keys_are_refused_with_the_near_one() {
         r#"hb.build { name = "x"; bulider = "/bin/sh"; }"#,
         &[
             "eval.unknown-key",
-            "‘hb.build’ takes no ‘bulider’",
-            "did you mean ‘builder’?",
+            "'hb.build' takes no 'bulider'",
+            "did you mean 'builder'?",
             "columns 24 to 30",
         ],
     );
@@ -128,13 +128,13 @@ fn misspelt_keys_are_refused_with_the_near_one() {
         &["eval.key-value", "sha256"],
     );
     let source = SOURCE.replace("url = ", "ulr = ");
-    check_error_in(HB, &source, &["‘origins[0]’ takes no ‘ulr’", "did you mean ‘url’?"]);
+    check_error_in(HB, &source, &["'origins[0]' takes no 'ulr'", "did you mean 'url'?"]);
     check_error_in(
         HB,
         r#"hb.build { name = "x"; builder = "/b"; limits.timeuot = 1; }"#,
-        &["‘limits’ takes no ‘timeuot’", "did you mean ‘timeout’?"],
+        &["'limits' takes no 'timeuot'", "did you mean 'timeout'?"],
     );
-    check_error_in(HB, r#"hb.buidl { }"#, &["attribute ‘buidl’ missing", "did you mean ‘build’?"]);
+    check_error_in(HB, r#"hb.buidl { }"#, &["attribute 'buidl' missing", "did you mean 'build'?"]);
 }
 
 #[test]
@@ -143,28 +143,28 @@ fn wrong_types_say_what_was_expected_and_given() {
     check_error_in(
         HB,
         &build("args = 3;"),
-        &["eval.key-type", "‘args’ of ‘hb.build’ must be a list, but is an integer"],
+        &["eval.key-type", "'args' of 'hb.build' must be a list, but is an integer"],
     );
     check_error_in(
         HB,
         &build("env.JOBS = 4;"),
         &[
-            "‘env.JOBS’ of ‘hb.build’ must be a string, a path or a derivation, but is an integer",
+            "'env.JOBS' of 'hb.build' must be a string, a path or a derivation, but is an integer",
             "toString",
         ],
     );
-    check_error_in(HB, &build("args = [ \"a\" null ];"), &["‘args[1]’", "null"]);
+    check_error_in(HB, &build("args = [ \"a\" null ];"), &["'args[1]'", "null"]);
     check_error_in(HB, &build("outputs = [ ];"), &["at least one output"]);
-    check_error_in(HB, &build("outputs = [ \"name\" ];"), &["cannot be called ‘name’"]);
-    check_error_in(HB, "hb.build { name = \"x\"; }", &["eval.missing-key", "needs ‘builder’"]);
-    check_error_in(HB, "hb.build { name = \"a b\"; builder = \"/b\"; }", &["‘ ’"]);
+    check_error_in(HB, &build("outputs = [ \"name\" ];"), &["cannot be called 'name'"]);
+    check_error_in(HB, "hb.build { name = \"x\"; }", &["eval.missing-key", "needs 'builder'"]);
+    check_error_in(HB, "hb.build { name = \"a b\"; builder = \"/b\"; }", &["' '"]);
     check_error_in(HB, "hb.build { name = \"x\"; builder = \"sh\"; }", &["not an absolute path"]);
-    check_error_in(HB, "hb.fetch { name = \"x\"; origins = [ ]; }", &["needs ‘sha256’"]);
+    check_error_in(HB, "hb.fetch { name = \"x\"; origins = [ ]; }", &["needs 'sha256'"]);
 }
 
 #[test]
 fn nix_files_do_not_see_hb() {
-    check_error_in(Dialect::Nix, "hb.system", &["undefined variable ‘hb’"]);
+    check_error_in(Dialect::Nix, "hb.system", &["undefined variable 'hb'"]);
     check_eval_in(HB, "hb.system", "\"x86_64-linux\"");
 }
 

@@ -257,7 +257,7 @@ pub(crate) fn check_error_in(dialect: Dialect, text: &str, expected: &[&str]) {
             for part in expected {
                 assert!(
                     report.contains(part),
-                    "‘{part}’ is not in the report of {text}:\n{report}"
+                    "'{part}' is not in the report of {text}:\n{report}"
                 );
             }
         }

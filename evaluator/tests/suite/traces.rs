@@ -19,7 +19,7 @@ fn trace(shown: impl FnOnce(&Path) -> Shown) -> Vec<String> {
     let error = evaluator
         .eval_file(&root.join("main.nix"))
         .and_then(|value| evaluator.print(value, Printing::Strict))
-        .expect_err("there is no ‘a’");
+        .expect_err("there is no 'a'");
     let report = Report::new(&error, evaluator.sources(), &shown(&root));
     let help = miette::Diagnostic::help(&report).expect("a trace").to_string();
     help.lines().map(str::to_owned).collect()

@@ -53,13 +53,13 @@ impl FromStr for Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeclaredHashError {
     /// Not one of [`Algorithm::ALL`].
-    #[error("‘{name}’ is not a hash algorithm; use sha256, sha512 or blake3")]
+    #[error("'{name}' is not a hash algorithm; use sha256, sha512 or blake3")]
     Algorithm {
         /// What was asked for.
         name: String,
     },
     /// Neither hexadecimal, base 32 nor base 64 of the right length.
-    #[error("‘{text}’ is not a {} hash: hexadecimal, base 32 or base 64 of {} bytes is expected", .algorithm.as_str(), .algorithm.length())]
+    #[error("'{text}' is not a {} hash: hexadecimal, base 32 or base 64 of {} bytes is expected", .algorithm.as_str(), .algorithm.length())]
     Digest {
         /// The algorithm.
         algorithm: Algorithm,

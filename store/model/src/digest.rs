@@ -7,7 +7,7 @@ use std::{
 
 /// A text that should have been a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("‘{text}’ is not a {kind}: 64 hexadecimal digits are expected")]
+#[error("'{text}' is not a {kind}: 64 hexadecimal digits are expected")]
 pub struct DigestError {
     /// Which digest was expected.
     pub kind: &'static str,

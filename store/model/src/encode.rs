@@ -21,13 +21,13 @@ pub enum DecodeError {
         count: usize,
     },
     /// A field's text is not UTF-8.
-    #[error("the field ‘{field}’ is not UTF-8")]
+    #[error("the field '{field}' is not UTF-8")]
     NotUtf8 {
         /// Which.
         field: &'static str,
     },
     /// A field's text has no meaning there.
-    #[error("the field ‘{field}’ holds ‘{text}’, which has no meaning there")]
+    #[error("the field '{field}' holds '{text}', which has no meaning there")]
     Meaningless {
         /// Which.
         field: &'static str,
@@ -35,7 +35,7 @@ pub enum DecodeError {
         text: String,
     },
     /// Set or map entries are out of order or occur twice.
-    #[error("the entries of ‘{field}’ are not sorted")]
+    #[error("the entries of '{field}' are not sorted")]
     Unsorted {
         /// Which.
         field: &'static str,

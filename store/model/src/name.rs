@@ -13,7 +13,7 @@ pub enum NameError {
     #[error("a name cannot be empty")]
     Empty,
     /// Longer than 211 bytes.
-    #[error("the name ‘{name}’ has {length} bytes; {MAX_NAME_LENGTH} are allowed")]
+    #[error("the name '{name}' has {length} bytes; {MAX_NAME_LENGTH} are allowed")]
     TooLong {
         /// The name.
         name: String,
@@ -21,14 +21,14 @@ pub enum NameError {
         length: usize,
     },
     /// `.`, `..`, `.-…` and `..-…` would be taken for folders or hidden files.
-    #[error("the name ‘{name}’ cannot begin with a dot followed by a dash or nothing")]
+    #[error("the name '{name}' cannot begin with a dot followed by a dash or nothing")]
     Dotted {
         /// The name.
         name: String,
     },
     /// A character outside `0-9 a-z A-Z + - . _ ? =`.
     #[error(
-        "the name ‘{name}’ has the character ‘{character}’; letters, digits and + - . _ ? = are allowed"
+        "the name '{name}' has the character '{character}'; letters, digits and + - . _ ? = are allowed"
     )]
     Character {
         /// The name.

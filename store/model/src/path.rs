@@ -16,13 +16,13 @@ pub const STORE_DIR: &str = "/hb/store";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Not below `/hb/store`.
-    #[error("‘{text}’ is not a path below {STORE_DIR}")]
+    #[error("'{text}' is not a path below {STORE_DIR}")]
     Elsewhere {
         /// The text.
         text: String,
     },
     /// The 32 characters and the dash are missing or wrong.
-    #[error("‘{text}’ does not begin with the 32 characters of a hash and a dash")]
+    #[error("'{text}' does not begin with the 32 characters of a hash and a dash")]
     Hash {
         /// The text.
         text: String,

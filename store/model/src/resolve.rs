@@ -13,7 +13,7 @@ use crate::{
 
 /// An input that has no path yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the output ‘{output}’ of the input {derivation} has not been built")]
+#[error("the output '{output}' of the input {derivation} has not been built")]
 pub struct ResolveError {
     /// Which derivation.
     pub derivation: DerivationId,

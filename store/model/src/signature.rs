@@ -15,16 +15,16 @@ use crate::{NameError, Realisation, name::KeyName};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not a name, `:` and something.
-    #[error("a key is written as its name, ‘:’ and base 64")]
+    #[error("a key is written as its name, ':' and base 64")]
     Form,
     /// A name that is none.
     #[error(transparent)]
     Name(#[from] NameError),
     /// Not base 64, or not of the right length.
-    #[error("what comes after ‘{0}:’ is not base 64 of {1} bytes")]
+    #[error("what comes after '{0}:' is not base 64 of {1} bytes")]
     Bytes(KeyName, usize),
     /// Bytes that are no public key.
-    #[error("what comes after ‘{0}:’ is no public key")]
+    #[error("what comes after '{0}:' is no public key")]
     NoKey(KeyName),
 }
 

@@ -49,7 +49,7 @@ pub enum ArchiveError {
     #[error("it ends too early; what was complete is in the store, and the rest can follow")]
     Cut,
     /// An entry that no hb would have written.
-    #[error("the entry ‘{entry}’ {fault}")]
+    #[error("the entry '{entry}' {fault}")]
     Entry {
         /// Its name.
         entry: String,
@@ -57,7 +57,7 @@ pub enum ArchiveError {
         fault: &'static str,
     },
     /// An object that is not what its path says.
-    #[error("‘{path}’ is not what its path says")]
+    #[error("'{path}' is not what its path says")]
     Differs {
         /// The path.
         path: StorePath,

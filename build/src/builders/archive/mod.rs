@@ -54,7 +54,7 @@ pub enum ArchiveError {
     #[error("the archive is damaged or unusual")]
     Read(#[source] io::Error),
     /// A device, a pipe or the like.
-    #[error("‘{name}’ is {kind}; only files, folders and links can be unpacked")]
+    #[error("'{name}' is {kind}; only files, folders and links can be unpacked")]
     Special {
         /// The entry.
         name: String,

@@ -56,9 +56,9 @@ pub enum PatchError {
     },
     /// A hunk does not fit.
     #[error(
-        "{patch} does not apply to {file}: hunk {}, line {}: expected ‘{}’, found {}",
+        "{patch} does not apply to {file}: hunk {}, line {}: expected '{}', found {}",
         .mismatch.hunk, .mismatch.line, .mismatch.expected,
-        .mismatch.found.as_ref().map_or("the end of the file".to_owned(), |line| format!("‘{line}’"))
+        .mismatch.found.as_ref().map_or("the end of the file".to_owned(), |line| format!("'{line}'"))
     )]
     Hunk {
         /// The patch.
@@ -103,7 +103,7 @@ pub enum PatchError {
         strip: usize,
     },
     /// An option in a series that is not understood.
-    #[error("the series has ‘{line}’, and only -pN may follow a name")]
+    #[error("the series has '{line}', and only -pN may follow a name")]
     SeriesOption {
         /// The line.
         line: String,

@@ -13,7 +13,7 @@ pub enum ParseError {
     #[error("it holds no diff")]
     Empty,
     /// `@@` without the two ranges.
-    #[error("line {line}: ‘{header}’ is not the header of a hunk")]
+    #[error("line {line}: '{header}' is not the header of a hunk")]
     Header {
         /// Its line in the patch.
         line: usize,
@@ -21,7 +21,7 @@ pub enum ParseError {
         header: String,
     },
     /// A hunk that is shorter or longer than its header says.
-    #[error("line {line}: the hunk ‘{header}’ has not as many lines as its header says")]
+    #[error("line {line}: the hunk '{header}' has not as many lines as its header says")]
     Count {
         /// The line in the patch where it went wrong.
         line: usize,

@@ -62,7 +62,7 @@ fn print(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let value = m.force(attrs.values()[index])?;
         let field = if let Some(number) = value.as_int() {
             let number = u64::try_from(number);
-            Field::Number(number.map_err(|_| bad(PRINT, format!("‘{name}’ is negative")))?)
+            Field::Number(number.map_err(|_| bad(PRINT, format!("'{name}' is negative")))?)
         } else if let Some(flag) = value.as_bool() {
             Field::Flag(flag)
         } else {

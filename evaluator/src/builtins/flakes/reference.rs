@@ -118,7 +118,7 @@ impl Kind {
 pub(super) fn parse(text: &str) -> Result<Fields, String> {
     let text = match text.split_once('#') {
         Some((text, "")) => text,
-        Some((_, part)) => return Err(format!("‘{text}’ names ‘{part}’, a part of a flake")),
+        Some((_, part)) => return Err(format!("'{text}' names '{part}', a part of a flake")),
         None => text,
     };
     let mut url = match as_name(text).map(Ok).unwrap_or_else(|| Url::parse(text, Rules::Lenient)) {
@@ -127,7 +127,7 @@ pub(super) fn parse(text: &str) -> Result<Fields, String> {
         Err(why) => return Err(why),
     };
     let dir = url.query.remove("dir").filter(|dir| !dir.is_empty());
-    let kind = Kind::of(&url).ok_or_else(|| format!("‘{text}’ is of no known kind"))?;
+    let kind = Kind::of(&url).ok_or_else(|| format!("'{text}' is of no known kind"))?;
     let mut fields = fields_of(kind, url)?;
     fields.insert("type".to_owned(), Field::Text(kind.name().to_owned()));
     fields.extend(dir.map(|dir| ("dir".to_owned(), Field::Text(dir))));
@@ -156,14 +156,14 @@ fn fields_of(kind: Kind, url: Url) -> Result<Fields, String> {
     match kind {
         Kind::Path => {
             if url.authority.as_ref().is_some_and(|authority| !authority.host.is_empty()) {
-                return Err(format!("the path ‘{url}’ is on a host"));
+                return Err(format!("the path '{url}' is on a host"));
             }
             set(&mut fields, "path", &file_name(&url.path)?);
             for (name, value) in &url.query {
                 match name.as_str() {
                     "rev" | "narHash" => set(&mut fields, name, value),
                     "revCount" | "lastModified" => {}
-                    _ => return Err(format!("the path ‘{url}’ has no parameter ‘{name}’")),
+                    _ => return Err(format!("the path '{url}' has no parameter '{name}'")),
                 }
             }
             numbers(&url, &mut fields)?;
@@ -214,7 +214,7 @@ fn set(fields: &mut Fields, name: &str, value: &str) {
 }
 
 fn signed(name: &str) -> String {
-    format!("‘{name}’ is not supported: no signature of a commit is checked")
+    format!("'{name}' is not supported: no signature of a commit is checked")
 }
 
 /// The numbers of a query. All that are some are set, even if one is none.
@@ -226,7 +226,7 @@ fn numbers(url: &Url, fields: &mut Fields) -> Result<(), String> {
             Ok(number) => {
                 fields.insert(name.to_owned(), Field::Number(number));
             }
-            Err(_) => outcome = Err(format!("‘{name}’ of ‘{url}’ is no number")),
+            Err(_) => outcome = Err(format!("'{name}' of '{url}' is no number")),
         }
     }
     outcome
@@ -235,7 +235,7 @@ fn numbers(url: &Url, fields: &mut Fields) -> Result<(), String> {
 fn forge(url: &Url, fields: &mut Fields) -> Result<(), String> {
     let names = url.names();
     let [owner, repo, rest @ ..] = &names[..] else {
-        return Err(format!("‘{url}’ names no owner and repository"));
+        return Err(format!("'{url}' names no owner and repository"));
     };
     let version = match rest {
         [] => None,
@@ -248,7 +248,7 @@ fn forge(url: &Url, fields: &mut Fields) -> Result<(), String> {
     for (name, value) in &url.query {
         match name.as_str() {
             "rev" | "ref" if version == Some(name) => {
-                return Err(format!("‘{url}’ says ‘{name}’ twice"));
+                return Err(format!("'{url}' says '{name}' twice"));
             }
             "rev" | "ref" | "host" | "narHash" => set(fields, name, value),
             _ => {}
@@ -261,13 +261,13 @@ fn forge(url: &Url, fields: &mut Fields) -> Result<(), String> {
 
 fn indirect(url: &Url, fields: &mut Fields) -> Result<(), String> {
     let names = url.names();
-    let bad = |part: &str| format!("‘{part}’ in ‘{url}’ is neither a commit nor a branch or tag");
+    let bad = |part: &str| format!("'{part}' in '{url}' is neither a commit nor a branch or tag");
     let (id, branch, commit) = match &names[..] {
         [id] => (id, None, None),
         [id, commit] if is_commit(commit) => (id, None, Some(commit)),
         [id, branch] => (id, Some(branch), None),
         [id, branch, commit] => (id, Some(branch), Some(commit)),
-        _ => return Err(format!("‘{url}’ is no name of a registry")),
+        _ => return Err(format!("'{url}' is no name of a registry")),
     };
     if let Some(branch) = branch {
         is_ref(branch).then(|| set(fields, "ref", branch)).ok_or_else(|| bad(branch))?;
@@ -284,12 +284,12 @@ fn indirect(url: &Url, fields: &mut Fields) -> Result<(), String> {
 /// What must hold for the fields of a kind, wherever they come from.
 fn check(kind: Kind, fields: &Fields) -> Result<(), String> {
     let legal = |is_legal: fn(&str) -> bool| match text(fields, "ref")? {
-        Some(name) if !is_legal(name) => Err(format!("‘{name}’ is no branch or tag")),
+        Some(name) if !is_legal(name) => Err(format!("'{name}' is no branch or tag")),
         name => Ok(name),
     };
     for name in ["revCount", "lastModified"] {
         if !matches!(fields.get(name), None | Some(Field::Number(_))) {
-            return Err(format!("‘{name}’ is no number"));
+            return Err(format!("'{name}' is no number"));
         }
     }
     match kind {
@@ -310,18 +310,18 @@ fn check(kind: Kind, fields: &Fields) -> Result<(), String> {
             required(fields, "repo")?;
             let commit = text(fields, "rev")?;
             if let (Some(branch), Some(commit)) = (legal(is_ref)?, commit) {
-                return Err(format!("both the commit ‘{commit}’ and ‘{branch}’ are asked for"));
+                return Err(format!("both the commit '{commit}' and '{branch}' are asked for"));
             }
             commit.map(sha1_commit).transpose()?;
             let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
             match text(fields, "host")? {
-                Some(host) if !host.bytes().all(is_part) => Err(format!("‘{host}’ is no host")),
+                Some(host) if !host.bytes().all(is_part) => Err(format!("'{host}' is no host")),
                 _ => Ok(()),
             }
         }
         Kind::Indirect => {
             let id = required(fields, "id")?;
-            is_name(id).then_some(()).ok_or_else(|| format!("‘{id}’ is no name of a registry"))
+            is_name(id).then_some(()).ok_or_else(|| format!("'{id}' is no name of a registry"))
         }
         Kind::Download(_) => Ok(()),
     }
@@ -331,11 +331,11 @@ fn check(kind: Kind, fields: &Fields) -> Result<(), String> {
 pub(super) fn print(mut fields: Fields) -> Result<String, String> {
     let dir = match fields.remove("dir") {
         Some(Field::Text(dir)) => Some(dir).filter(|dir| !dir.is_empty()),
-        Some(_) => return Err("‘dir’ is no text".to_owned()),
+        Some(_) => return Err("'dir' is no text".to_owned()),
         None => None,
     };
     let name = required(&fields, "type")?.to_owned();
-    let kind = Kind::called(&name).ok_or_else(|| format!("‘{name}’ is no known type"))?;
+    let kind = Kind::called(&name).ok_or_else(|| format!("'{name}' is no known type"))?;
     if let Some(signing) = fields.keys().find(|name| GIT_SIGNED.contains(&name.as_str()))
         && kind == Kind::Git
     {
@@ -343,7 +343,7 @@ pub(super) fn print(mut fields: Fields) -> Result<String, String> {
     }
     let known = |field: &str| matches!(field, "type" | "__final") || kind.fields().contains(&field);
     if let Some(strange) = fields.keys().find(|field| !known(field)) {
-        return Err(format!("‘{strange}’ is no part of a reference of type ‘{name}’"));
+        return Err(format!("'{strange}' is no part of a reference of type '{name}'"));
     }
     check(kind, &fields)?;
     let mut url = url_of(kind, &fields)?;
@@ -419,7 +419,7 @@ fn named_url(scheme: &str, names: impl Iterator<Item = String>) -> Url {
 /// The file's path that an address has.
 fn file_name(parts: &[String]) -> Result<String, String> {
     if let Some(part) = parts.iter().find(|part| part.contains(['/', '\0'])) {
-        return Err(format!("‘{part}’ is no name of a file"));
+        return Err(format!("'{part}' is no name of a file"));
     }
     let (root, parts) = match parts {
         [first, rest @ ..] if first.is_empty() => ("/", rest),
@@ -443,7 +443,7 @@ fn git_address(text: &str) -> Result<Url, String> {
     let is_file = text.strip_prefix("git+").unwrap_or(text).starts_with("file:");
     if !is_file && !text.contains("://") {
         if text.split('/').next().is_some_and(|first| first.contains(':')) {
-            return Err(format!("‘{text}’ is no address: write ‘ssh://host/path’"));
+            return Err(format!("'{text}' is no address: write 'ssh://host/path'"));
         }
         let authority = text.starts_with('/').then(Authority::default);
         let text = if text.is_empty() { "/" } else { text };
@@ -460,19 +460,19 @@ fn text<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, String> {
     match fields.get(name) {
         None => Ok(None),
         Some(Field::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("‘{name}’ is no text")),
+        Some(_) => Err(format!("'{name}' is no text")),
     }
 }
 
 fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, String> {
-    text(fields, name)?.ok_or_else(|| format!("‘{name}’ is missing"))
+    text(fields, name)?.ok_or_else(|| format!("'{name}' is missing"))
 }
 
 fn flag(fields: &Fields, name: &str) -> Result<bool, String> {
     match fields.get(name) {
         None => Ok(false),
         Some(Field::Flag(flag)) => Ok(*flag),
-        Some(_) => Err(format!("‘{name}’ is no truth value")),
+        Some(_) => Err(format!("'{name}' is no truth value")),
     }
 }
 
@@ -483,7 +483,7 @@ fn hash(fields: &Fields) -> Result<Option<String>, String> {
         text if text.contains('-') => Hash::parse(text, Some(Algorithm::Sha256))
             .map(|hash| hash.to_sri())
             .map_err(|error| error.to_string()),
-        text => Err(format!("‘{text}’ is no hash such as sha256-…")),
+        text => Err(format!("'{text}' is no hash such as sha256-…")),
     };
     text(fields, "narHash")?.map(read).transpose()
 }

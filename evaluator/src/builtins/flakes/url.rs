@@ -61,7 +61,7 @@ impl Rules {
 impl Url {
     /// Read an address; or why it is none.
     pub(super) fn parse(text: &str, rules: Rules) -> Result<Self, String> {
-        let no_scheme = || format!("‘{text}’ has no scheme");
+        let no_scheme = || format!("'{text}' has no scheme");
         let (scheme, rest) = text.split_once(':').ok_or_else(no_scheme)?;
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         if !scheme.starts_with(|char: char| char.is_ascii_alphabetic())
@@ -83,7 +83,7 @@ impl Url {
             && is_local
             && !host.is_empty()
         {
-            return Err(format!("‘{text}’ is a file, and names the host ‘{host}’"));
+            return Err(format!("'{text}' is a file, and names the host '{host}'"));
         }
         let path = if is_local && path.is_empty() { "/" } else { path };
         Ok(Self {
@@ -153,7 +153,7 @@ impl Authority {
             None | Some("") => None,
             Some(port) => match port.parse::<u16>() {
                 Ok(number) if number > 0 && !port.starts_with('+') => Some(number),
-                _ => return Err(format!("‘{port}’ is no port")),
+                _ => return Err(format!("'{port}' is no port")),
             },
         };
         Ok(Self {
@@ -170,7 +170,7 @@ impl Authority {
 }
 
 fn no_host(text: &str) -> String {
-    format!("‘{text}’ names no host")
+    format!("'{text}' names no host")
 }
 
 /// The host in brackets: an address of the sixth version, perhaps with a zone, or of a later one.
@@ -206,11 +206,11 @@ fn decode(text: &str, allowed: &str) -> Result<String, String> {
             }
         };
         if !is_fine {
-            return Err(format!("‘{text}’ holds what must be escaped in an address"));
+            return Err(format!("'{text}' holds what must be escaped in an address"));
         }
     }
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| format!("‘{text}’ is not UTF-8 without its escapes"))
+    decoded.map(Into::into).map_err(|_| format!("'{text}' is not UTF-8 without its escapes"))
 }
 
 impl fmt::Display for Url {

@@ -112,7 +112,7 @@ fn builder(m: &mut Machine, key: &Key, value: Value, context: &mut ContextId) ->
     match builder.strip_prefix(BUILTIN_PREFIX) {
         Some(_) => Err(key.refuse(m, "hb's own builders have primitives of their own")),
         None if builder.starts_with('/') => Ok(builder),
-        None => Err(key.refuse(m, format!("‘{builder}’ is not an absolute path"))),
+        None => Err(key.refuse(m, format!("'{builder}' is not an absolute path"))),
     }
 }
 
@@ -135,10 +135,10 @@ fn outputs(m: &mut Machine, key: &Key, value: Value) -> Eval<BTreeSet<OutputName
     let mut outputs = BTreeSet::new();
     for name in names {
         if instantiate::RESERVED.contains(&name.as_str()) {
-            return Err(key.refuse(m, format!("an output cannot be called ‘{name}’")));
+            return Err(key.refuse(m, format!("an output cannot be called '{name}'")));
         }
         if let Some(twice) = outputs.replace(name) {
-            return Err(key.refuse(m, format!("‘{twice}’ stands there twice")));
+            return Err(key.refuse(m, format!("'{twice}' stands there twice")));
         }
     }
     match outputs.is_empty() {

@@ -77,7 +77,7 @@ fn declared_hash(m: &mut Machine, given: &Arguments) -> Eval<DeclaredHash> {
             };
             let hash = hash.map_err(|error| key.refuse(m, error))?;
             match &found {
-                Some((other, _)) => Err(key.refuse(m, format!("‘{other}’ is given as well"))),
+                Some((other, _)) => Err(key.refuse(m, format!("'{other}' is given as well"))),
                 None => Ok(hash),
             }
         })?;
@@ -112,7 +112,7 @@ fn origin(m: &mut Machine, key: &Key, value: Value) -> Eval<Json> {
             match (record.get("package"), record.get("source")) {
                 (Some(_), None) => debian(m, key, &record, DEBIAN_BINARY)?,
                 (None, Some(_)) => debian(m, key, &record, DEBIAN_SOURCE)?,
-                _ => return Err(key.refuse(m, "either ‘package’ or ‘source’ must be given")),
+                _ => return Err(key.refuse(m, "either 'package' or 'source' must be given")),
             }
         }
     };
@@ -128,7 +128,7 @@ fn debian(
 ) -> Eval<Map<String, Json>> {
     match record.names().find(|name| !fields.contains(name)) {
         Some(name) => {
-            let reason = format!("‘{name}’ does not go with ‘{}’", fields[0]);
+            let reason = format!("'{name}' does not go with '{}'", fields[0]);
             Err(key.refuse(m, reason))
         }
         None => texts(m, record, fields),

@@ -46,7 +46,7 @@ impl Arguments {
             if !keys.contains(&&*name) {
                 let name = name.into_owned();
                 let help = match nearest(&name, keys.iter().copied()) {
-                    Some(near) => format!("did you mean ‘{near}’?"),
+                    Some(near) => format!("did you mean '{near}'?"),
                     None => format!("it takes {}", keys.join(", ")),
                 };
                 let place = m.sources.word_at(pos);
@@ -256,10 +256,10 @@ impl Key {
             let key = self.attribute(&name, pos);
             let Some(&known) = keys.iter().find(|known| **known == name) else {
                 let help = match nearest(&name, keys.iter().copied()) {
-                    Some(near) => format!("did you mean ‘{near}’?"),
-                    None => format!("‘{}’ takes {}", self.name(), keys.join(", ")),
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => format!("'{}' takes {}", self.name(), keys.join(", ")),
                 };
-                let error = key.refuse(m, format!("‘{}’ takes no ‘{name}’", self.name()));
+                let error = key.refuse(m, format!("'{}' takes no '{name}'", self.name()));
                 return Err(error.with_help(Some(help)));
             };
             found.push((known, key, item));
@@ -290,7 +290,7 @@ impl Record {
     pub(super) fn plain(&self, m: &mut Machine, name: &'static str) -> Eval<String> {
         match self.get(name) {
             Some((key, value)) => key.plain(m, value),
-            None => Err(self.key.refuse(m, format!("‘{name}’ is missing"))),
+            None => Err(self.key.refuse(m, format!("'{name}' is missing"))),
         }
     }
 }

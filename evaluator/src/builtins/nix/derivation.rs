@@ -180,7 +180,7 @@ impl Step {
             // One that is not known is no error as long as the hash names its own.
             "outputHashAlgo" => self.algorithm = words().parse().ok(),
             "outputHashMode" => {
-                let unknown = || refuse(key, format!("‘{}’ is no way to hash", words()));
+                let unknown = || refuse(key, format!("'{}' is no way to hash", words()));
                 self.method = Some(words().parse().map_err(|()| unknown())?);
             }
             _ => {}
@@ -193,10 +193,10 @@ impl Step {
         for name in names {
             let name = OutputName::new(name).map_err(|error| refuse("outputs", error))?;
             if name.as_str() == "drvPath" {
-                return Err(refuse("outputs", "an output cannot be called ‘drvPath’"));
+                return Err(refuse("outputs", "an output cannot be called 'drvPath'"));
             }
             if let Some(twice) = self.outputs.replace(name) {
-                return Err(refuse("outputs", format!("‘{twice}’ stands there twice")));
+                return Err(refuse("outputs", format!("'{twice}' stands there twice")));
             }
         }
         match self.outputs.is_empty() {
@@ -220,7 +220,7 @@ fn finish(m: &mut Machine, name: StoreName, mut step: Step) -> Eval<nix::Derivat
     if name.as_str().ends_with(DERIVATION_SUFFIX)
         && !(step.method == Some(Method::Text) && only_out)
     {
-        return Err(refuse("name", "the names of derivations cannot end in ‘.drv’"));
+        return Err(refuse("name", "the names of derivations cannot end in '.drv'"));
     }
     let mut derivation = nix::Derivation {
         name,
@@ -236,7 +236,7 @@ fn finish(m: &mut Machine, name: StoreName, mut step: Step) -> Eval<nix::Derivat
     let scheme = scheme(m)?;
     if let Some(hash) = step.hash {
         if !only_out {
-            return Err(refuse("outputHash", "a fixed output is the only one and called ‘out’"));
+            return Err(refuse("outputHash", "a fixed output is the only one and called 'out'"));
         }
         let hash = hash_or_zero(&hash, step.algorithm).map_err(|e| refuse("outputHash", e))?;
         let method = step.method.unwrap_or(Method::Flat);
@@ -298,7 +298,7 @@ fn known(m: &mut Machine, path: StorePath) -> Eval<StorePath> {
     if scheme.derivations.contains_key(&path) {
         return Ok(path);
     }
-    let reason = format!("‘{}’ was not made by this evaluation", scheme.store.print(&path));
+    let reason = format!("'{}' was not made by this evaluation", scheme.store.print(&path));
     Err(Fault::Argument { builtin: NAME, reason }.into())
 }
 

@@ -65,7 +65,7 @@ pub(super) fn id_of(m: &mut Machine, path: &StorePath) -> DerivationId {
 pub(crate) fn add_source(m: &mut Machine, path: &[u8]) -> Eval<StorePath> {
     if path.ends_with(DERIVATION_SUFFIX.as_bytes()) {
         let name = String::from_utf8_lossy(path).into_owned();
-        return Err(bad_source(name, "the names of files cannot end in ‘.drv’"));
+        return Err(bad_source(name, "the names of files cannot end in '.drv'"));
     }
     let name = match path_in_store(m, path) {
         // Nix names a copy of a store object by the whole name of another copy.

@@ -79,7 +79,7 @@ impl Translator<'_> {
                     self.rest.split_first().ok_or("nothing follows the backslash")?;
                 if !br".[\()*+?{|^$".contains(&escaped) {
                     let escaped = char::from(escaped);
-                    return Err(format!("‘{escaped}’ has no meaning after a backslash"));
+                    return Err(format!("'{escaped}' has no meaning after a backslash"));
                 }
                 self.rest = rest;
                 self.literal(escaped);

@@ -88,13 +88,13 @@ impl FromStr for Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// No algorithm has this name.
-    #[error("‘{name}’ is not a hash algorithm that is known")]
+    #[error("'{name}' is not a hash algorithm that is known")]
     Algorithm {
         /// The name.
         name: String,
     },
     /// Neither the text nor anything else names the algorithm.
-    #[error("‘{text}’ does not name its algorithm")]
+    #[error("'{text}' does not name its algorithm")]
     Unnamed {
         /// The text.
         text: String,
@@ -108,7 +108,7 @@ pub enum HashError {
         wanted: Algorithm,
     },
     /// The digest is no such notation, or has the wrong length.
-    #[error("‘{text}’ has the wrong length for {}", algorithm.as_str())]
+    #[error("'{text}' has the wrong length for {}", algorithm.as_str())]
     Digest {
         /// The algorithm.
         algorithm: Algorithm,
