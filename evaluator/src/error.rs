@@ -83,7 +83,7 @@ pub enum Fault {
     MissingElement { index: usize, path: Option<String> },
     #[error("undefined variable '{name}'")]
     UndefinedVariable { name: String },
-    #[error("dynamic attribute '{name}' already defined")]
+    #[error("dynamic attribute '{}' already defined", as_written(name))]
     DuplicateAttribute { name: String },
     #[error("{function} called without required argument '{}'", as_written(name))]
     MissingArgument { function: String, name: String },

@@ -127,12 +127,15 @@ pub struct GitView {
     pub submodules: bool,
     /// Not what has the attribute `export-ignore`.
     pub export_ignore: bool,
+    /// How many commits led to a clean one, which means to walk them all.
+    pub count: bool,
 }
 
 /// What git says of a working tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitTree {
-    /// The files that it follows and the folders above them, below the repository's folder.
+    /// The files that it follows and that are there, and the folders above them, all below the
+    /// repository's folder.
     pub paths: BTreeSet<PathBuf>,
     /// The commit that was checked out, if there is one.
     pub commit: Option<GitCommit>,
@@ -143,13 +146,13 @@ pub struct GitTree {
 /// A commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitCommit {
-    /// Its hash, as text.
+    /// Its hash: 40 digits, or 64.
     pub id: String,
     /// When it was made, in seconds since 1970.
     pub time: i64,
     /// The same as `YYYYMMDDhhmmss`, UTC.
     pub date: String,
-    /// How many commits led to it, itself included.
+    /// How many commits led to it, itself included; zero where they are not counted.
     pub count: i64,
 }
 

@@ -26,7 +26,17 @@ const STEPS: &[(&str, &str, &str)] = &[
         ".gitattributes link",
         ".gitattributes d/e/b link",
     ),
-    ("git rm -qf .gitattributes", "d/e/b link", "d/e/b link"),
+    (
+        "printf 'link export-ignore\\nd/ export-ignore\\n' > .gitattributes; git add .; \
+         git commit -qm attributes",
+        ".gitattributes",
+        ".gitattributes d/e/b link",
+    ),
+    ("git rm -qf .gitattributes; git commit -qm none", "d/e/b link", "d/e/b link"),
+    ("rm d/e/b; echo new > d/e/new", "link", "link"),
+    ("rm -r d; ln -s . d", "link", "link"),
+    ("rm d; git checkout -q d; rm link; mkdir link; echo new > link/new", "d/e/b", "d/e/b"),
+    ("rm -r link; git checkout -q link", "d/e/b link", "d/e/b link"),
     (
         "git init -q sub; cd sub; echo c > c; git add c; git commit -qm first; cd ..; \
          git submodule --quiet add ./sub sub; git commit -qm fifth",
@@ -111,22 +121,68 @@ fn git_is_asked_only_in_impure_evaluation_and_only_about_trees_that_are_here() {
         let said = project.fails(1, ["eval", "--impure", "-E", expression]);
         assert!(said.contains(why), "{expression}: {said}");
     };
-    refused(PLAIN, "not the uppermost folder of a repository");
+    refused(PLAIN, "not the uppermost folder of a working tree");
     shell(&project, "git init -q .");
     let said = project.fails(1, ["eval", "-E", PLAIN]);
     assert!(said.contains("pure evaluation") && said.contains("--impure"), "{said}");
     refused("fetchGit \"https://example.invalid/a.git\"", "use hb.fetch");
-    refused("fetchGit { url = ./tree; rev = \"abc\"; }", "not a commit");
+    refused("fetchGit { url = ./tree; rev = \"abc\"; }", "no commit");
     refused("fetchGit { url = ./tree; depth = 1; }", "depth");
     refused("fetchGit { name = \"x\"; }", "url");
     refused("fetchGit ./none", "none");
+    refused("fetchGit \"./tree\"", "not an absolute path");
+    refused("fetchGit \"file://example.org/tree\"", "a whole path");
+    let address = format!("(fetchGit \"file://{}/tr%65e\").rev", project.path().display());
+    project.succeeds(["eval", "--impure", "-E", &address]);
 }
 
 #[test]
-fn a_variable_of_git_does_not_lead_to_another_repository() {
+fn a_variable_of_git_does_not_lead_to_another_repository_and_attributes_have_values() {
     let project = project();
-    shell(&project, "git init -q .; echo a > a; git add a; git init -q ../other");
+    shell(
+        &project,
+        "git init -q .; git init -q ../other; echo a > a; echo b > b; echo c > c
+         printf 'a export-ignore=\\nb export-ignore\\nc -export-ignore\\n' > .git/info/attributes
+         git add .",
+    );
     let arguments = ["eval", "--impure", "--json", "-E", "builtins.readDir (fetchGit ./tree)"];
     let output = project.hb(arguments).env("GIT_DIR", project.path().join("other/.git")).output();
-    assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), "{\"a\":\"regular\"}\n");
+    assert_eq!(
+        String::from_utf8(output.unwrap().stdout).unwrap(),
+        "{\"a\":\"regular\",\"c\":\"regular\"}\n"
+    );
+}
+
+#[test]
+fn what_a_repository_or_its_user_configures_runs_nothing_and_changes_nothing() {
+    let project = project();
+    // Each program that git may run says so.
+    shell(
+        &project,
+        "git init -q .; echo '* filter=spy' > .gitattributes; echo a > a; git add .
+         git commit -qm first; printf '#!/bin/sh\\ntouch %s/ran; cat' \"$PWD\" > ../spy; chmod +x ../spy
+         for key in filter.spy.clean filter.spy.process gpg.program core.fsmonitor core.pager; do
+           git config $key \"$PWD/../spy\"
+         done
+         git config filter.spy.required true; git config log.showSignature true
+         git config i18n.logOutputEncoding UTF-16; touch -d 2001-01-01 a",
+    );
+    let id = "(fetchGit ./tree).dirtyRev or (fetchGit ./tree).rev";
+    let id = project.succeeds(["eval", "--impure", "--raw", "-E", id]);
+    assert_eq!(id.trim_end_matches("-dirty").len(), 40, "{id}");
+    assert!(!project.path().join("tree/ran").exists(), "a program of the repository ran");
+}
+
+#[test]
+fn a_repository_above_or_not_checked_out_is_not_taken_for_the_one_that_is_meant() {
+    let project = project();
+    shell(
+        &project,
+        "git init -q .; mkdir in; echo a > in/a; git add in/a; git commit -qm first; mkdir in/.git
+         git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub",
+    );
+    let said = project.fails(1, ["eval", "--impure", "-E", "fetchGit ./tree/in"]);
+    assert!(said.contains("not the uppermost folder"), "{said}");
+    let said = project.fails(1, ["eval", "--impure", "-E", ALL]);
+    assert!(said.contains("submodule update --init"), "{said}");
 }

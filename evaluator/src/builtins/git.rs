@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use hb_model::StoreName;
+use percent_encoding::percent_decode;
 
 use super::sources::import_error;
 use super::store::{bad, stored};
@@ -79,8 +80,9 @@ impl Source {
             "shallow" => self.shallow = m.expect_bool(value)?,
             "exportIgnore" => self.export_ignore = Some(m.expect_bool(value)?),
             "rev" | "ref" => {
-                let reason = "only a working tree can be had, and not a commit; use hb.fetch";
-                return Err(Fault::Refused { builtin: NAME, reason }.into());
+                let reason = "only what lies in the working tree can be had, and no commit";
+                let (primitive, key, reason) = (NAME, key.to_owned(), reason.to_owned());
+                return Err(Fault::KeyValue { primitive, key, reason }.into());
             }
             _ => return Err(Fault::UnknownKey { primitive: NAME, name: key.to_owned() }.into()),
         }
@@ -91,13 +93,19 @@ impl Source {
 /// The folder of a repository on this machine, which a path or an address names.
 fn folder(m: &mut Machine, value: Value) -> Eval<Vec<u8>> {
     let value = m.force(value)?;
-    let Some(text) = value.as_bytes() else { return files::existing_path(m, value) };
-    let local =
-        ["git+file://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme.as_bytes()));
-    match local.unwrap_or(text) {
-        [b'/', ..] if local.is_none() => files::existing_path(m, value),
-        path @ [b'/', ..] => Ok(path.to_owned()),
-        _ => Err(Fault::Refused { builtin: NAME, reason: super::impure::NO_HASH }.into()),
+    let text = value.as_bytes().unwrap_or_default();
+    let schemes: [&[u8]; 4] = [b"git+file://", b"git+file:", b"file://", b"file:"];
+    if let Some(path) = schemes.iter().find_map(|scheme| text.strip_prefix(*scheme)) {
+        if !path.starts_with(b"/") || path.contains(&b'?') || path.contains(&b'#') {
+            return Err(bad(NAME, "of an address of this machine only a whole path is known"));
+        }
+        let path: Vec<u8> = percent_decode(path).collect();
+        m.check_built(&path, m.context_of(value))?;
+        return Ok(path);
+    }
+    match text.contains(&b':') && !text.starts_with(b"/") {
+        true => Err(Fault::Refused { builtin: NAME, reason: super::impure::NO_HASH }.into()),
+        false => files::existing_path(m, value),
     }
 }
 
@@ -108,6 +116,7 @@ fn fetch_git(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let view = GitView {
         submodules: source.submodules,
         export_ignore: source.export_ignore.unwrap_or(!source.submodules),
+        count: !source.shallow,
     };
     let tree = m.world.git_tree(&root, view)?;
     if tree.is_dirty {
@@ -137,7 +146,7 @@ fn fetch_git(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         Some(GitCommit { id, count, .. }) if !tree.is_dirty => {
             text("rev", id);
             text("shortRev", &id[..SHORT]);
-            if source.shallow { 0 } else { *count }
+            *count
         }
         commit => {
             text("rev", NO_COMMIT);

@@ -241,7 +241,7 @@ fn indented_open(input: &[u8]) -> Scan<'_> {
     recognize((tag("''"), opt(blank_line))).parse(input)
 }
 
-/// Everything that one to three fixed bytes begin.
+/// Everything that one to three fixed bytes begin, but what [`start`] knows from one.
 pub(super) fn punctuation(input: &[u8]) -> Option<(SyntaxKind, usize)> {
     use SyntaxKind::*;
     Some(match input {

@@ -148,10 +148,10 @@ impl<S: Sink> Parser<'_, S> {
         self.bump();
         loop {
             let element = match self.kind() {
+                _ if self.at_form() => self.form_without_parentheses(),
                 kind if starts_operand(kind) && !self.at_definition() => {
                     self.nested(Self::selection)
                 }
-                _ if self.at_form() => self.form_without_parentheses(),
                 Comma => {
                     self.comma_in_list();
                     let error = self.mark();

@@ -250,11 +250,9 @@ impl<S: Sink> Parser<'_, S> {
         let mut height = self.selection();
         loop {
             let argument = match self.kind() {
-                kind if starts_operand(kind) => match self.in_contract || !self.at_definition() {
-                    true => self.selection(),
-                    false => return height,
-                },
-                kind if starts_form(kind) => self.form_without_parentheses(),
+                kind if !starts_operand(kind) && !starts_form(kind) => return height,
+                _ if self.at_form() => self.form_without_parentheses(),
+                _ if self.in_contract || !self.at_definition() => self.selection(),
                 _ => return height,
             };
             self.node(mark, Apply);
