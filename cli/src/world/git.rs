@@ -7,7 +7,7 @@
 //! refuses it.)
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs,
     io::{self, Write as _},
@@ -37,7 +37,7 @@ pub(super) fn tree(folder: &Path, view: GitView) -> Result<GitTree, WorldError> 
     if top.strip_suffix(b"\n") != Some(folder.as_os_str().as_bytes()) {
         return Err(git.failed("it is not the uppermost folder of a working tree"));
     }
-    git.filters = git.filters()?;
+    git.filters = git.filters();
     let entries = git.entries(view)?;
     let commit = git.commit()?;
     let is_dirty = match &commit {
@@ -72,7 +72,7 @@ impl Git<'_> {
             list.push("--recurse-submodules");
         }
         let listed = self.ask(&list)?;
-        let (mut entries, mut folders) = (Entries::new(), HashSet::new());
+        let mut entries = Entries::new();
         for entry in fields(&listed) {
             // Its mode, object and stage, and behind a tab its path.
             let tab = entry.iter().position(|&byte| byte == b'\t');
@@ -87,7 +87,7 @@ impl Git<'_> {
                         path.display()
                     )));
                 }
-                false if self.is_file(path, &mut folders) => {
+                false if self.is_file(path, &entries) => {
                     let above = path.ancestors().skip(1);
                     let above = above.filter(|folder| !folder.as_os_str().is_empty());
                     entries.extend(above.map(|folder| (folder.to_owned(), true)));
@@ -102,19 +102,14 @@ impl Git<'_> {
         Ok(entries)
     }
 
-    /// Whether a file or a link is there, in folders that are none. `folders` has those that
-    /// are known.
-    fn is_file(&self, path: &Path, folders: &mut HashSet<PathBuf>) -> bool {
+    /// Whether a file or a link is there, in folders that are no links. Those of `known` entries
+    /// are not looked at again.
+    fn is_file(&self, path: &Path, known: &Entries) -> bool {
         let kind = |path: &Path| {
             fs::symlink_metadata(self.folder.join(path)).map(|metadata| metadata.file_type())
         };
         let is_folder = |folder: &Path| {
-            let known = folders.contains(folder);
-            let is_one = known || kind(folder).is_ok_and(|kind| kind.is_dir());
-            if is_one && !known {
-                folders.insert(folder.to_owned());
-            }
-            is_one
+            known.get(folder) == Some(&true) || kind(folder).is_ok_and(|kind| kind.is_dir())
         };
         kind(path).is_ok_and(|kind| !kind.is_dir()) && path.ancestors().skip(1).all(is_folder)
     }
@@ -188,19 +183,16 @@ impl Git<'_> {
     }
 
     /// Settings that make no filters of those that the configuration names.
-    fn filters(&self) -> Result<Vec<String>, WorldError> {
+    fn filters(&self) -> Vec<String> {
         // It fails where there are none.
         let question = ["config", "-z", "--name-only", "--get-regexp", "^filter\\."];
         let names = self.ask(&question).unwrap_or_default();
-        let mut settings = Vec::new();
-        for name in fields(&names) {
+        let setting = |name: &[u8]| {
             let name = String::from_utf8_lossy(name);
-            match name.rsplit('.').next() {
-                Some("required") => settings.push(format!("{name}=false")),
-                _ => settings.push(format!("{name}=")),
-            }
-        }
-        Ok(settings)
+            let nothing = if name.ends_with(".required") { "false" } else { "" };
+            format!("{name}={nothing}")
+        };
+        fields(&names).map(setting).collect()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
