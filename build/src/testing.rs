@@ -1,9 +1,6 @@
 //! Derivations and graphs for tests.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use hb_model::{
     Algorithm, ContentDigest, Derivation, DerivationId, FixedMethod, FixedOutput, Hasher, Input,
@@ -27,7 +24,7 @@ pub(crate) fn derivation(name: &str, needs: &[&str]) -> Derivation {
             hasher.update(name.as_bytes());
             Outputs::Fixed(FixedOutput { method: FixedMethod::Flat, hash: hasher.finish() })
         }
-        false => Outputs::Floating(BTreeSet::from([out.clone()])),
+        false => Outputs::Floating(vec![out.clone()].into()),
     };
     Derivation {
         name: StoreName::new(name).unwrap(),

@@ -119,7 +119,7 @@ async fn the_order_of_listing_is_named_where_it_can_be_varied() {
     }
     let letters = world.store.add_tree(&letters, &name("letters"), None).unwrap();
     let mut lister = world.script("lister", &format!("cd {letters}; find . > $out"), &[]);
-    lister.inputs.insert(Input::Path(letters));
+    lister.inputs.push(Input::Path(letters));
     let report = run(&world, &lister, &[]).await;
     let second = &report.rounds[1].conditions;
     if second.varied.contains(&Factor::InputListing) {

@@ -98,7 +98,8 @@ async fn several_outputs_may_refer_to_each_other_and_themselves() {
     let world = World::new();
     let script = "mkdir $out; echo $out $doc > $out/me; echo doc > $doc";
     let mut two = world.script("two", script, &[]);
-    two.outputs = Outputs::Floating([OutputName::out(), OutputName::new("doc").unwrap()].into());
+    two.outputs =
+        Outputs::Floating(vec![OutputName::out(), OutputName::new("doc").unwrap()].into());
     let report = world.build(&graph(&[&two], &[&two])).await.unwrap();
     let path = &report.outputs[&target(&two)];
     let text = fs::read_to_string(world.store.physical(path).join("me")).unwrap();
@@ -297,7 +298,7 @@ async fn a_program_that_nothing_could_load_needs_a_runtime_root() {
     let dynamic = world.store.add_file(&name("dynamic"), &itself, true, &Default::default());
     let dynamic = dynamic.unwrap();
     let mut copy = world.script("copy", &format!("cat {dynamic} > $out; chmod +x $out"), &[]);
-    copy.inputs.insert(hb_model::Input::Path(dynamic));
+    copy.inputs.push(hb_model::Input::Path(dynamic));
     let failed = failure(world.build(&graph(&[&copy], &[&copy])).await);
     assert!(matches!(failed.cause, FailureCause::Interpreter { .. }), "{:?}", failed.cause);
 
@@ -331,7 +332,7 @@ async fn a_missing_source_is_named_before_anything_is_built() {
     let elsewhere = World::new();
     let gone = elsewhere.store.add_file(&name("gone"), b"x", false, &Default::default()).unwrap();
     let mut lost = world.script("lost", ": > $out", &[]);
-    lost.inputs.insert(hb_model::Input::Path(gone.clone()));
+    lost.inputs.push(hb_model::Input::Path(gone.clone()));
     let result = world.build(&graph(&[&lost], &[&lost])).await;
     let Err(BuildError::MissingSources { missing }) = result else { panic!("{result:?}") };
     assert_eq!((missing.len(), &missing[0].path), (1, &gone));
@@ -427,7 +428,7 @@ async fn a_derivation_can_be_read_by_what_it_is_given_to() {
     let first = world.script("first", "echo first > $out", &[]);
     let object = first.store_path(&first.id(), &[world.busybox.clone()].into()).unwrap();
     let mut second = world.script("second", &format!("cat {object} > $out"), &[&first]);
-    second.inputs.insert(hb_model::Input::Path(object));
+    second.inputs.push(hb_model::Input::Path(object));
     let report = world.build(&graph(&[&first, &second], &[&second])).await.unwrap();
     assert_eq!(world.read(&report, &second).as_bytes(), first.encode());
     let given = world.store.derivations_of(&report.outputs[&target(&second)]).unwrap();

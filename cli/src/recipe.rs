@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use hb_evaluator::{DerivationPlaces, Derivations, Error, Evaluator, Held, Options, Report, Shown};
+use hb_evaluator::{Derivations, Error, Evaluator, Held, Options, Report, Shown};
 use hb_lang::Dialect;
 use hb_model::{DerivationId, OutputName};
 use hb_store::{OpenMode, Store, StoreOptions};
@@ -79,8 +79,6 @@ pub(crate) struct Recipe {
 pub(crate) struct Evaluated {
     /// Every derivation that evaluation met.
     pub(crate) derivations: Derivations,
-    /// Where each stands in its recipe.
-    pub(crate) places: DerivationPlaces,
     /// What was asked for, in order.
     pub(crate) targets: Vec<(DerivationId, OutputName)>,
     /// With `--locked`: all that may be fetched.
@@ -294,18 +292,12 @@ impl Session {
 
     /// What evaluation met, with what is asked for.
     pub(crate) fn evaluated(self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
-        let (derivations, places) = self.evaluator.into_derivations();
-        Evaluated { derivations, places, targets, lock: self.lock }
+        Evaluated { derivations: self.evaluator.into_derivations(), targets, lock: self.lock }
     }
 
     /// The same, of an evaluation that goes on.
     pub(crate) fn evaluated_so_far(&self, targets: Vec<(DerivationId, OutputName)>) -> Evaluated {
-        Evaluated {
-            derivations: self.evaluator.derivations().clone(),
-            places: self.evaluator.derivation_places(),
-            targets,
-            lock: self.lock.clone(),
-        }
+        Evaluated { derivations: self.evaluator.derivations(), targets, lock: self.lock.clone() }
     }
 
     /// What recipes are given, as a set.

@@ -1,18 +1,19 @@
 //! The public entry.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use hb_lang::suggest::nearest;
 use hb_lang::{Diagnostic, Dialect, LiteralRules, Severity};
-use hb_model::DerivationId;
 use hb_model::nix::StoreDir;
+use hb_model::{Derivation, DerivationId};
 use rustc_hash::FxHashMap;
 
 use crate::builtins::XmlStyle;
 use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
 use crate::error::{Eval, Fault};
-use crate::machine::{Derivations, Machine, Text, type_fault};
+use crate::machine::{Machine, Made, Text, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
 use crate::symbol::well_known;
@@ -63,17 +64,22 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held(usize);
 
-/// Where derivations were made. Only what is asked for is put into words.
+/// The derivations that an evaluation made.
 #[derive(Clone, Default)]
-pub struct DerivationPlaces {
-    places: FxHashMap<DerivationId, Pos>,
+pub struct Derivations {
+    made: FxHashMap<DerivationId, Made>,
     sources: Sources,
 }
 
-impl DerivationPlaces {
-    /// The place of one, as `file:line:column`.
-    pub fn get(&self, id: &DerivationId) -> Option<String> {
-        let (source, offset) = self.sources.locate(*self.places.get(id)?)?;
+impl Derivations {
+    /// One of them.
+    pub fn get(&self, id: &DerivationId) -> Option<&Arc<Derivation>> {
+        self.made.get(id).map(|made| &made.derivation)
+    }
+
+    /// Where one was made, as `file:line:column`.
+    pub fn place(&self, id: &DerivationId) -> Option<String> {
+        let (source, offset) = self.sources.locate(self.made.get(id)?.pos)?;
         let (line, column) = self.sources.line_column(source, offset);
         Some(format!("{}:{line}:{column}", self.sources.get(source).name))
     }
@@ -323,20 +329,15 @@ impl Evaluator {
     }
 
     /// Every derivation that was made so far.
-    pub fn derivations(&self) -> &Derivations {
-        &self.machine.derivations
+    pub fn derivations(&self) -> Derivations {
+        let made = self.machine.derivations.clone();
+        Derivations { made, sources: self.machine.sources.clone() }
     }
 
-    /// Where each derivation was made.
-    pub fn derivation_places(&self) -> DerivationPlaces {
-        let places = self.machine.derivation_places.clone();
-        DerivationPlaces { places, sources: self.machine.sources.clone() }
-    }
-
-    /// Every derivation and where it was made, where nothing else is wanted any more.
-    pub fn into_derivations(self) -> (Derivations, DerivationPlaces) {
-        let Machine { derivations, derivation_places: places, sources, .. } = self.machine;
-        (derivations, DerivationPlaces { places, sources })
+    /// Every derivation, where nothing else is wanted any more.
+    pub fn into_derivations(self) -> Derivations {
+        let Machine { derivations: made, sources, .. } = self.machine;
+        Derivations { made, sources }
     }
 
     /// Every problem of a text that can be found without evaluating it: in its syntax, in

@@ -59,7 +59,7 @@ fn fill(store: &Store, folder: &Path) {
         closure_info: [].into(),
         runtime_root: None,
         inputs: [].into(),
-        outputs: Outputs::Floating([OutputName::out()].into()),
+        outputs: Outputs::Floating(vec![OutputName::out()].into()),
         limits: Limits::default(),
     };
     let id = derivation.id();

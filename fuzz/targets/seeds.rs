@@ -304,7 +304,7 @@ fn full_derivation(source: &StorePath) -> Outcome<Derivation> {
         closure_info: [("c".into(), [path.clone()].into())].into(),
         runtime_root: Some(path),
         inputs: [hb_model::Input::Path(source.clone())].into(),
-        outputs: Outputs::Floating([OutputName::out(), OutputName::new("dev")?].into()),
+        outputs: Outputs::Floating(vec![OutputName::out(), OutputName::new("dev")?].into()),
         limits: Limits { timeout: 60, silence: 10, ..Limits::default() },
     })
 }

@@ -18,6 +18,7 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
     visit::EdgeRef,
 };
+use rustc_hash::FxHashMap;
 
 pub use query::{Edge, GraphData, NodeData, NodeKey};
 pub use stored::StoredGraphError;
@@ -98,7 +99,7 @@ pub struct Graph {
     /// An edge leads from the one that needs to what it needs, and holds the position
     /// of the needed output.
     nodes: DiGraph<Node, usize>,
-    places: HashMap<DerivationId, Place>,
+    places: FxHashMap<DerivationId, Place>,
     targets: Vec<(Place, usize)>,
     /// What is needed before what needs it.
     order: Vec<Place>,
@@ -112,7 +113,7 @@ impl Graph {
     ) -> Result<Self, GraphError> {
         let mut graph = Self {
             nodes: DiGraph::new(),
-            places: HashMap::new(),
+            places: FxHashMap::default(),
             targets: Vec::new(),
             order: Vec::new(),
         };

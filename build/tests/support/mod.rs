@@ -2,12 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use hb_build::{BuildError, BuildOptions, BuildReport, Canceller, Event, Events, Graph, Target};
 use hb_model::{
@@ -90,7 +85,7 @@ impl World {
             closure_info: BTreeMap::new(),
             runtime_root: None,
             inputs,
-            outputs: Outputs::Floating(BTreeSet::from([OutputName::out()])),
+            outputs: Outputs::Floating(vec![OutputName::out()].into()),
             limits: Limits::default(),
         }
     }
@@ -135,7 +130,7 @@ pub(crate) fn fetch(title: &str) -> Derivation {
         attrs: Some(r#"{"origins":[]}"#.into()),
         closure_info: BTreeMap::new(),
         runtime_root: None,
-        inputs: BTreeSet::new(),
+        inputs: Default::default(),
         outputs: Outputs::Fixed(FixedOutput { method: FixedMethod::Flat, hash: hasher.finish() }),
         limits: Limits::default(),
     }

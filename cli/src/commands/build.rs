@@ -117,9 +117,6 @@ fn print_outputs(global: &Global, work: &Work, outcome: &BuildOutcome) -> Result
 
 fn dry_run(global: &Global, work: &Work) -> Result<Exit, Failure> {
     let forecast = work.forecast(global)?;
-    let names = |steps: &[hb_build::Forecasted]| {
-        steps.iter().map(|step| step.name.to_string()).collect::<Vec<_>>()
-    };
     let parts = [
         ("pull", "will be pulled from a cache", names(&forecast.pull)),
         ("fetch", "will be fetched", names(&forecast.fetch)),
@@ -139,10 +136,14 @@ fn dry_run(global: &Global, work: &Work) -> Result<Exit, Failure> {
     }
     for (_, what, names) in parts {
         // At once: each line by itself is a call of the system's.
-        let lines = names.iter().map(|name| format!("\n  {name}"));
+        let lines = names.iter().flat_map(|name| ["\n  ", name]);
         output::result(format!("{} {what}:{}", names.len(), String::from_iter(lines)));
     }
     Ok(Exit::Success)
+}
+
+fn names(steps: &[hb_build::Forecasted]) -> Vec<&str> {
+    steps.iter().map(|step| step.name.as_str()).collect()
 }
 
 #[cfg(test)]

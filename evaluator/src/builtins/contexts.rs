@@ -177,9 +177,9 @@ fn append_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn derivation_at(m: &mut Machine, path: &StorePath) -> Option<DerivationId> {
-    if m.nix.is_some() {
+    if let Some(scheme) = &mut m.nix {
         let is_derivation = path.name().as_str().ends_with(nix::DERIVATION_SUFFIX);
-        return is_derivation.then(|| nix::id_of(m, path));
+        return is_derivation.then(|| nix::id_of(scheme, path));
     }
-    m.derivation_paths.iter().find(|(_, known)| *known == path).map(|(id, _)| *id)
+    m.derivations.iter().find(|(_, made)| made.path == *path).map(|(id, _)| *id)
 }

@@ -208,7 +208,7 @@ fn finish(m: &mut Machine, mut step: Step) -> Eval<Derivation> {
     }
     if let Some(attributes) = step.structured {
         let names = match &outputs {
-            Outputs::Floating(names) => names.clone(),
+            Outputs::Floating(names) => names.iter().cloned().collect(),
             Outputs::Fixed(_) => BTreeSet::from([OutputName::out()]),
         };
         (files, step.env) = structured::files(attributes, &names);
@@ -248,7 +248,9 @@ fn outputs(step: &Step) -> Eval<Outputs> {
         names.insert(OutputName::out());
     }
     let given = |name: &str| step.env.get(name).filter(|text| !text.is_empty());
-    let Some(hash) = given("outputHash") else { return Ok(Outputs::Floating(names)) };
+    let Some(hash) = given("outputHash") else {
+        return Ok(Outputs::Floating(Vec::from_iter(names).into()));
+    };
     if names != BTreeSet::from([OutputName::out()]) {
         return Err(refuse("outputHash", "a fixed output is the only one and called 'out'"));
     }

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hb_model::{Derivation, DerivationId, Input, OutputName, StorePath};
+use hb_model::{Derivation, DerivationId, Input, OutputName, SortedSet, StorePath};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::context::{ContextElement, ContextId};
 use crate::error::{Error, Eval, Fault};
-use crate::machine::{Derivations, Machine};
+use crate::machine::{Machine, Made};
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
 use crate::value::Value;
@@ -20,20 +22,20 @@ pub(super) const RESERVED: &[&str] =
     &["all", "drvAttrs", "drvPath", "name", "outPath", "outputName", "outputs", "system", "type"];
 
 /// What a string's context asks to be there when building.
-pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<BTreeSet<Input>> {
-    let mut inputs = BTreeSet::new();
+pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<SortedSet<Input>> {
+    let mut inputs = Vec::new();
     let mut alone = Vec::new();
     for element in m.contexts.get(context) {
         match element {
             ContextElement::Source(path) => {
-                inputs.insert(Input::Path(path.clone()));
+                inputs.push(Input::Path(path.clone()));
             }
             ContextElement::Output { derivation, output } => {
                 let (derivation, output) = (*derivation, output.clone());
-                inputs.insert(Input::Output { derivation, output });
+                inputs.push(Input::Output { derivation, output });
             }
             ContextElement::Derivation { id, deep } => {
-                inputs.insert(Input::Path(derivation_path(m, id)));
+                inputs.push(Input::Path(derivation_path(m, id)));
                 match deep {
                     true => add_closure(m, id, &mut inputs),
                     false => alone.push(*id),
@@ -45,19 +47,19 @@ pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<BTreeSet<Input
     if !alone.is_empty() {
         m.world.add_derivations(&in_order(&m.derivations, &alone))?;
     }
-    Ok(inputs)
+    Ok(inputs.into())
 }
 
 /// Some derivations and all that they need, each after what it needs.
 fn in_order<'a>(
-    derivations: &'a Derivations,
+    derivations: &'a FxHashMap<DerivationId, Made>,
     ids: &[DerivationId],
 ) -> Vec<(&'a DerivationId, &'a Derivation)> {
     let mut order = Vec::new();
     let mut seen = BTreeSet::new();
     let mut pending: Vec<_> = ids.iter().map(|&id| (id, false)).collect();
     while let Some((id, needed_are_there)) = pending.pop() {
-        let Some((key, derivation)) = derivations.get_key_value(&id) else { continue };
+        let Some((key, Made { derivation, .. })) = derivations.get_key_value(&id) else { continue };
         if needed_are_there {
             order.push((key, &**derivation));
         } else if seen.insert(id) {
@@ -72,21 +74,21 @@ fn in_order<'a>(
 }
 
 /// All outputs of a derivation, and of every derivation that it needs.
-fn add_closure(m: &Machine, id: &DerivationId, inputs: &mut BTreeSet<Input>) {
+fn add_closure(m: &Machine, id: &DerivationId, inputs: &mut Vec<Input>) {
     let mut pending = vec![*id];
     let mut seen = BTreeSet::new();
     while let Some(id) = pending.pop() {
         if !seen.insert(id) {
             continue;
         }
-        let derivation = &m.derivations[&id];
-        inputs.insert(Input::Path(derivation_path(m, &id)));
+        let derivation = &m.derivations[&id].derivation;
+        inputs.push(Input::Path(derivation_path(m, &id)));
         inputs.extend(
             derivation.output_names().map(|output| Input::Output { derivation: id, output }),
         );
         for input in &derivation.inputs {
             match input {
-                Input::Path(path) => drop(inputs.insert(Input::Path(path.clone()))),
+                Input::Path(path) => inputs.push(Input::Path(path.clone())),
                 Input::Output { derivation, .. } => pending.push(*derivation),
             }
         }
@@ -95,7 +97,10 @@ fn add_closure(m: &Machine, id: &DerivationId, inputs: &mut BTreeSet<Input>) {
 
 /// The store object of a recorded derivation.
 pub(super) fn derivation_path(m: &Machine, id: &DerivationId) -> StorePath {
-    m.derivation_paths[id].clone()
+    match &m.nix {
+        Some(scheme) => scheme.path(id).clone(),
+        None => m.derivations[id].path.clone(),
+    }
 }
 
 /// A recorded derivation, as texts with contexts.
@@ -103,8 +108,11 @@ pub(super) struct Recorded {
     /// The path of the derivation itself.
     pub(super) path: Value,
     /// Each output's path or placeholder.
-    pub(super) outputs: Vec<(OutputName, Value)>,
+    pub(super) outputs: OfOutputs<(OutputName, Value)>,
 }
+
+/// Something for each output, of which there are mostly few.
+type OfOutputs<T> = SmallVec<[T; 4]>;
 
 /// Record a derivation.
 pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> {
@@ -112,7 +120,7 @@ pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> 
         let reason = "it makes hb's own derivations, and evaluation is with Nix's paths";
         return Err(Fault::Refused { builtin: "hb", reason }.into());
     }
-    let names: Vec<OutputName> = derivation.output_names().collect();
+    let names: OfOutputs<OutputName> = derivation.output_names().collect();
     for output in &names {
         output.object_name(&derivation.name).map_err(bad_name)?;
     }
@@ -124,7 +132,7 @@ pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> 
     let id = derivation.id();
     let path = derivation.store_path(&id, &references).map_err(bad_name)?;
     let context = m.contexts.single(ContextElement::Derivation { id, deep: true });
-    let text = [m.world.store_dir(), "/", &path.base_name()].concat();
+    let text = path.text_in(m.world.store_dir());
     let path_value = m.string_with_context(text.as_bytes(), context);
     let outputs = names.into_iter().map(|output| {
         let element = ContextElement::Output { derivation: id, output: output.clone() };
@@ -134,9 +142,8 @@ pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> 
         (output, value)
     });
     let outputs = outputs.collect();
-    m.derivation_paths.insert(id, path);
-    m.derivation_places.insert(id, m.running_pos());
-    m.derivations.insert(id, Arc::new(derivation));
+    let made = Made { derivation: Arc::new(derivation), path, pos: m.running_pos() };
+    m.derivations.insert(id, made);
     Ok(Recorded { path: path_value, outputs })
 }
 
@@ -150,10 +157,10 @@ pub(super) fn derivation_set(m: &mut Machine, derivation: Derivation) -> Eval<Va
     let (name, system) = (m.string(derivation.name.as_str()), m.string(&derivation.system));
     let recorded = record(m, derivation)?;
     let kind = m.string("derivation");
-    let names: Vec<Value> =
+    let names: OfOutputs<Value> =
         recorded.outputs.iter().map(|(output, _)| m.string(output.as_str())).collect();
     let outputs = m.list(&names);
-    let symbols: Vec<Symbol> =
+    let symbols: OfOutputs<Symbol> =
         recorded.outputs.iter().map(|(output, _)| m.intern(output.as_str().as_bytes())).collect();
     let common = [
         (well_known::TYPE, kind),
@@ -163,7 +170,7 @@ pub(super) fn derivation_set(m: &mut Machine, derivation: Derivation) -> Eval<Va
         (well_known::DRV_PATH, recorded.path),
         (well_known::EVERY_OUTPUT, Value::NULL),
     ];
-    let mut sets = Vec::with_capacity(symbols.len());
+    let mut sets = OfOutputs::with_capacity(symbols.len());
     for ((_, path), &name) in recorded.outputs.iter().zip(&names) {
         let own = [(well_known::OUTPUT_NAME, name), (well_known::OUT_PATH, *path)];
         let each = symbols.iter().map(|&symbol| (symbol, Value::NULL));

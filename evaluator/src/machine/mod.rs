@@ -41,7 +41,7 @@ use stack::Stack;
 
 use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin, NixScheme};
-use crate::context::Contexts;
+use crate::context::{ContextId, Contexts};
 use crate::error::{Eval, Fault};
 use crate::evaluator::Options;
 use crate::heap::{Heap, Kind, Obj};
@@ -76,8 +76,15 @@ struct Frame {
     env: Obj,
 }
 
-/// Derivations by their ids.
-pub type Derivations = FxHashMap<DerivationId, Arc<Derivation>>;
+/// A derivation that evaluation made.
+#[derive(Clone)]
+pub(crate) struct Made {
+    pub(crate) derivation: Arc<Derivation>,
+    /// The store object that it will be.
+    pub(crate) path: StorePath,
+    /// Where it was made.
+    pub(crate) pos: Pos,
+}
 
 /// Everything that one evaluation owns.
 pub struct Machine {
@@ -87,11 +94,9 @@ pub struct Machine {
     pub(crate) sources: Sources,
     pub(crate) program: Program,
     pub(crate) world: Box<dyn World>,
-    pub(crate) derivations: Derivations,
-    /// Where each was made.
-    pub(crate) derivation_places: FxHashMap<DerivationId, Pos>,
-    /// The store objects that the derivations will be.
-    pub(crate) derivation_paths: FxHashMap<DerivationId, StorePath>,
+    pub(crate) derivations: FxHashMap<DerivationId, Made>,
+    /// The paths that were put into the store: see [`Machine::copy_to_store`].
+    copied: FxHashMap<Box<[u8]>, (Arc<str>, ContextId)>,
     /// With Nix's paths: what is known of Nix's store.
     pub(crate) nix: Option<NixScheme>,
     pub(crate) regexes: Regexes,
@@ -151,9 +156,8 @@ impl Machine {
             ip: program.exit,
             program,
             world,
-            derivations: Derivations::default(),
-            derivation_places: FxHashMap::default(),
-            derivation_paths: FxHashMap::default(),
+            derivations: FxHashMap::default(),
+            copied: FxHashMap::default(),
             nix: options.nix_paths.clone().map(NixScheme::new),
             regexes: Regexes::default(),
             options,

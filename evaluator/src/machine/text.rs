@@ -1,6 +1,7 @@
 //! Values as text: coercion, interpolation, and paths.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hb_model::StoreName;
 
@@ -138,8 +139,12 @@ impl Machine {
         Ok(self.heap.string(&text.bytes, text.context))
     }
 
-    /// Put a path into the store: its store path's text, and the context that names it.
-    pub fn copy_to_store(&mut self, path: &[u8]) -> Eval<(String, ContextId)> {
+    /// Put a path into the store: its store path's text, and the context that names it. Each
+    /// path is read once.
+    pub fn copy_to_store(&mut self, path: &[u8]) -> Eval<(Arc<str>, ContextId)> {
+        if let Some(copied) = self.copied.get(path) {
+            return Ok(copied.clone());
+        }
         let stored = match self.nix.is_some() {
             true => add_source(self, path)?,
             false => match self.world.add_path(bytes_to_path(path), &source_name(), None) {
@@ -148,8 +153,10 @@ impl Machine {
                 Err(ImportError::Filter(_)) => unreachable!("there is no filter"),
             },
         };
-        let text = [self.world.store_dir(), "/", &stored.base_name()].concat();
-        Ok((text, self.contexts.single(ContextElement::Source(stored))))
+        let text = stored.text_in(self.world.store_dir());
+        let copied = (text.into(), self.contexts.single(ContextElement::Source(stored)));
+        self.copied.insert(path.into(), copied.clone());
+        Ok(copied)
     }
 
     /// The strings that were kept since the stack had a height, with a separator between them.

@@ -12,7 +12,7 @@ fn derivation(more: &str) -> Derivation {
     let mut evaluator = evaluator(true);
     let value = evaluator.eval_text(&text, "/".as_ref(), Dialect::Nix).expect("evaluates");
     let id = evaluator.derivation_of(value).expect("evaluates").expect("a derivation");
-    (*evaluator.derivations()[&id]).clone()
+    (**evaluator.derivations().get(&id).expect("it was made")).clone()
 }
 
 fn with(more: &str) -> String {

@@ -20,7 +20,7 @@ fn derivation(text: &str) -> Derivation {
     let mut evaluator = evaluator(true);
     let value = evaluator.eval_text(text, "/".as_ref(), HB).expect("evaluates");
     let id = evaluator.derivation_of(value).expect("evaluates").expect("a derivation");
-    (*evaluator.derivations()[&id]).clone()
+    (**evaluator.derivations().get(&id).expect("it was made")).clone()
 }
 
 fn with_source(text: &str) -> String {

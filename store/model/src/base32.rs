@@ -16,6 +16,30 @@ const DIGITS: [u8; 256] = {
 /// The text of some bytes: `ceil(8 * len / 5)` characters.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = vec![0; (bytes.len() * 8).div_ceil(5)];
+    write(bytes, &mut text);
+    let Ok(text) = String::from_utf8(text) else { unreachable!("the alphabet is ASCII") };
+    text
+}
+
+/// The text of bytes whose number is known, in place.
+pub(crate) struct Encoded<const CHARACTERS: usize>([u8; CHARACTERS]);
+
+impl<const CHARACTERS: usize> Encoded<CHARACTERS> {
+    pub(crate) fn of<const N: usize>(bytes: &[u8; N]) -> Self {
+        const { assert!(CHARACTERS == (N * 8).div_ceil(5), "as many as the bytes need") };
+        let mut text = [0; CHARACTERS];
+        write(bytes, &mut text);
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let Ok(text) = str::from_utf8(&self.0) else { unreachable!("the alphabet is ASCII") };
+        text
+    }
+}
+
+/// Fill `text`, which has as many places as the bytes need.
+fn write(bytes: &[u8], text: &mut [u8]) {
     // Five bytes are eight characters, and the first bytes the last characters.
     for (group, places) in bytes.chunks(5).zip(text.rchunks_mut(8)) {
         let mut bits = [0; 8];
@@ -26,8 +50,6 @@ pub fn encode(bytes: &[u8]) -> String {
             bits >>= 5;
         }
     }
-    let Ok(text) = String::from_utf8(text) else { unreachable!("the alphabet is ASCII") };
-    text
 }
 
 /// The `N` bytes behind a text, or `None` if it isn't the encoding of `N` bytes.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    DeclaredHash, DerivationId, FixedMethod, OutputName, StoreName, StorePath,
+    DeclaredHash, DerivationId, FixedMethod, OutputName, SortedSet, StoreName, StorePath,
     encode::{DecodeError, Decoder, Encoder},
     name::NameError,
     output_placeholder,
@@ -51,7 +51,7 @@ pub struct Derivation {
     /// The root that a dynamic program among the outputs needs to run.
     pub runtime_root: Option<String>,
     /// Everything that the texts above refer to.
-    pub inputs: BTreeSet<Input>,
+    pub inputs: SortedSet<Input>,
     /// What it makes.
     pub outputs: Outputs,
     /// Bounds on the build. Not part of what is built: see [`crate::Resolved`].
@@ -85,7 +85,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outputs {
     /// Paths that follow from what the build yields. Never empty.
-    Floating(BTreeSet<OutputName>),
+    Floating(SortedSet<OutputName>),
     /// One output, `out`, whose hash is known beforehand.
     Fixed(FixedOutput),
 }
@@ -220,10 +220,10 @@ impl Derivation {
         let second = self.limits.needs_second_encoding();
         let mut encoder = Encoder::new(if second { SECOND_FORMAT } else { FORMAT });
         self.encode_what_is_built(&self.inputs, Cow::Borrowed, &mut encoder);
-        encoder.field(timeout.to_string());
-        encoder.field(silence.to_string());
+        encoder.number(timeout);
+        encoder.number(silence);
         if second {
-            [memory, processes, disk].iter().for_each(|bound| encoder.field(bound.to_string()));
+            [memory, processes, disk].into_iter().for_each(|bound| encoder.number(bound));
         }
         encoder.finish()
     }
@@ -232,7 +232,7 @@ impl Derivation {
     /// placeholders as `map` gives it.
     pub(crate) fn encode_what_is_built<'a>(
         &'a self,
-        inputs: &BTreeSet<Input>,
+        inputs: &SortedSet<Input>,
         map: impl Fn(&'a str) -> Cow<'a, str>,
         encoder: &mut Encoder,
     ) {
@@ -328,7 +328,7 @@ impl Derivation {
                 .into_iter()
                 .collect(),
             runtime_root: decoder.option("runtimeRoot")?.map(str::to_owned),
-            inputs: decoder.sorted("inputs", decode_input, Clone::clone)?.into_iter().collect(),
+            inputs: decoder.sorted("inputs", decode_input, Clone::clone)?.into(),
             outputs: decode_outputs(&mut decoder)?,
             limits: Limits {
                 timeout: decoder.parsed("timeout")?,
@@ -389,7 +389,8 @@ fn decode_outputs(decoder: &mut Decoder) -> Result<Outputs, DecodeError> {
                 return Err(DecodeError::Unsorted { field: "outputs" });
             }
             let parse = |name: &String| OutputName::new(name).map_err(|_| meaningless());
-            Ok(Outputs::Floating(names.iter().map(parse).collect::<Result<_, _>>()?))
+            let names: Result<Vec<_>, _> = names.iter().map(parse).collect();
+            Ok(Outputs::Floating(names?.into()))
         }
         Some((kind, [method, hash])) if kind == "fixed" => {
             let method = method.parse().map_err(|()| meaningless())?;

@@ -57,10 +57,14 @@ impl Encoder {
 
     pub(crate) fn field(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
-        self.0.extend_from_slice(Decimal::of(bytes.len()).text());
+        self.0.extend_from_slice(Decimal::of(bytes.len() as u64).text());
         self.0.push(b':');
         self.0.extend_from_slice(bytes);
         self.0.push(b',');
+    }
+
+    pub(crate) fn number(&mut self, number: u64) {
+        self.field(Decimal::of(number).text());
     }
 
     /// A field whose text is written piece by piece.
@@ -72,7 +76,7 @@ impl Encoder {
     pub(crate) fn list(&mut self, write: impl FnOnce(&mut Self)) {
         let start = self.0.len();
         write(self);
-        let length = Decimal::of(self.0.len() - start);
+        let length = Decimal::of((self.0.len() - start) as u64);
         let head = length.text().len() + 1;
         let end = self.0.len();
         self.0.resize(end + head, b',');
@@ -103,10 +107,10 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// As many as a length can have.
+    /// As many as a number can have.
     const MOST: usize = 20;
 
-    fn of(mut number: usize) -> Self {
+    fn of(mut number: u64) -> Self {
         let mut decimal = Self { digits: [b'0'; Self::MOST], start: Self::MOST };
         loop {
             decimal.start -= 1;

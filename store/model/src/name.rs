@@ -1,6 +1,10 @@
 //! The names of store objects and of outputs.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 /// The longest name of a store object, in bytes: with the hash and a dash it stays
 /// below the 255 bytes of a file name, with room for `.drv` and lock suffixes.
@@ -59,11 +63,12 @@ fn validate(name: &str) -> Result<(), NameError> {
     }
 }
 
+// A graph's names are copied from step to step: copies share their text.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Take a text as a name, if it keeps Nix's rule.
@@ -110,7 +115,8 @@ name!(
 impl OutputName {
     /// The output that a derivation has unless it says otherwise.
     pub fn out() -> Self {
-        Self("out".into())
+        static OUT: LazyLock<OutputName> = LazyLock::new(|| OutputName("out".into()));
+        OUT.clone()
     }
 
     /// The name of the store object that holds this output of a derivation called

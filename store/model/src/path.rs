@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use crate::{
     DeclaredHash, NodeDigest, ResolvedId,
-    base32::{decode, encode},
+    base32::{Encoded, decode},
     encode::Encoder,
     name::{NameError, OutputName, StoreName},
 };
@@ -132,7 +132,11 @@ impl StorePath {
 
     /// The 32 characters that stand for the content.
     pub fn hash_part(&self) -> String {
-        encode(&self.hash)
+        self.encoded_hash().as_str().to_owned()
+    }
+
+    fn encoded_hash(&self) -> Encoded<{ Self::HASH_LENGTH }> {
+        Encoded::of(&self.hash)
     }
 
     /// The name part.
@@ -142,12 +146,18 @@ impl StorePath {
 
     /// `<hash>-<name>`: the file name within the store.
     pub fn base_name(&self) -> String {
-        [&self.hash_part(), "-", self.name.as_str()].concat()
+        [self.encoded_hash().as_str(), "-", self.name.as_str()].concat()
     }
 
-    /// The same as a field.
+    /// Its text where the store lies at `store_dir`.
+    pub fn text_in(&self, store_dir: &str) -> String {
+        [store_dir, "/", self.encoded_hash().as_str(), "-", self.name.as_str()].concat()
+    }
+
+    /// The base name as a field.
     pub(crate) fn encode_base_name(&self, encoder: &mut Encoder) {
-        let parts = [&self.hash_part(), "-", self.name.as_str()];
+        let hash = self.encoded_hash();
+        let parts = [hash.as_str(), "-", self.name.as_str()];
         encoder.pieces(&parts.map(str::as_bytes));
     }
 
@@ -175,7 +185,8 @@ impl FromStr for StorePath {
 
 impl fmt::Display for StorePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [STORE_DIR, "/", &self.hash_part(), "-", self.name.as_str()];
+        let hash = self.encoded_hash();
+        let parts = [STORE_DIR, "/", hash.as_str(), "-", self.name.as_str()];
         parts.iter().try_for_each(|part| f.write_str(part))
     }
 }

@@ -1,6 +1,6 @@
 //! What stands for an output's path until it is known.
 
-use crate::{DerivationId, OutputName, base32::encode, encode::Encoder};
+use crate::{DerivationId, OutputName, base32::Encoded, encode::Encoder};
 
 /// The length of a placeholder: a slash and 52 characters of base 32.
 pub const PLACEHOLDER_LENGTH: usize = 53;
@@ -21,5 +21,6 @@ pub fn own_output_placeholder(output: &OutputName) -> String {
 }
 
 fn render(encoder: Encoder) -> String {
-    format!("/{}", encode(&encoder.digest()))
+    let hash: Encoded<{ PLACEHOLDER_LENGTH - 1 }> = Encoded::of(&encoder.digest());
+    ["/", hash.as_str()].concat()
 }

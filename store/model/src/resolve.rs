@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    Derivation, DerivationId, FileContent, Input, Limits, OutputName, ResolvedId, StorePath,
-    encode::Encoder, name::NameError, output_placeholder, own_output_placeholder,
-    placeholder::PLACEHOLDER_LENGTH,
+    Derivation, DerivationId, FileContent, Input, Limits, OutputName, ResolvedId, STORE_DIR,
+    SortedSet, StorePath, encode::Encoder, name::NameError, output_placeholder,
+    own_output_placeholder, placeholder::PLACEHOLDER_LENGTH,
 };
 
 /// An input that has no path yet.
@@ -56,7 +56,7 @@ impl Derivation {
         Ok(self.resolved_id_with(&inputs, &texts))
     }
 
-    fn resolved_id_with(&self, inputs: &BTreeSet<Input>, texts: &Texts) -> ResolvedId {
+    fn resolved_id_with(&self, inputs: &SortedSet<Input>, texts: &Texts) -> ResolvedId {
         let mut encoder = Encoder::new("hb-resolved-1");
         self.encode_what_is_built(inputs, |text| substitute(text, texts), &mut encoder);
         ResolvedId::from_bytes(encoder.digest())
@@ -66,23 +66,24 @@ impl Derivation {
     fn resolved_inputs(
         &self,
         mut path_of: impl FnMut(&DerivationId, &OutputName) -> Option<StorePath>,
-    ) -> Result<(BTreeSet<Input>, Texts), ResolveError> {
-        let mut inputs = BTreeSet::new();
+    ) -> Result<(SortedSet<Input>, Texts), ResolveError> {
+        let mut inputs = Vec::with_capacity(self.inputs.len());
         let mut texts = BTreeMap::new();
         for input in &self.inputs {
             match input {
-                Input::Path(path) => inputs.insert(Input::Path(path.clone())),
+                Input::Path(path) => inputs.push(Input::Path(path.clone())),
                 Input::Output { derivation, output } => {
                     let path = path_of(derivation, output).ok_or_else(|| ResolveError {
                         derivation: *derivation,
                         output: output.clone(),
                     })?;
-                    texts.insert(output_placeholder(derivation, output), path.to_string());
-                    inputs.insert(Input::Path(path))
+                    let text = path.text_in(STORE_DIR);
+                    texts.insert(output_placeholder(derivation, output), text);
+                    inputs.push(Input::Path(path));
                 }
             };
         }
-        Ok((inputs, texts))
+        Ok((inputs.into(), texts))
     }
 
     /// The same derivation with every placeholder that `texts` knows replaced by the text
@@ -157,6 +158,9 @@ impl Resolved {
 
 /// Replace every placeholder in `text` that `texts` knows.
 fn substitute<'a>(text: &'a str, texts: &Texts) -> Cow<'a, str> {
+    if texts.is_empty() {
+        return Cow::Borrowed(text);
+    }
     let mut result = String::new();
     let mut rest = text;
     let mut from = 0;

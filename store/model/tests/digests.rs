@@ -31,7 +31,7 @@ fn fetch() -> Derivation {
         attrs: Some(r#"{"origins":[{"url":"https://example.org/hello.txt"}]}"#.into()),
         closure_info: BTreeMap::new(),
         runtime_root: None,
-        inputs: BTreeSet::new(),
+        inputs: Default::default(),
         outputs: Outputs::Fixed(FixedOutput { method: FixedMethod::Flat, hash: hasher.finish() }),
         limits: Limits::default(),
     }
@@ -47,11 +47,12 @@ fn step(name_text: &str, input: &Derivation) -> Derivation {
         env: BTreeMap::from([("SELF".into(), own_output_placeholder(&out))]),
         files: BTreeMap::from([("note".into(), FileContent::Text("a\n".into()))]),
         attrs: None,
-        inputs: BTreeSet::from([
+        inputs: vec![
             Input::Path(source()),
             Input::Output { derivation: input.id(), output: out.clone() },
-        ]),
-        outputs: Outputs::Floating(BTreeSet::from([out, OutputName::new("doc").unwrap()])),
+        ]
+        .into(),
+        outputs: Outputs::Floating(vec![out, OutputName::new("doc").unwrap()].into()),
         ..fetch()
     }
 }

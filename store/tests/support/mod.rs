@@ -191,8 +191,8 @@ pub fn derivation<const N: usize>(label: &str, inputs: [Input; N]) -> Derivation
         attrs: None,
         closure_info: [].into(),
         runtime_root: None,
-        inputs: inputs.into(),
-        outputs: Outputs::Floating([OutputName::out()].into()),
+        inputs: Vec::from(inputs).into(),
+        outputs: Outputs::Floating(vec![OutputName::out()].into()),
         limits: Limits::default(),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hb_model::{BUILTIN_PREFIX, Derivation, FileContent, Limits, OutputName, Outputs, StoreName};
+use hb_model::{
+    BUILTIN_PREFIX, Derivation, FileContent, Limits, OutputName, Outputs, SortedSet, StoreName,
+};
 
 use super::schema::{Arguments, Key};
 use crate::builtins::{Builtin, forced, instantiate};
@@ -101,7 +103,7 @@ fn build(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         closure_info: BTreeMap::from_iter(closure_info.unwrap_or_default()),
         runtime_root,
         inputs: instantiate::inputs(m, context)?,
-        outputs: Outputs::Floating(outputs.unwrap_or_else(|| BTreeSet::from([OutputName::out()]))),
+        outputs: Outputs::Floating(outputs.unwrap_or_else(|| vec![OutputName::out()].into())),
         limits: limits.unwrap_or_default(),
     };
     instantiate::derivation_set(m, derivation)
@@ -130,14 +132,14 @@ fn file(m: &mut Machine, key: &Key, value: Value, context: &mut ContextId) -> Ev
     Ok(if is_file { FileContent::Path(text) } else { FileContent::Text(text) })
 }
 
-fn outputs(m: &mut Machine, key: &Key, value: Value) -> Eval<BTreeSet<OutputName>> {
+fn outputs(m: &mut Machine, key: &Key, value: Value) -> Eval<SortedSet<OutputName>> {
     let names = key.list(m, value, |m, key, item| key.parsed::<OutputName>(m, item))?;
-    let mut outputs = BTreeSet::new();
+    let mut outputs = SortedSet::new();
     for name in names {
         if instantiate::RESERVED.contains(&name.as_str()) {
             return Err(key.refuse(m, format!("an output cannot be called '{name}'")));
         }
-        if let Some(twice) = outputs.replace(name) {
+        if let (_, Some(twice)) = outputs.replace(name) {
             return Err(key.refuse(m, format!("'{twice}' stands there twice")));
         }
     }

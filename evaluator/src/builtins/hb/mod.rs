@@ -57,7 +57,7 @@ fn builtin_derivation(
     builder: &str,
     outputs: Outputs,
     attrs: serde_json::Value,
-    inputs: std::collections::BTreeSet<hb_model::Input>,
+    inputs: hb_model::SortedSet<hb_model::Input>,
 ) -> Derivation {
     Derivation {
         name,
@@ -86,7 +86,7 @@ fn builtin_step(
     context: ContextId,
 ) -> Eval<Value> {
     let inputs = instantiate::inputs(m, context)?;
-    let outputs = Outputs::Floating([hb_model::OutputName::out()].into());
+    let outputs = Outputs::Floating(vec![hb_model::OutputName::out()].into());
     let derivation = builtin_derivation(name, builder, outputs, attrs, inputs);
     instantiate::derivation_set(m, derivation)
 }

@@ -7,19 +7,22 @@
 use std::borrow::Cow;
 
 use hb_lang::suggest::nearest;
+use smallvec::SmallVec;
 
 use crate::context::ContextId;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::Attrs;
 use crate::machine::{Coercion, Machine, Text};
 use crate::source::Pos;
-use crate::symbol::well_known;
+use crate::symbol::{Symbol, well_known};
 use crate::value::{Type, Value};
 
 /// The set that a primitive was given.
 pub(super) struct Arguments {
     primitive: &'static str,
     attrs: Attrs,
+    /// Which of the keys are there, and how they are called there.
+    given: SmallVec<[(&'static str, Symbol); 12]>,
 }
 
 /// A value within the argument: what to call it, and where it was defined.
@@ -41,9 +44,12 @@ impl Arguments {
         value: Value,
     ) -> Eval<Self> {
         let attrs = m.expect_attrs(value)?;
+        let mut given = SmallVec::new();
         for (symbol, pos, _) in m.sorted_attrs(attrs) {
             let name = m.symbols.text(symbol);
-            if !keys.contains(&&*name) {
+            if let Some(key) = keys.iter().find(|key| **key == name) {
+                given.push((*key, symbol));
+            } else {
                 let name = name.into_owned();
                 let help = match nearest(&name, keys.iter().copied()) {
                     Some(near) => format!("did you mean '{near}'?"),
@@ -55,7 +61,7 @@ impl Arguments {
                     .with_help(Some(help)));
             }
         }
-        Ok(Self { primitive, attrs })
+        Ok(Self { primitive, attrs, given })
     }
 
     /// Read a key that must be there.
@@ -65,7 +71,7 @@ impl Arguments {
         key: &'static str,
         read: impl FnOnce(&mut Machine, &Key, Value) -> Eval<T>,
     ) -> Eval<T> {
-        match self.find(m, key) {
+        match self.find(key) {
             Some((key, value)) => key.reading(m, value, read),
             None => Err(Fault::MissingKey { primitive: self.primitive, name: key }.into()),
         }
@@ -78,15 +84,15 @@ impl Arguments {
         key: &'static str,
         read: impl FnOnce(&mut Machine, &Key, Value) -> Eval<T>,
     ) -> Eval<Option<T>> {
-        let Some((key, value)) = self.find(m, key) else { return Ok(None) };
+        let Some((key, value)) = self.find(key) else { return Ok(None) };
         match m.force(value)? {
             Value::NULL => Ok(None),
             value => key.reading(m, value, read).map(Some),
         }
     }
 
-    fn find(&self, m: &mut Machine, name: &'static str) -> Option<(Key, Value)> {
-        let symbol = m.intern(name.as_bytes());
+    fn find(&self, name: &'static str) -> Option<(Key, Value)> {
+        let &(_, symbol) = self.given.iter().find(|(key, _)| *key == name)?;
         let (value, pos) = self.attrs.find(symbol)?;
         let key = Key { primitive: self.primitive, path: Cow::Borrowed(name), item: None, pos };
         Some((key, value))
@@ -123,8 +129,10 @@ impl Key {
         value: Value,
         read: impl FnOnce(&mut Machine, &Self, Value) -> Eval<T>,
     ) -> Eval<T> {
-        let symbol = m.intern(self.path.as_bytes());
-        read(m, self, value).map_err(|error| m.in_attribute(error, symbol, self.pos))
+        read(m, self, value).map_err(|error| {
+            let symbol = m.intern(self.path.as_bytes());
+            m.in_attribute(error, symbol, self.pos)
+        })
     }
 
     /// The error of a value of the wrong type.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hb_model::nix::{self, Algorithm, Method, Output};
-use hb_model::{OutputName, StoreName, StorePath};
+use hb_model::{DerivationId, OutputName, StoreName, StorePath};
 
 use super::{DERIVATION_SUFFIX, Known, NixScheme, hash_or_zero, id_of, scheme};
 use crate::builtins::json;
@@ -273,19 +273,20 @@ fn finish(m: &mut Machine, name: StoreName, mut step: Step) -> Eval<nix::Derivat
 /// What the strings' context asks to be there when building.
 fn add_inputs(m: &mut Machine, context: ContextId, to: &mut nix::Derivation) -> Eval<()> {
     let context = m.contexts.get(context).to_vec();
+    let scheme = scheme(m)?;
     for element in context {
         match element {
             ContextElement::Source(path) => drop(to.input_sources.insert(path)),
             ContextElement::Output { derivation, output } => {
-                let path = known(m, m.derivation_paths[&derivation].clone())?;
+                let path = made_here(scheme, &derivation)?;
                 to.input_derivations.entry(path).or_default().insert(output);
             }
             ContextElement::Derivation { id, deep: false } => {
-                to.input_sources.insert(m.derivation_paths[&id].clone());
+                to.input_sources.insert(scheme.path(&id).clone());
             }
             ContextElement::Derivation { id, deep: true } => {
-                let path = known(m, m.derivation_paths[&id].clone())?;
-                add_closure(scheme(m)?, path, to);
+                let path = made_here(scheme, &id)?;
+                add_closure(scheme, path, to);
             }
         }
     }
@@ -293,12 +294,12 @@ fn add_inputs(m: &mut Machine, context: ContextId, to: &mut nix::Derivation) -> 
 }
 
 /// A derivation's path, if this evaluation made it.
-fn known(m: &mut Machine, path: StorePath) -> Eval<StorePath> {
-    let scheme = scheme(m)?;
-    if scheme.derivations.contains_key(&path) {
-        return Ok(path);
+fn made_here(scheme: &NixScheme, id: &DerivationId) -> Eval<StorePath> {
+    let path = scheme.path(id);
+    if scheme.derivations.contains_key(path) {
+        return Ok(path.clone());
     }
-    let reason = format!("'{}' was not made by this evaluation", scheme.store.print(&path));
+    let reason = format!("'{}' was not made by this evaluation", scheme.store.print(path));
     Err(Fault::Argument { builtin: NAME, reason }.into())
 }
 
@@ -345,7 +346,7 @@ fn record(m: &mut Machine, derivation: nix::Derivation) -> Eval<Value> {
         outputs.push((name, text));
     }
     scheme.derivations.insert(path.clone(), known);
-    let id = id_of(m, &path);
+    let id = id_of(scheme, &path);
     let context = m.contexts.single(ContextElement::Derivation { id, deep: true });
     let value = m.string_with_context(path_text.as_bytes(), context);
     let mut result = vec![(well_known::DRV_PATH, Pos::NONE, value)];

@@ -24,6 +24,8 @@ pub(crate) struct NixScheme {
     /// Where the store lies.
     pub(crate) store: StoreDir,
     derivations: FxHashMap<StorePath, Known>,
+    /// The paths that have ids.
+    paths: FxHashMap<DerivationId, StorePath>,
     /// What the texts refer to that `toFile` wrote.
     texts: FxHashMap<StorePath, BTreeSet<StorePath>>,
 }
@@ -37,7 +39,13 @@ struct Known {
 
 impl NixScheme {
     pub(crate) fn new(store: StoreDir) -> Self {
-        Self { store, derivations: FxHashMap::default(), texts: FxHashMap::default() }
+        let (derivations, paths, texts) = Default::default();
+        Self { store, derivations, paths, texts }
+    }
+
+    /// The path of a derivation that has an id.
+    pub(super) fn path(&self, id: &DerivationId) -> &StorePath {
+        &self.paths[id]
     }
 
     /// Remember what a text refers to.
@@ -52,12 +60,12 @@ impl NixScheme {
 }
 
 /// The id of the derivation at a path.
-pub(super) fn id_of(m: &mut Machine, path: &StorePath) -> DerivationId {
+pub(super) fn id_of(scheme: &mut NixScheme, path: &StorePath) -> DerivationId {
     let digest = Algorithm::Sha256.hash(path.base_name().as_bytes());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.digest());
     let id = DerivationId::from_bytes(bytes);
-    m.derivation_paths.entry(id).or_insert_with(|| path.clone());
+    scheme.paths.entry(id).or_insert_with(|| path.clone());
     id
 }
 
