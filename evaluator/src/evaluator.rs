@@ -77,6 +77,11 @@ impl Derivations {
         self.made.get(id).map(|made| &made.derivation)
     }
 
+    /// Forget all but some.
+    pub fn retain(&mut self, keep: impl Fn(&DerivationId) -> bool) {
+        self.made.retain(|id, _| keep(id));
+    }
+
     /// Where one was made, as `file:line:column`.
     pub fn place(&self, id: &DerivationId) -> Option<String> {
         let (source, offset) = self.sources.locate(self.made.get(id)?.pos)?;
@@ -328,7 +333,7 @@ impl Evaluator {
         self.machine.derivation_of(self.value(held))
     }
 
-    /// Every derivation that was made so far.
+    /// A copy of what is known of every derivation that was made so far.
     pub fn derivations(&self) -> Derivations {
         let made = self.machine.derivations.clone();
         Derivations { made, sources: self.machine.sources.clone() }

@@ -58,7 +58,7 @@ fn fill(store: &Store, folder: &Path) {
         attrs: None,
         closure_info: [].into(),
         runtime_root: None,
-        inputs: [].into(),
+        inputs: Default::default(),
         outputs: Outputs::Floating(vec![OutputName::out()].into()),
         limits: Limits::default(),
     };

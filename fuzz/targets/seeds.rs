@@ -303,7 +303,7 @@ fn full_derivation(source: &StorePath) -> Outcome<Derivation> {
         attrs: Some("{}".into()),
         closure_info: [("c".into(), [path.clone()].into())].into(),
         runtime_root: Some(path),
-        inputs: [hb_model::Input::Path(source.clone())].into(),
+        inputs: vec![hb_model::Input::Path(source.clone())].into(),
         outputs: Outputs::Floating(vec![OutputName::out(), OutputName::new("dev")?].into()),
         limits: Limits { timeout: 60, silence: 10, ..Limits::default() },
     })

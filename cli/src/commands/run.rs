@@ -102,7 +102,9 @@ fn tools(
         store.clone().into(),
     )?;
     let evaluated = session.tools()?;
-    building::Work::new(settings, store.clone(), evaluated)
+    let work = Work::new(settings, store.clone(), evaluated)?;
+    work.keep_until_the_end();
+    Ok(work)
 }
 
 /// The command with its program as a path: a tool's if one has it, or else the user's.

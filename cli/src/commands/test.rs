@@ -70,6 +70,7 @@ pub(crate) fn run(global: &Global, args: TestArgs) -> Result<Exit, Failure> {
         let (names, targets): (Vec<_>, Vec<_>) = builds.into_iter().unzip();
         let store = open_store(&recipe.settings)?;
         let work = Work::new(&recipe.settings, store, session.evaluated(targets))?;
+        work.keep_until_the_end();
         let failures = work.build_each(global, &args.how)?;
         cases.extend(names.into_iter().zip(failures).map(|(name, failure)| Case {
             name,

@@ -128,7 +128,7 @@ fn get_context(m: &mut Machine, args: &[Value]) -> Eval<Value> {
                 mention.outputs.iter().map(|output| m.string(output.as_str())).collect();
             attrs.push((outputs_symbol, Pos::NONE, m.list(&outputs)));
         }
-        let name = m.intern(format!("{}/{}", m.world.store_dir(), path.base_name()).as_bytes());
+        let name = m.intern(path.text_in(m.world.store_dir()).as_bytes());
         all.push((name, Pos::NONE, m.attrs(attrs)));
     }
     Ok(m.attrs(all))

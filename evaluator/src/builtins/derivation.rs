@@ -3,13 +3,13 @@
 //! Extra attributes become variables. Those that mean something to Nix are honoured, or
 //! refused by name where hb has another way or none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use hb_lang::Dialect;
 use hb_model::{
     Algorithm, BUILTIN_PREFIX, DeclaredHash, Derivation, FileContent, FixedMethod, FixedOutput,
-    Limits, OutputName, Outputs, StoreName,
+    Limits, OutputName, Outputs, SortedSet, StoreName,
 };
 
 use super::{instantiate, json, structured};
@@ -207,10 +207,7 @@ fn finish(m: &mut Machine, mut step: Step) -> Eval<Derivation> {
         }
     }
     if let Some(attributes) = step.structured {
-        let names = match &outputs {
-            Outputs::Floating(names) => names.iter().cloned().collect(),
-            Outputs::Fixed(_) => BTreeSet::from([OutputName::out()]),
-        };
+        let names: Vec<_> = outputs.names().collect();
         (files, step.env) = structured::files(attributes, &names);
     }
     Ok(Derivation {
@@ -231,13 +228,13 @@ fn finish(m: &mut Machine, mut step: Step) -> Eval<Derivation> {
 }
 
 fn outputs(step: &Step) -> Eval<Outputs> {
-    let mut names = BTreeSet::new();
+    let mut names = SortedSet::new();
     for name in &step.outputs {
         let name = OutputName::new(name).map_err(|error| refuse("outputs", error))?;
         if name.as_str() == "drvPath" {
             return Err(refuse("outputs", "an output cannot be called 'drvPath'"));
         }
-        if let Some(twice) = names.replace(name) {
+        if let (_, Some(twice)) = names.replace(name) {
             return Err(refuse("outputs", format!("'{twice}' stands there twice")));
         }
     }
@@ -245,13 +242,11 @@ fn outputs(step: &Step) -> Eval<Outputs> {
         if step.env.contains_key("outputs") {
             return Err(refuse("outputs", "there must be at least one output"));
         }
-        names.insert(OutputName::out());
+        names.push(OutputName::out());
     }
     let given = |name: &str| step.env.get(name).filter(|text| !text.is_empty());
-    let Some(hash) = given("outputHash") else {
-        return Ok(Outputs::Floating(Vec::from_iter(names).into()));
-    };
-    if names != BTreeSet::from([OutputName::out()]) {
+    let Some(hash) = given("outputHash") else { return Ok(Outputs::Floating(names)) };
+    if ***names != [OutputName::out()] {
         return Err(refuse("outputHash", "a fixed output is the only one and called 'out'"));
     }
     match given("outputHashMode").map(String::as_str) {

@@ -23,9 +23,12 @@ pub(super) const RESERVED: &[&str] =
 
 /// What a string's context asks to be there when building.
 pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<SortedSet<Input>> {
-    let mut inputs = Vec::new();
+    check_scheme(m)?;
+    let context = m.contexts.get(context);
+    let mut inputs = Vec::with_capacity(context.len());
+    let mut closures = Closures::default();
     let mut alone = Vec::new();
-    for element in m.contexts.get(context) {
+    for element in context {
         match element {
             ContextElement::Source(path) => {
                 inputs.push(Input::Path(path.clone()));
@@ -37,7 +40,7 @@ pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<SortedSet<Inpu
             ContextElement::Derivation { id, deep } => {
                 inputs.push(Input::Path(derivation_path(m, id)));
                 match deep {
-                    true => add_closure(m, id, &mut inputs),
+                    true => closures.add(m, id),
                     false => alone.push(*id),
                 }
             }
@@ -47,7 +50,17 @@ pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<SortedSet<Inpu
     if !alone.is_empty() {
         m.world.add_derivations(&in_order(&m.derivations, &alone))?;
     }
+    inputs.extend(closures.inputs);
     Ok(inputs.into())
+}
+
+/// hb's own derivations are refused where evaluation is with Nix's paths.
+fn check_scheme(m: &Machine) -> Eval<()> {
+    let reason = "it makes hb's own derivations, and evaluation is with Nix's paths";
+    match m.nix {
+        Some(_) => Err(Fault::Refused { builtin: "hb", reason }.into()),
+        None => Ok(()),
+    }
 }
 
 /// Some derivations and all that they need, each after what it needs.
@@ -73,23 +86,30 @@ fn in_order<'a>(
     order
 }
 
-/// All outputs of a derivation, and of every derivation that it needs.
-fn add_closure(m: &Machine, id: &DerivationId, inputs: &mut Vec<Input>) {
-    let mut pending = vec![*id];
-    let mut seen = BTreeSet::new();
-    while let Some(id) = pending.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let derivation = &m.derivations[&id].derivation;
-        inputs.push(Input::Path(derivation_path(m, &id)));
-        inputs.extend(
-            derivation.output_names().map(|output| Input::Output { derivation: id, output }),
-        );
-        for input in &derivation.inputs {
-            match input {
-                Input::Path(path) => inputs.push(Input::Path(path.clone())),
-                Input::Output { derivation, .. } => pending.push(*derivation),
+/// What some derivations and all that they need consist of.
+#[derive(Default)]
+struct Closures {
+    inputs: BTreeSet<Input>,
+    seen: BTreeSet<DerivationId>,
+}
+
+impl Closures {
+    /// Add all outputs of a derivation, and of every derivation that it needs.
+    fn add(&mut self, m: &Machine, id: &DerivationId) {
+        let mut pending = vec![*id];
+        while let Some(id) = pending.pop() {
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let Made { derivation, path, .. } = &m.derivations[&id];
+            self.inputs.insert(Input::Path(path.clone()));
+            let outputs = derivation.output_names();
+            self.inputs.extend(outputs.map(|output| Input::Output { derivation: id, output }));
+            for input in &derivation.inputs {
+                match input {
+                    Input::Path(_) => drop(self.inputs.insert(input.clone())),
+                    Input::Output { derivation, .. } => pending.push(*derivation),
+                }
             }
         }
     }
@@ -116,10 +136,7 @@ type OfOutputs<T> = SmallVec<[T; 4]>;
 
 /// Record a derivation.
 pub(super) fn record(m: &mut Machine, derivation: Derivation) -> Eval<Recorded> {
-    if m.nix.is_some() {
-        let reason = "it makes hb's own derivations, and evaluation is with Nix's paths";
-        return Err(Fault::Refused { builtin: "hb", reason }.into());
-    }
+    check_scheme(m)?;
     let names: OfOutputs<OutputName> = derivation.output_names().collect();
     for output in &names {
         output.object_name(&derivation.name).map_err(bad_name)?;

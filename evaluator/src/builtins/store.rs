@@ -66,7 +66,7 @@ pub(super) fn bad(builtin: &'static str, reason: impl ToString) -> Error {
 
 /// A store object as a value.
 pub(super) fn stored(m: &mut Machine, path: StorePath) -> Value {
-    let text = format!("{}/{}", m.world.store_dir(), path.base_name());
+    let text = path.text_in(m.world.store_dir());
     let context = m.contexts.single(ContextElement::Source(path));
     m.string_with_context(text.as_bytes(), context)
 }

@@ -139,8 +139,8 @@ impl Machine {
         Ok(self.heap.string(&text.bytes, text.context))
     }
 
-    /// Put a path into the store: its store path's text, and the context that names it. Each
-    /// path is read once.
+    /// Put a path into the store: its store path's text, and the context that names it. Asked
+    /// again, it says what it said.
     pub fn copy_to_store(&mut self, path: &[u8]) -> Eval<(Arc<str>, ContextId)> {
         if let Some(copied) = self.copied.get(path) {
             return Ok(copied.clone());

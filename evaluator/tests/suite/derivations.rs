@@ -121,6 +121,16 @@ fn a_closure_is_needed_where_a_derivation_is_named() {
 }
 
 #[test]
+fn what_several_closures_have_in_common_is_needed_once() {
+    let shared = with("shared = 1;");
+    let [left, right] =
+        ["left", "right"].map(|side| with(&format!("side = \"{side}\"; below = {shared};")));
+    let both = derivation(&format!("closures = [ ({right}).drvPath ({left}).drvPath ];"));
+    assert_eq!(both.inputs.len(), 6, "three derivations, and an output of each");
+    assert!(both.inputs.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
 fn filters_decide_what_is_imported() {
     let folder = env!("CARGO_MANIFEST_DIR");
     let import = |filter: &str| format!("builtins.filterSource ({filter}) {folder}/tests/suite");

@@ -3,7 +3,7 @@
 use hb_lang::Dialect;
 use hb_model::{Derivation, FileContent, Input};
 
-use crate::support::{check_error_in, check_eval_in, evaluator};
+use crate::support::{check_error_in, check_eval_in, evaluator, nix_evaluator};
 
 const HB: Dialect = Dialect::Hb;
 
@@ -172,4 +172,12 @@ fn nix_files_do_not_see_hb() {
 fn reading_through_a_placeholder_is_refused() {
     let build = r#"hb.build { name = "x"; builder = "/bin/sh"; }"#;
     check_error_in(HB, &format!("import ({build})"), &["eval.unbuilt"]);
+}
+
+#[test]
+fn hbs_own_derivations_are_refused_with_nixs_paths_whatever_they_need() {
+    let inner = r#"(derivation { name = "a"; builder = "b"; system = "s"; }).drvPath"#;
+    let outer = format!(r#"hb.build {{ name = "x"; builder = "/bin/sh"; env.D = {inner}; }}"#);
+    let error = nix_evaluator(true).eval_text(&outer, "/".as_ref(), HB).expect_err("is refused");
+    assert_eq!(error.fault().code(), "eval.refused");
 }

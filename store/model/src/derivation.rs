@@ -90,6 +90,17 @@ pub enum Outputs {
     Fixed(FixedOutput),
 }
 
+impl Outputs {
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = OutputName> + '_ {
+        let (floating, fixed) = match self {
+            Self::Floating(names) => (Some(names), None),
+            Self::Fixed(_) => (None, Some(OutputName::out())),
+        };
+        floating.into_iter().flatten().cloned().chain(fixed)
+    }
+}
+
 /// A declared hash and how it is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedOutput {
@@ -177,11 +188,7 @@ impl Derivation {
 
     /// The names of the outputs.
     pub fn output_names(&self) -> impl Iterator<Item = OutputName> + '_ {
-        let (floating, fixed) = match &self.outputs {
-            Outputs::Floating(names) => (Some(names), None),
-            Outputs::Fixed(_) => (None, Some(OutputName::out())),
-        };
-        floating.into_iter().flatten().cloned().chain(fixed)
+        self.outputs.names()
     }
 
     /// The output's path, where it is known before building.

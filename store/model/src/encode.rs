@@ -107,7 +107,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// As many as a number can have.
+    /// Those of the largest number.
     const MOST: usize = 20;
 
     fn of(mut number: u64) -> Self {

@@ -31,7 +31,7 @@ pub use placeholder::{PLACEHOLDER_LENGTH, output_placeholder, own_output_placeho
 pub use realisation::{Isolation, Realisation, RealisationKey};
 pub use resolve::{ResolveError, Resolved, Texts};
 pub use signature::{KeyError, PublicKey, SecretKey, Signature, Signed, Trust};
-// Of what a graph has as many as derivations, most hold one or two elements: a tree's node has room
-// for eleven.
+// Most sets of a derivation hold one or two elements, and a tree's node has room for eleven. Make
+// one of a `Vec`: collecting and extending insert one by one, and `contains` looks at each element.
 pub use sorted_vec::SortedSet;
 pub use tree::{DirectoryHasher, NodeKind};

@@ -24,7 +24,7 @@ pub(crate) struct NixScheme {
     /// Where the store lies.
     pub(crate) store: StoreDir,
     derivations: FxHashMap<StorePath, Known>,
-    /// The paths that have ids.
+    /// The paths of all ids that there are: [`id_of`] makes them.
     paths: FxHashMap<DerivationId, StorePath>,
     /// What the texts refer to that `toFile` wrote.
     texts: FxHashMap<StorePath, BTreeSet<StorePath>>,
@@ -39,11 +39,15 @@ struct Known {
 
 impl NixScheme {
     pub(crate) fn new(store: StoreDir) -> Self {
-        let (derivations, paths, texts) = Default::default();
-        Self { store, derivations, paths, texts }
+        Self {
+            store,
+            derivations: FxHashMap::default(),
+            paths: FxHashMap::default(),
+            texts: FxHashMap::default(),
+        }
     }
 
-    /// The path of a derivation that has an id.
+    /// The path of the derivation with an id.
     pub(super) fn path(&self, id: &DerivationId) -> &StorePath {
         &self.paths[id]
     }

@@ -68,7 +68,7 @@ impl StoreDir {
 
     /// A path's whole text.
     pub fn print(&self, path: &StorePath) -> String {
-        format!("{}/{}", self.0, path.base_name())
+        path.text_in(&self.0)
     }
 
     /// The texts of some paths, each once, in Nix's order.
