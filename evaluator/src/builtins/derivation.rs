@@ -246,7 +246,7 @@ fn outputs(step: &Step) -> Eval<Outputs> {
     }
     let given = |name: &str| step.env.get(name).filter(|text| !text.is_empty());
     let Some(hash) = given("outputHash") else { return Ok(Outputs::Floating(names)) };
-    if ***names != [OutputName::out()] {
+    if names[..] != [OutputName::out()] {
         return Err(refuse("outputHash", "a fixed output is the only one and called 'out'"));
     }
     match given("outputHashMode").map(String::as_str) {

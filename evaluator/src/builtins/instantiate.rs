@@ -37,12 +37,10 @@ pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<SortedSet<Inpu
                 let (derivation, output) = (*derivation, output.clone());
                 inputs.push(Input::Output { derivation, output });
             }
-            ContextElement::Derivation { id, deep } => {
+            ContextElement::Derivation { id, deep: true } => closures.add(m, id),
+            ContextElement::Derivation { id, deep: false } => {
                 inputs.push(Input::Path(derivation_path(m, id)));
-                match deep {
-                    true => closures.add(m, id),
-                    false => alone.push(*id),
-                }
+                alone.push(*id);
             }
         }
     }

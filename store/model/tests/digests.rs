@@ -132,7 +132,7 @@ fn resolving_puts_paths_in_and_forgets_how_they_came_about() {
     let second = step("second", &first);
     let resolved = second.resolve(|_, _| Some(source())).unwrap();
     assert_eq!(resolved.derivation().args[1], format!("cp {} $out", source()));
-    assert_eq!(***resolved.derivation().inputs, [Input::Path(source())], "two inputs, one path");
+    assert_eq!(resolved.derivation().inputs[..], [Input::Path(source())], "two inputs, one path");
 
     let scratch = resolved.scratch_paths(0).unwrap();
     let own = resolved.with_scratch(&scratch);
