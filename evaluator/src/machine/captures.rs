@@ -1,11 +1,9 @@
 //! Closures and thunks as they are made, and the variables that they capture.
 
 use super::Machine;
-use super::quick;
 use super::stack::StackPointer;
 use crate::heap::Obj;
-use crate::program::{Eager, Operand, Program, Source};
-use crate::value::Value;
+use crate::program::Program;
 
 impl Machine {
     /// A closure or thunk of a prototype, to be filled at once.
@@ -17,15 +15,6 @@ impl Machine {
     /// A closure or thunk of a prototype; its captures are null until they are filled in.
     pub(super) fn blank(&mut self, prototype: u32) -> Obj {
         self.heap.blank(self.program.prototype(prototype).mould)
-    }
-}
-
-/// The value of a variable, as it is.
-#[inline(always)]
-pub(super) fn variable(source: Source, base: StackPointer, env: Obj) -> Value {
-    match source {
-        Source::Local(slot) => base.up(slot as usize).get(),
-        Source::Upvalue(index) => env.value(index as usize),
     }
 }
 
@@ -49,14 +38,4 @@ pub(super) fn fill(program: &Program, index: u32, object: Obj, base: StackPointe
             break;
         }
     }
-}
-
-/// An operation whose operands are known numbers, if it cannot fail.
-#[inline(always)]
-pub(super) fn try_eager(eager: &Eager, base: StackPointer, env: Obj) -> Option<Value> {
-    let operand = |operand| match operand {
-        Operand::Variable(source) => variable(source, base, env).evaluated(),
-        Operand::Constant(value) => Some(value),
-    };
-    quick::infix(eager.infix, operand(eager.left)?, operand(eager.right)?)
 }

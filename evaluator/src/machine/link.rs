@@ -8,8 +8,8 @@ use super::Machine;
 use super::text::canonical;
 use crate::heap::Attrs;
 use crate::program::{
-    Capture, Code, CodePointer, Declaration, Eager, EagerSelect, Entry, Header, Op, Pattern,
-    Prototype, Reader, Shape, Text,
+    Capture, Code, CodePointer, Declaration, Entry, Header, Op, Pattern, Prototype, Reader, Shape,
+    Text,
 };
 use crate::source::SourceId;
 use crate::symbol::Symbol;
@@ -65,8 +65,6 @@ struct Linker<'a> {
 struct Bases {
     prototypes: u32,
     shapes: u32,
-    eager: u32,
-    selects: u32,
     overrides: u32,
     pattern: u32,
 }
@@ -129,8 +127,6 @@ impl Linker<'_> {
         let bases = Bases {
             prototypes: program.prototypes.len() as u32,
             shapes: program.shapes.len() as u32,
-            eager: program.eager.len() as u32,
-            selects: program.eager_selects.len() as u32,
             overrides: program.overrides.len() as u32,
             pattern: prototype.pattern.map_or(0, |number| number.get() - 1),
         };
@@ -139,16 +135,6 @@ impl Linker<'_> {
         }
         for _ in 0..from.take::<u32>() {
             self.shape(&mut from);
-        }
-        for _ in 0..from.take::<u32>() {
-            let eager: Eager = from.take();
-            let thunk = bases.prototypes + eager.thunk;
-            self.machine.program.eager.push(Eager { thunk, ..eager });
-        }
-        for _ in 0..from.take::<u32>() {
-            let select: EagerSelect = from.take();
-            let (name, thunk) = (self.symbol(select.name), bases.prototypes + select.thunk);
-            self.machine.program.eager_selects.push(EagerSelect { name, thunk, ..select });
         }
         for _ in 0..from.take::<u32>() {
             let count: u32 = from.take();
@@ -228,8 +214,7 @@ impl Linker<'_> {
             Op::AllocateDefault { slot, prototype } => {
                 Op::AllocateDefault { slot, prototype: bases.prototypes + prototype }
             }
-            Op::Eager(number) => Op::Eager(bases.eager + number),
-            Op::EagerSelect(number) => Op::EagerSelect(bases.selects + number),
+            Op::TrySelect(name) => Op::TrySelect(self.symbol(name)),
             Op::Match(_) => Op::Match(bases.pattern),
             Op::Attrs(number) => Op::Attrs(bases.shapes + number),
             Op::Override(number) => Op::Override(bases.overrides + number),

@@ -1,17 +1,31 @@
 //! Operators and builtins in their plain cases: those that cannot fail, run no other code,
 //! and so need nothing of the machine but its heap. `None` sends the run loop the long way.
 
-use super::stack::StackPointer;
 use crate::context::ContextId;
 use crate::heap::{Heap, Kind, Obj};
 use crate::program::{Infix, Quick};
 use crate::symbol::Symbol;
 use crate::value::Value;
 
-/// A builtin, with its evaluated arguments below the top.
+/// An infix operator on values that may not be evaluated.
+#[inline(never)]
+pub(super) fn late_infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
+    let (left, right) = (left.evaluated()?, right.evaluated()?);
+    match infix {
+        Infix::Equal => equal(left, right).map(Value::bool),
+        Infix::NotEqual => equal(left, right).map(|equal| Value::bool(!equal)),
+        _ => self::infix(infix, left, right),
+    }
+}
+
+/// A builtin of evaluated arguments, each found by its place among them.
 #[inline(always)]
-pub(super) fn builtin(heap: &mut Heap, quick: Quick, top: StackPointer) -> Option<Value> {
-    let first = top.down(quick.arity()).get();
+pub(super) fn builtin(
+    heap: &mut Heap,
+    quick: Quick,
+    argument: impl Fn(usize) -> Value,
+) -> Option<Value> {
+    let first = argument(0);
     match quick {
         Quick::Is(expected) => Some(Value::bool(first.type_of() == Some(expected))),
         Quick::Length => Value::small_int(first.as_list()?.len() as i64),
@@ -21,14 +35,14 @@ pub(super) fn builtin(heap: &mut Heap, quick: Quick, top: StackPointer) -> Optio
             length => Some(heap.slice(first, 1, length - 1)),
         },
         Quick::ElemAt => {
-            let index = usize::try_from(top.down(1).get().as_small_int()?).ok()?;
+            let index = usize::try_from(argument(1).as_small_int()?).ok()?;
             first.as_list()?.get(index).copied()
         }
         Quick::StringLength => Value::small_int(first.as_bytes()?.len() as i64),
         Quick::Substring => {
             let start = usize::try_from(first.as_small_int()?).ok()?;
-            let count = usize::try_from(top.down(2).get().as_small_int()?).ok()?;
-            let text = top.down(1).get().of_kind(Kind::Str).filter(|text| !text.has_context())?;
+            let count = usize::try_from(argument(1).as_small_int()?).ok()?;
+            let text = argument(2).of_kind(Kind::Str).filter(|text| !text.has_context())?;
             let rest = text.bytes().get(start..)?;
             Some(heap.string(&rest[..count.min(rest.len())], ContextId::EMPTY))
         }

@@ -8,7 +8,7 @@ use crate::symbol::Symbol;
 use crate::value::Value;
 
 use super::access::type_fault;
-use super::captures::{fill, try_eager, variable};
+use super::captures::fill;
 use super::quick;
 
 impl Machine {
@@ -233,7 +233,8 @@ impl Machine {
         macro_rules! quick {
             ($quick:expr, $builtin:expr) => {{
                 let count = $quick.arity();
-                let result = match quick::builtin(&mut self.heap, $quick, top) {
+                let argument = |index| top.down(count - index).get();
+                let result = match quick::builtin(&mut self.heap, $quick, argument) {
                     Some(result) => result,
                     None => run!(self.run_evaluated($builtin, count)),
                 };
@@ -254,6 +255,41 @@ impl Machine {
                 };
                 top = top.down(2);
                 result
+            }};
+        }
+        // Push what was found at once, and skip what would delay it.
+        macro_rules! done_or_next {
+            ($found:expr) => {
+                if let Some(value) = $found {
+                    push!(value);
+                    pc = pc.skip(1);
+                }
+            };
+        }
+        macro_rules! try_infix {
+            ($infix:expr) => {{
+                top = top.down(2);
+                let (left, right) = (top.get(), top.up(1).get());
+                let found = quick::infix($infix, left, right);
+                done_or_next!(found.or_else(|| quick::late_infix($infix, left, right)));
+            }};
+        }
+        macro_rules! try_quick {
+            ($quick:expr) => {{
+                let count = $quick.arity();
+                top = top.down(count);
+                let mut arguments = [Value::NULL; 2];
+                let mut all_evaluated = true;
+                for i in 0..count {
+                    match top.up(i).get().evaluated() {
+                        Some(value) => arguments[i] = value,
+                        None => all_evaluated = false,
+                    }
+                }
+                if all_evaluated {
+                    let found = quick::builtin(&mut self.heap, $quick, |i| arguments[i]);
+                    done_or_next!(found);
+                }
             }};
         }
         // Push a truth value, or jump by it if that is what comes next.
@@ -371,24 +407,26 @@ impl Machine {
                     };
                     fill(&self.program, object.extra(), object, base, env);
                 }
-                Op::Eager(index) => {
-                    let eager = self.program.eager.at(index);
-                    match try_eager(eager, base, env) {
-                        Some(value) => push!(value),
-                        None => push_thunk!(eager.thunk),
-                    }
+                Op::TryInfix(Infix::Add) => try_infix!(Infix::Add),
+                Op::TryInfix(Infix::Sub) => try_infix!(Infix::Sub),
+                Op::TryInfix(other) => try_infix!(other),
+                Op::TryQuick(Quick::Head) => try_quick!(Quick::Head),
+                Op::TryQuick(Quick::Tail) => try_quick!(Quick::Tail),
+                Op::TryQuick(Quick::ElemAt) => try_quick!(Quick::ElemAt),
+                Op::TryQuick(other) => try_quick!(other),
+                Op::TrySelect(name) => {
+                    let set = pop!();
+                    let set = set.evaluated().and_then(Value::as_attrs);
+                    done_or_next!(set.and_then(|attrs| attrs.get(name)));
                 }
-                Op::EagerSelect(index) => {
-                    let select = self.program.eager_selects.at(index);
-                    let found = variable(select.base, base, env)
-                        .evaluated()
-                        .and_then(Value::as_attrs)
-                        .and_then(|attrs| attrs.get(select.name));
-                    match found {
-                        Some(value) => push!(value),
-                        None => push_thunk!(select.thunk),
-                    }
+                Op::TrySelectDynamic => {
+                    let name = pop!();
+                    let set = pop!();
+                    let set = set.evaluated().and_then(Value::as_attrs);
+                    let name = name.evaluated().and_then(quick::symbol);
+                    done_or_next!(set.and_then(|attrs| attrs.get(name?)));
                 }
+                Op::Unset => push!(Value::UNSET),
 
                 Op::Call(count) => call!(count as usize),
                 Op::CallCaptured(count) => {

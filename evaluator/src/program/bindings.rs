@@ -24,6 +24,8 @@ enum Maker {
     /// A closure or thunk.
     Closure(u32),
     Thunk(u32),
+    /// A thunk of an expression that may be tried at once.
+    Expr(ExprId, u32),
 }
 
 /// Names to leave.
@@ -160,14 +162,15 @@ impl Compiler<'_> {
         for (i, maker) in values.into_iter().enumerate() {
             let slot = start + i as u32;
             let prototype = match maker {
-                Maker::Closure(prototype) | Maker::Thunk(prototype) => prototype,
+                Maker::Closure(prototype) | Maker::Thunk(prototype) | Maker::Expr(_, prototype) => {
+                    prototype
+                }
                 Maker::Constant(value) => {
                     self.push_constant(value);
                     continue;
                 }
                 Maker::Outer(_) => unreachable!("these have no slot"),
             };
-            let is_closure = matches!(maker, Maker::Closure(_));
             let captures = self.here().captures_of(prototype);
             let is_late = captures
                 .iter()
@@ -175,11 +178,12 @@ impl Compiler<'_> {
             if is_late {
                 late.push(slot);
             }
-            match (is_closure, is_late) {
-                (true, false) => self.emit(Op::Closure(prototype), 1),
-                (true, true) => self.emit(Op::AllocateClosure(prototype), 1),
-                (false, false) => self.emit(Op::Thunk(prototype), 1),
-                (false, true) => self.emit(Op::AllocateThunk(prototype), 1),
+            match (maker, is_late) {
+                (Maker::Closure(_), false) => self.emit(Op::Closure(prototype), 1),
+                (Maker::Closure(_), true) => self.emit(Op::AllocateClosure(prototype), 1),
+                (_, true) => self.emit(Op::AllocateThunk(prototype), 1),
+                (Maker::Expr(id, _), false) => self.try_or_delay(id, prototype, slot),
+                (_, false) => self.emit(Op::Thunk(prototype), 1),
             }
         }
         for slot in late {
@@ -220,7 +224,8 @@ impl Compiler<'_> {
             Expr::Lambda { .. } if !self.must_delay(id) => {
                 Maker::Closure(self.lambda_prototype(id, Some(symbol)))
             }
-            _ => Maker::Thunk(self.delayed(id, Some(symbol))),
+            _ if self.must_delay(id) => Maker::Thunk(self.delayed(id, Some(symbol))),
+            _ => Maker::Expr(id, self.delayed(id, Some(symbol))),
         }
     }
 

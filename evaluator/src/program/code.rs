@@ -122,13 +122,7 @@ impl Draft {
     pub(super) fn body(&mut self, function: &Function, whole: Span) -> u32 {
         let at = self.here();
         let out = &mut self.bytes;
-        let tables = [
-            &function.children,
-            &function.shapes,
-            &function.eager,
-            &function.selects,
-            &function.overrides,
-        ];
+        let tables = [&function.children, &function.shapes, &function.overrides];
         for table in tables {
             table.count.put(out);
             out.extend_from_slice(&table.bytes);

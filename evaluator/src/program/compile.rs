@@ -4,20 +4,19 @@
 //! `lazy` code leaves a value if there is nothing to do for it (a constant, a variable, a
 //! function, an operation on known numbers), or else a thunk.
 
-use hb_lang::ast::{Ast, AttrName, BinaryOp, Expr, ExprId, Name, UnaryOp, is_constant};
+use hb_lang::ast::{Ast, BinaryOp, Expr, ExprId, Name, UnaryOp, is_constant};
 use hb_lang::{Diagnostic, Dialect, Span};
 use rustc_hash::FxHashMap;
 
 use super::code::{Code, Draft, Entry, Header};
 use super::conditions::ShortCut;
 use super::constant::{Constant, Names};
-use super::encoding::Encode as _;
 use super::function::{Function, Variable};
 use super::op::{Infix, Op, Source};
 use super::scope::{Scopes, With};
 use super::strings::text_of;
 use super::variables::Known;
-use super::{Eager, EagerSelect, Keeper, Operand, Pattern};
+use super::{Keeper, Pattern};
 use crate::heap::Attrs;
 use crate::symbol::{Symbol, Symbols};
 use crate::world::CodeKey;
@@ -440,30 +439,9 @@ impl<'a> Compiler<'a> {
                 Known::Dynamic => {}
             },
             Expr::Lambda { .. } => return self.lambda(id, name),
-            Expr::Select { base, path, default: None } => {
+            Expr::Select { default: None, .. } => {
                 if let Known::Constant(value) = self.known(id) {
                     return self.push_constant(value);
-                }
-                if let (Expr::Var(variable), [AttrName::Static { name: attribute, .. }]) =
-                    (ast.expr(*base), &**path)
-                    && let Known::Variable(variable) = self.lookup(*variable)
-                {
-                    let thunk = self.delayed(id, name);
-                    let base = self.source(variable);
-                    let name = self.symbol(*attribute);
-                    let select = EagerSelect { base, name, thunk };
-                    let index = self.here().selects.push(|out| select.put(out));
-                    return self.emit(Op::EagerSelect(index), 1);
-                }
-            }
-            Expr::Binary { op, left, right } => {
-                if let Some(infix) = arithmetic(*op)
-                    && let (Some(left), Some(right)) = (self.operand(*left), self.operand(*right))
-                {
-                    let thunk = self.delayed(id, name);
-                    let eager = Eager { infix, left, right, thunk };
-                    let index = self.here().eager.push(|out| eager.put(out));
-                    return self.emit(Op::Eager(index), 1);
                 }
             }
             Expr::List(items)
@@ -476,8 +454,9 @@ impl<'a> Compiler<'a> {
             }
             _ => {}
         }
-        let prototype = self.delayed(id, name);
-        self.emit(Op::Thunk(prototype), 1);
+        let thunk = self.delayed(id, name);
+        let end = self.height();
+        self.try_or_delay(id, thunk, end);
     }
 
     /// Whether an expression gets a thunk because Nix would make one.
@@ -513,14 +492,6 @@ impl<'a> Compiler<'a> {
             })
     }
 
-    fn operand(&mut self, id: ExprId) -> Option<Operand> {
-        match self.known(id) {
-            Known::Variable(variable) => Some(Operand::Variable(self.source(variable))),
-            Known::Constant(value) => value.small_int().map(Operand::Constant),
-            _ => None,
-        }
-    }
-
     fn enter_with(&mut self, scope: ExprId) {
         if let Known::Constant(Constant::Builtins) = self.known(scope) {
             self.scopes.withs.push(With::Builtins);
@@ -541,16 +512,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Operators on numbers that can be tried at once.
-fn arithmetic(op: BinaryOp) -> Option<Infix> {
-    match op {
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Implies => None,
-        BinaryOp::Concat | BinaryOp::Update => None,
-        _ => Some(infix(op)),
-    }
-}
-
-fn infix(op: BinaryOp) -> Infix {
+pub(super) fn infix(op: BinaryOp) -> Infix {
     match op {
         BinaryOp::Concat => Infix::Concat,
         BinaryOp::Update => Infix::Update,

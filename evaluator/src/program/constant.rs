@@ -38,14 +38,6 @@ impl Constant {
         matches!(self, Self::Computed(_) | Self::Scoped(_))
     }
 
-    /// The integer, if it needs no memory.
-    pub(super) fn small_int(self) -> Option<Value> {
-        match self {
-            Self::Int(number) => Value::small_int(number),
-            _ => None,
-        }
-    }
-
     /// What tells it from others of its text.
     pub(super) fn key(self) -> (u8, u64) {
         match self {

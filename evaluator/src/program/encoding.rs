@@ -6,11 +6,10 @@
 
 use hb_lang::Span;
 
+use super::Keeper;
 use super::op::{Infix, Op, Source};
 use super::quick::Quick;
-use super::{Eager, EagerSelect, Keeper, Operand};
 use crate::symbol::Symbol;
-use crate::value::Value;
 
 /// Something that can be written and read.
 pub(crate) trait Encode: Sized {
@@ -198,28 +197,6 @@ impl Encode for Source {
     }
 }
 
-impl Encode for Operand {
-    fn put(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Variable(source) => {
-                false.put(out);
-                source.put(out);
-            }
-            Self::Constant(value) => {
-                true.put(out);
-                value.as_small_int().unwrap_or_default().put(out);
-            }
-        }
-    }
-
-    fn take(from: &mut Reader<'_>) -> Self {
-        match from.take::<bool>() {
-            false => Self::Variable(from.take()),
-            true => Self::Constant(Value::small_int(from.take()).unwrap_or(Value::NULL)),
-        }
-    }
-}
-
 impl Encode for Keeper {
     fn put(self, out: &mut Vec<u8>) {
         let (kind, span) = match self {
@@ -240,26 +217,6 @@ impl Encode for Keeper {
             _ => Self::Default(from.take()),
         }
     }
-}
-
-/// What is written field by field.
-macro_rules! encode_fields {
-    ($($type:ident { $($field:ident),* })*) => {$(
-        impl Encode for $type {
-            fn put(self, out: &mut Vec<u8>) {
-                $(self.$field.put(out);)*
-            }
-
-            fn take(from: &mut Reader<'_>) -> Self {
-                Self { $($field: from.take()),* }
-            }
-        }
-    )*};
-}
-
-encode_fields! {
-    Eager { infix, left, right, thunk }
-    EagerSelect { base, name, thunk }
 }
 
 /// Each instruction with its operands: its place in this list is its first byte.
@@ -303,7 +260,8 @@ mod instructions {
         Force {} Slide { 0: count }
         Closure { 0: index } Thunk { 0: index }
         AllocateClosure { 0: index } AllocateThunk { 0: index } Fill { 0: slot }
-        Eager { 0: index } EagerSelect { 0: index }
+        TryInfix { 0: infix } TryQuick { 0: quick } TrySelect { 0: name } TrySelectDynamic {}
+        Unset {}
         Call { 0: count } CallCaptured { 0: count } CallBuiltin { count: count, builtin: builtin }
         CallQuick { quick: quick, builtin: builtin }
         Match { 0: pattern } ConstantDefault { slot: slot, constant: constant }

@@ -35,8 +35,6 @@ pub(super) struct Function {
     child_ends: Vec<u32>,
     /// Names and places of sets.
     pub(super) shapes: Entries,
-    pub(super) eager: Entries,
-    pub(super) selects: Entries,
     pub(super) overrides: Entries,
 }
 
@@ -54,8 +52,8 @@ impl Function {
         self.captured.clear();
         self.child_captures.clear();
         self.child_ends.clear();
-        let Self { children, shapes, eager, selects, overrides, .. } = self;
-        for table in [children, shapes, eager, selects, overrides] {
+        let Self { children, shapes, overrides, .. } = self;
+        for table in [children, shapes, overrides] {
             table.clear();
         }
     }

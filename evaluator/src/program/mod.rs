@@ -6,6 +6,7 @@
 //! its program when that is first run. All linked instructions are numbered one after the other,
 //! so that an instruction's number says where it comes from.
 
+mod attempt;
 mod bindings;
 mod code;
 mod compile;
@@ -30,7 +31,7 @@ pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};
 pub(crate) use encoding::Reader;
 pub(crate) use instructions::{CodePointer, Instructions};
-pub(crate) use op::{Capture, Infix, Op, Slot, Source};
+pub(crate) use op::{Capture, Infix, Op, Slot};
 pub(crate) use quick::Quick;
 
 use table::Table;
@@ -115,32 +116,6 @@ pub(crate) struct Text {
     pub(crate) constants: Vec<Option<NonZeroU32>>,
 }
 
-/// An operand of an eager operation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Operand {
-    Variable(Source),
-    Constant(Value),
-}
-
-/// An operation to try at once instead of delaying it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Eager {
-    pub(crate) infix: Infix,
-    pub(crate) left: Operand,
-    pub(crate) right: Operand,
-    /// What to delay if it is not known yet.
-    pub(crate) thunk: u32,
-}
-
-/// A selection to try at once instead of delaying it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EagerSelect {
-    pub(crate) base: Source,
-    pub(crate) name: Symbol,
-    /// What to delay if the set is not evaluated yet.
-    pub(crate) thunk: u32,
-}
-
 /// The code of every file so far.
 pub(crate) struct Program {
     pub(crate) code: Instructions,
@@ -154,8 +129,6 @@ pub(crate) struct Program {
     pub(crate) shapes: Table<Shape>,
     pub(crate) orders: Vec<u32>,
     pub(crate) patterns: Table<Pattern>,
-    pub(crate) eager: Table<Eager>,
-    pub(crate) eager_selects: Table<EagerSelect>,
     pub(crate) declarations: Vec<Declaration>,
     /// The variables of recursive sets with `__overrides`, and their slots.
     pub(crate) overrides: Vec<Box<[(Symbol, Slot)]>>,
@@ -182,8 +155,6 @@ impl Program {
             shapes: Table::default(),
             orders: Vec::new(),
             patterns: Table::default(),
-            eager: Table::default(),
-            eager_selects: Table::default(),
             declarations: Vec::new(),
             overrides: Vec::new(),
             max_height: 0,

@@ -108,10 +108,14 @@ pub(crate) enum Op {
     AllocateThunk(u32),
     /// Fill in the captures of the object in a slot.
     Fill(Slot),
-    /// Push the result of an operation of the program's table if it is known already
-    /// and cannot fail, or else a thunk.
-    Eager(u32),
-    EagerSelect(u32),
+    /// Take what an operation works on, as it is. If all of it is evaluated, and the operation
+    /// cannot fail, push what it gives, and skip the next instruction, which delays it.
+    TryInfix(Infix),
+    TryQuick(Quick),
+    TrySelect(Symbol),
+    TrySelectDynamic,
+    /// Push that there is no value.
+    Unset,
 
     /// Call the function below this many arguments.
     Call(u32),

@@ -1,6 +1,11 @@
 //! The core language, each construct by name.
 
-use crate::support::{check_error, check_eval};
+use std::path::Path;
+
+use hb_evaluator::Printing;
+use hb_lang::Dialect;
+
+use crate::support::{check_error, check_eval, evaluator};
 
 #[test]
 fn numbers() {
@@ -75,6 +80,72 @@ fn laziness() {
     check_eval("builtins.length [ (throw \"no\") ]", "1");
     check_eval("(x: 1) (throw \"no\")", "1");
     check_eval("builtins.head (map (x: x + 1) [ 1 (throw \"no\") ])", "2");
+}
+
+#[test]
+fn small_operations_are_done_where_they_stand_if_they_can_be() {
+    let values = "{ n, l, s, name, t ? throw \"needed\" }: let count = builtins.length l; in";
+    let argument = "{ n = 1; l = [ 5 6 ]; s.a = [ 7 ]; name = \"a\"; }";
+    let evaluated = "builtins.seq n (builtins.seq l (builtins.seq s (builtins.seq name (x: x))))";
+    for (operation, expected) in [
+        ("n + 2", "3"),
+        ("2 * (n - 3)", "-4"),
+        ("n == 1", "true"),
+        ("l != [ ]", "true"),
+        ("name == \"b\"", "false"),
+        ("builtins.head l", "5"),
+        ("builtins.tail l", "[ 6 ]"),
+        ("builtins.elemAt l (n - 1)", "5"),
+        ("builtins.isList l", "true"),
+        ("s.${name}", "[ 7 ]"),
+        ("builtins.head s.a", "7"),
+        ("count", "2"),
+        // What fails, or is not evaluated, or may take long, is delayed.
+        ("n + t", "<CODE>"),
+        ("n / 0", "<CODE>"),
+        ("n + 9223372036854775807", "<CODE>"),
+        ("l + 1", "<CODE>"),
+        ("s == { a = [ 7 ]; }", "<CODE>"),
+        ("s.b == s.b", "<CODE>"),
+        ("builtins.isFunction (builtins.head s)", "<CODE>"),
+        ("builtins.head (builtins.tail (builtins.tail l))", "<CODE>"),
+        ("l ++ l", "<CODE>"),
+        ("s // { b = 1; }", "<CODE>"),
+        ("builtins.head n", "<CODE>"),
+        ("builtins.elemAt l 2", "<CODE>"),
+        ("builtins.elemAt l (-1)", "<CODE>"),
+        ("s.b", "<CODE>"),
+        ("t.a", "<CODE>"),
+        ("s.${l}", "<CODE>"),
+        ("builtins.substring 0 1 name", "<CODE>"),
+        ("(((((n + 1) + 1) + 1) + 1) + 1)", "<CODE>"),
+    ] {
+        // Whether it is an argument or a binding.
+        for text in
+            [format!("(x: [ x ]) ({operation})"), format!("let x = {operation}; y = x; in [ x ]")]
+        {
+            let text = format!("({values} {evaluated} ({text})) {argument}");
+            let mut evaluator = evaluator(false);
+            let printed = evaluator
+                .eval_text(&text, Path::new("/"), Dialect::Nix)
+                .and_then(|list| evaluator.print(list, Printing::AsIs));
+            let printed = printed.map(|printed| String::from_utf8_lossy(&printed).into_owned());
+            assert_eq!(printed.ok(), Some(format!("[ {expected} ]")), "of {text}");
+        }
+    }
+}
+
+#[test]
+fn bindings_are_not_tried_before_they_are_there() {
+    check_eval("let a = builtins.head b; b = [ 3 ]; in a", "3");
+    check_eval("let b = [ a 3 ]; a = builtins.elemAt b 1; in b", "[ 3 3 ]");
+    check_eval("rec { n = 1; m = n + l; l = n + 1; }", "{ l = 2; m = 3; n = 1; }");
+    check_error("let x = x + 1; in x", &["eval.infinite-recursion"]);
+    check_error("let l = builtins.head l; in l", &["eval.infinite-recursion"]);
+    check_error(
+        "let f = x: g x + 1; g = y: let z = z.a; in z; in f 1",
+        &["eval.infinite-recursion"],
+    );
 }
 
 #[test]
