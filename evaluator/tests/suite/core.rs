@@ -85,7 +85,8 @@ fn laziness() {
 #[test]
 fn small_operations_are_done_where_they_stand_if_they_can_be() {
     let values = "{ n, l, s, name, t ? throw \"needed\" }: let count = builtins.length l; in";
-    let argument = "{ n = 1; l = [ 5 6 ]; s.a = [ 7 ]; name = \"a\"; }";
+    let name = "builtins.head (builtins.attrNames { a = 1; })";
+    let argument = format!("{{ n = 1; l = [ 5 6 ]; s.a = [ 7 ]; name = {name}; }}");
     let evaluated = "builtins.seq n (builtins.seq l (builtins.seq s (builtins.seq name (x: x))))";
     for (operation, expected) in [
         ("n + 2", "3"),
