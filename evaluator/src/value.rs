@@ -101,7 +101,7 @@ impl Value {
     pub const FALSE: Self = immediate(1);
     /// `true`.
     pub const TRUE: Self = immediate(2);
-    /// Not a value: a pattern's slot whose argument was left out.
+    /// Not a value: a pattern's slot whose argument was left out, or what was tried in vain.
     pub(crate) const UNSET: Self = immediate(3);
 
     /// A truth value.

@@ -7,11 +7,25 @@ use crate::program::{Infix, Quick};
 use crate::symbol::Symbol;
 use crate::value::Value;
 
-/// An infix operator on values that may not be evaluated.
+/// The value without an indirection, if there is one that is evaluated.
+#[inline(always)]
+pub(super) fn at_hand(value: Value) -> Option<Value> {
+    value.evaluated().filter(|&value| value != Value::UNSET)
+}
+
+/// Comparing longer texts takes longer than delaying that.
+const MAX_COMPARED: u32 = 64;
+
+/// An infix operator that is tried, on values as they are. Out of line: what is tried most is
+/// arithmetic, and done by [`infix`].
 #[inline(never)]
-pub(super) fn late_infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
-    let (left, right) = (left.evaluated()?, right.evaluated()?);
+pub(super) fn infix_at_once(infix: Infix, left: Value, right: Value) -> Option<Value> {
+    let (left, right) = (at_hand(left)?, at_hand(right)?);
+    let is_long = left.as_object().is_some_and(|object| {
+        matches!(object.kind(), Kind::Str | Kind::Path) && object.extra() > MAX_COMPARED
+    });
     match infix {
+        Infix::Equal | Infix::NotEqual if is_long => None,
         Infix::Equal => equal(left, right).map(Value::bool),
         Infix::NotEqual => equal(left, right).map(|equal| Value::bool(!equal)),
         _ => self::infix(infix, left, right),

@@ -257,7 +257,7 @@ impl Machine {
                 result
             }};
         }
-        // Push what was found at once, and skip what would delay it.
+        // Push what was found at once, and skip the instruction for where nothing is.
         macro_rules! done_or_next {
             ($found:expr) => {
                 if let Some(value) = $found {
@@ -271,7 +271,7 @@ impl Machine {
                 top = top.down(2);
                 let (left, right) = (top.get(), top.up(1).get());
                 let found = quick::infix($infix, left, right);
-                done_or_next!(found.or_else(|| quick::late_infix($infix, left, right)));
+                done_or_next!(found.or_else(|| quick::infix_at_once($infix, left, right)));
             }};
         }
         macro_rules! try_quick {
@@ -279,14 +279,14 @@ impl Machine {
                 let count = $quick.arity();
                 top = top.down(count);
                 let mut arguments = [Value::NULL; 2];
-                let mut all_evaluated = true;
-                for i in 0..count {
-                    match top.up(i).get().evaluated() {
-                        Some(value) => arguments[i] = value,
-                        None => all_evaluated = false,
+                let mut are_there = true;
+                for (i, argument) in arguments.iter_mut().take(count).enumerate() {
+                    match quick::at_hand(top.up(i).get()) {
+                        Some(value) => *argument = value,
+                        None => are_there = false,
                     }
                 }
-                if all_evaluated {
+                if are_there {
                     let found = quick::builtin(&mut self.heap, $quick, |i| arguments[i]);
                     done_or_next!(found);
                 }
@@ -413,18 +413,19 @@ impl Machine {
                 Op::TryQuick(Quick::Head) => try_quick!(Quick::Head),
                 Op::TryQuick(Quick::Tail) => try_quick!(Quick::Tail),
                 Op::TryQuick(Quick::ElemAt) => try_quick!(Quick::ElemAt),
+                Op::TryQuick(Quick::Substring) => unreachable!("it copies: see `attempt`"),
                 Op::TryQuick(other) => try_quick!(other),
                 Op::TrySelect(name) => {
                     let set = pop!();
-                    let set = set.evaluated().and_then(Value::as_attrs);
-                    done_or_next!(set.and_then(|attrs| attrs.get(name)));
+                    let attrs = quick::at_hand(set).and_then(Value::as_attrs);
+                    done_or_next!(attrs.and_then(|attrs| attrs.get(name)));
                 }
                 Op::TrySelectDynamic => {
                     let name = pop!();
                     let set = pop!();
-                    let set = set.evaluated().and_then(Value::as_attrs);
-                    let name = name.evaluated().and_then(quick::symbol);
-                    done_or_next!(set.and_then(|attrs| attrs.get(name?)));
+                    let attrs = quick::at_hand(set).and_then(Value::as_attrs);
+                    let name = quick::at_hand(name).and_then(quick::symbol);
+                    done_or_next!(attrs.and_then(|attrs| attrs.get(name?)));
                 }
                 Op::Unset => push!(Value::UNSET),
 

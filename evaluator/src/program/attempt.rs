@@ -2,8 +2,8 @@
 //!
 //! Many delayed expressions are as small as the next index, a list's head or an attribute, and most
 //! of them are needed. If what one works on is evaluated already, and it cannot fail, it is done
-//! at once: it runs no code and evaluates nothing, so nobody can tell. It also takes no longer
-//! than making its thunk would, for it may not be needed after all.
+//! at once: it runs no code and evaluates nothing, so no value tells. It also takes about as long
+//! as making its thunk does, however large what it works on is, for it may not be needed after all.
 
 use hb_lang::ast::{AttrName, BinaryOp, Expr, ExprId};
 
@@ -13,12 +13,14 @@ use super::op::{Infix, Op, Slot};
 use super::quick::Quick;
 use super::variables::Known;
 
-/// How many operations may be tried within each other.
-const MAX_DEPTH: usize = 4;
+/// How many operations of one expression may be tried: all of them are, even if the first one is
+/// in vain.
+const MAX_OPERATIONS: usize = 4;
 
 /// What is tried, and on what.
 enum Attempt<'a> {
     Infix(Infix, ExprId, ExprId),
+    /// A builtin of one or two arguments. That of three, `substring`, copies.
     Builtin(Quick, [Option<ExprId>; 2]),
     Select(ExprId, &'a [AttrName]),
 }
@@ -27,10 +29,20 @@ impl<'a> Compiler<'a> {
     /// Push an expression's value if it can be had at once, or else its thunk. Variables in
     /// slots from `end` on are not there yet.
     pub(super) fn try_or_delay(&mut self, id: ExprId, thunk: u32, end: Slot) {
-        if self.can_try(id, end, MAX_DEPTH) {
+        if self.can_try(id, end, &mut { MAX_OPERATIONS }) {
             self.attempt(id);
         }
         self.emit(Op::Thunk(thunk), 1);
+    }
+
+    /// Whether what an expression gives at once is always evaluated. What is not might as well be
+    /// the thunk that lies in the list or the set, which messages would then show instead of it.
+    pub(super) fn gives_no_thunk(&mut self, id: ExprId) -> bool {
+        match self.attempt_of(id) {
+            Some(Attempt::Infix(..)) => true,
+            Some(Attempt::Builtin(quick, _)) => !matches!(quick, Quick::Head | Quick::ElemAt),
+            Some(Attempt::Select(..)) | None => false,
+        }
     }
 
     /// What an expression tries, if it is of the right form.
@@ -57,47 +69,40 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Whether an expression is one to try.
-    fn can_try(&mut self, id: ExprId, end: Slot, depth: usize) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return false };
-        match self.attempt_of(id) {
-            None => false,
-            // To these any value is as good as another, the one that says that there is none too.
-            Some(Attempt::Infix(Infix::Equal | Infix::NotEqual, left, right)) => {
-                self.can_work_on(left, end, 0) && self.can_work_on(right, end, 0)
-            }
-            Some(Attempt::Builtin(Quick::Is(_), [Some(value), _])) => {
-                self.can_work_on(value, end, 0)
-            }
-            Some(Attempt::Infix(_, left, right)) => {
-                self.can_work_on(left, end, depth) && self.can_work_on(right, end, depth)
-            }
-            Some(Attempt::Builtin(_, arguments)) => {
-                arguments.into_iter().flatten().all(|value| self.can_work_on(value, end, depth))
-            }
-            Some(Attempt::Select(base, path)) => {
-                let mut names = path.iter().filter_map(|attribute| match attribute {
-                    AttrName::Dynamic { value, .. } => Some(*value),
-                    AttrName::Static { .. } => None,
-                });
-                path.len() <= MAX_DEPTH
-                    && self.can_work_on(base, end, depth)
-                    && names.all(|name| self.can_work_on(name, end, depth))
+    /// Whether an expression is one to try, of no more operations than are `left`.
+    fn can_try(&mut self, id: ExprId, end: Slot, left: &mut usize) -> bool {
+        let Some(attempt) = self.attempt_of(id) else { return false };
+        let count = match attempt {
+            Attempt::Infix(..) | Attempt::Builtin(..) => 1,
+            Attempt::Select(_, path) => path.len(),
+        };
+        let Some(rest) = left.checked_sub(count) else { return false };
+        *left = rest;
+        let mut can_work_on = |id| self.can_work_on(id, end, left);
+        match attempt {
+            Attempt::Infix(_, first, second) => can_work_on(first) && can_work_on(second),
+            Attempt::Builtin(_, arguments) => arguments.into_iter().flatten().all(can_work_on),
+            Attempt::Select(base, path) => {
+                can_work_on(base)
+                    && path.iter().all(|attribute| match attribute {
+                        AttrName::Static { .. } => true,
+                        AttrName::Dynamic { value, .. } => can_work_on(*value),
+                    })
             }
         }
     }
 
     /// Whether what is tried may work on an expression.
-    fn can_work_on(&mut self, id: ExprId, end: Slot, depth: usize) -> bool {
+    fn can_work_on(&mut self, id: ExprId, end: Slot, left: &mut usize) -> bool {
         match self.known(id) {
             Known::Variable(variable) => variable.level != self.level() || variable.slot < end,
             Known::Constant(value) => !value.may_be_delayed(),
-            Known::Dynamic => self.can_try(id, end, depth),
+            Known::Dynamic => self.can_try(id, end, left),
             Known::Undefined => false,
         }
     }
 
-    /// Try an expression: skip the next instruction if it can be done.
+    /// Try an expression that [`Self::can_try`]: skip the next instruction if it can be done.
     fn attempt(&mut self, id: ExprId) {
         match self.attempt_of(id) {
             None => unreachable!("asked before"),

@@ -24,8 +24,8 @@ enum Maker {
     /// A closure or thunk.
     Closure(u32),
     Thunk(u32),
-    /// A thunk of an expression that may be tried at once.
-    Expr(ExprId, u32),
+    /// A thunk, unless its expression can be had at once.
+    Tried(ExprId, u32),
 }
 
 /// Names to leave.
@@ -162,9 +162,9 @@ impl Compiler<'_> {
         for (i, maker) in values.into_iter().enumerate() {
             let slot = start + i as u32;
             let prototype = match maker {
-                Maker::Closure(prototype) | Maker::Thunk(prototype) | Maker::Expr(_, prototype) => {
-                    prototype
-                }
+                Maker::Closure(prototype)
+                | Maker::Thunk(prototype)
+                | Maker::Tried(_, prototype) => prototype,
                 Maker::Constant(value) => {
                     self.push_constant(value);
                     continue;
@@ -182,7 +182,7 @@ impl Compiler<'_> {
                 (Maker::Closure(_), false) => self.emit(Op::Closure(prototype), 1),
                 (Maker::Closure(_), true) => self.emit(Op::AllocateClosure(prototype), 1),
                 (_, true) => self.emit(Op::AllocateThunk(prototype), 1),
-                (Maker::Expr(id, _), false) => self.try_or_delay(id, prototype, slot),
+                (Maker::Tried(id, _), false) => self.try_or_delay(id, prototype, slot),
                 (_, false) => self.emit(Op::Thunk(prototype), 1),
             }
         }
@@ -220,12 +220,15 @@ impl Compiler<'_> {
     }
 
     fn binding_maker(&mut self, id: ExprId, symbol: Symbol) -> Maker {
+        let is_tried = !self.must_delay(id);
         match self.ast.expr(id) {
-            Expr::Lambda { .. } if !self.must_delay(id) => {
+            Expr::Lambda { .. } if is_tried => {
                 Maker::Closure(self.lambda_prototype(id, Some(symbol)))
             }
-            _ if self.must_delay(id) => Maker::Thunk(self.delayed(id, Some(symbol))),
-            _ => Maker::Expr(id, self.delayed(id, Some(symbol))),
+            _ if is_tried && self.gives_no_thunk(id) => {
+                Maker::Tried(id, self.delayed(id, Some(symbol)))
+            }
+            _ => Maker::Thunk(self.delayed(id, Some(symbol))),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Two ways to compile an expression: `strict` code leaves its value, evaluated;
 //! `lazy` code leaves a value if there is nothing to do for it (a constant, a variable, a
-//! function, an operation on known numbers), or else a thunk.
+//! function) or it can be had at once (see `attempt`), or else a thunk.
 
 use hb_lang::ast::{Ast, BinaryOp, Expr, ExprId, Name, UnaryOp, is_constant};
 use hb_lang::{Diagnostic, Dialect, Span};

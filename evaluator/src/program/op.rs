@@ -2,7 +2,8 @@
 //!
 //! A stack machine: instructions take their operands from the top of the evaluation
 //! stack and leave one result there. An operand of a strict instruction is always
-//! evaluated; the compiler puts a forcing instruction before where it may not be.
+//! evaluated; the compiler puts a forcing instruction before where it may not be. Those that
+//! try something take operands as they are, and leave nothing where it is in vain.
 //! Each instruction is one 8-byte word; what does not fit is in the program's tables.
 //! Compiled code numbers the entries of tables by prototype, names and constants by text;
 //! `machine::link` makes numbers of the program of them.
@@ -13,7 +14,7 @@ use crate::symbol::Symbol;
 /// A stack slot, counted from the frame's base.
 pub(crate) type Slot = u32;
 
-/// Where a captured variable or an operand is found.
+/// Where a captured variable is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// In a slot of the running frame.
@@ -109,12 +110,13 @@ pub(crate) enum Op {
     /// Fill in the captures of the object in a slot.
     Fill(Slot),
     /// Take what an operation works on, as it is. If all of it is evaluated, and the operation
-    /// cannot fail, push what it gives, and skip the next instruction, which delays it.
+    /// cannot fail, push what it gives, and skip the next instruction: that is always either
+    /// the [`Op::Thunk`] that delays it or [`Op::Unset`].
     TryInfix(Infix),
     TryQuick(Quick),
     TrySelect(Symbol),
     TrySelectDynamic,
-    /// Push that there is no value.
+    /// Push that there is no value, for what would work on it to be in vain too.
     Unset,
 
     /// Call the function below this many arguments.

@@ -82,24 +82,44 @@ fn laziness() {
     check_eval("builtins.head (map (x: x + 1) [ 1 (throw \"no\") ])", "2");
 }
 
+/// How `[ x ]` prints, with what is delayed as `<CODE>`.
+fn printed_as_is(text: &str) -> String {
+    let mut evaluator = evaluator(false);
+    let printed = evaluator
+        .eval_text(text, Path::new("/"), Dialect::Nix)
+        .and_then(|list| evaluator.print(list, Printing::AsIs));
+    match printed {
+        Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),
+        Err(error) => panic!("{text}: {error:?}"),
+    }
+}
+
 #[test]
 fn small_operations_are_done_where_they_stand_if_they_can_be() {
-    let values = "{ n, l, s, name, t ? throw \"needed\" }: let count = builtins.length l; in";
+    let values = "{ n, l, s, name, long, t ? throw \"needed\" }: let count = builtins.length l; in";
     let name = "builtins.head (builtins.attrNames { a = 1; })";
-    let argument = format!("{{ n = 1; l = [ 5 6 ]; s.a = [ 7 ]; name = {name}; }}");
-    let evaluated = "builtins.seq n (builtins.seq l (builtins.seq s (builtins.seq name (x: x))))";
+    let argument = format!(
+        "{{ n = 1; l = [ 5 6 ]; s.a = {{ a = 7; }}; name = {name}; long = \"{}\"; }}",
+        "x".repeat(65)
+    );
+    let evaluated = ["n", "l", "s", "name", "long"]
+        .iter()
+        .rfold("(x: x)".to_owned(), |then, value| format!("(builtins.seq {value} {then})"));
+    let as_argument = |operation| format!("(x: [ x ]) ({operation})");
+    let as_binding = |operation| format!("let x = {operation}; y = x; in [ x ]");
+    let check = |text: String, expected| {
+        let text = format!("({values} {evaluated} ({text})) {argument}");
+        assert_eq!(printed_as_is(&text), format!("[ {expected} ]"), "of {text}");
+    };
     for (operation, expected) in [
         ("n + 2", "3"),
         ("2 * (n - 3)", "-4"),
         ("n == 1", "true"),
         ("l != [ ]", "true"),
         ("name == \"b\"", "false"),
-        ("builtins.head l", "5"),
         ("builtins.tail l", "[ 6 ]"),
-        ("builtins.elemAt l (n - 1)", "5"),
-        ("builtins.isList l", "true"),
-        ("s.${name}", "[ 7 ]"),
-        ("builtins.head s.a", "7"),
+        ("builtins.elemAt l (n - 1) + 1", "6"),
+        ("builtins.isList (builtins.head l)", "false"),
         ("count", "2"),
         // What fails, or is not evaluated, or may take long, is delayed.
         ("n + t", "<CODE>"),
@@ -107,32 +127,36 @@ fn small_operations_are_done_where_they_stand_if_they_can_be() {
         ("n + 9223372036854775807", "<CODE>"),
         ("l + 1", "<CODE>"),
         ("s == { a = [ 7 ]; }", "<CODE>"),
+        ("long == long", "<CODE>"),
         ("s.b == s.b", "<CODE>"),
-        ("builtins.isFunction (builtins.head s)", "<CODE>"),
-        ("builtins.head (builtins.tail (builtins.tail l))", "<CODE>"),
         ("l ++ l", "<CODE>"),
         ("s // { b = 1; }", "<CODE>"),
+        ("builtins.isFunction (builtins.head s)", "<CODE>"),
+        ("builtins.tail (builtins.tail (builtins.tail l))", "<CODE>"),
+        ("builtins.substring 0 1 name", "<CODE>"),
+        ("(((((n + 1) + 1) + 1) + 1) + 1)", "<CODE>"),
         ("builtins.head n", "<CODE>"),
         ("builtins.elemAt l 2", "<CODE>"),
         ("builtins.elemAt l (-1)", "<CODE>"),
         ("s.b", "<CODE>"),
+        ("s.b.a", "<CODE>"),
+        ("s.a.b", "<CODE>"),
+        ("s.b.${name}", "<CODE>"),
         ("t.a", "<CODE>"),
         ("s.${l}", "<CODE>"),
-        ("builtins.substring 0 1 name", "<CODE>"),
-        ("(((((n + 1) + 1) + 1) + 1) + 1)", "<CODE>"),
     ] {
-        // Whether it is an argument or a binding.
-        for text in
-            [format!("(x: [ x ]) ({operation})"), format!("let x = {operation}; y = x; in [ x ]")]
-        {
-            let text = format!("({values} {evaluated} ({text})) {argument}");
-            let mut evaluator = evaluator(false);
-            let printed = evaluator
-                .eval_text(&text, Path::new("/"), Dialect::Nix)
-                .and_then(|list| evaluator.print(list, Printing::AsIs));
-            let printed = printed.map(|printed| String::from_utf8_lossy(&printed).into_owned());
-            assert_eq!(printed.ok(), Some(format!("[ {expected} ]")), "of {text}");
-        }
+        check(as_argument(operation), expected);
+        check(as_binding(operation), expected);
+    }
+    // Where what lies in a list or a set has a name of its own, it keeps that.
+    for (operation, expected) in [
+        ("builtins.head l", "5"),
+        ("builtins.elemAt l (n - 1)", "5"),
+        ("s.${name}", "{ a = 7; }"),
+        ("s.a.${name}", "7"),
+    ] {
+        check(as_argument(operation), expected);
+        check(as_binding(operation), "<CODE>");
     }
 }
 
@@ -141,12 +165,17 @@ fn bindings_are_not_tried_before_they_are_there() {
     check_eval("let a = builtins.head b; b = [ 3 ]; in a", "3");
     check_eval("let b = [ a 3 ]; a = builtins.elemAt b 1; in b", "[ 3 3 ]");
     check_eval("rec { n = 1; m = n + l; l = n + 1; }", "{ l = 2; m = 3; n = 1; }");
+    check_eval("let f = x: l; n = builtins.isFunction f; l = [ ]; in [ n (f 1) ]", "[ true [ ] ]");
+    check_eval("(rec { n = 1; m = n + 1; __overrides.n = 5; }).m", "6");
     check_error("let x = x + 1; in x", &["eval.infinite-recursion"]);
-    check_error("let l = builtins.head l; in l", &["eval.infinite-recursion"]);
-    check_error(
-        "let f = x: g x + 1; g = y: let z = z.a; in z; in f 1",
-        &["eval.infinite-recursion"],
-    );
+    check_error("let l = builtins.length l; in l", &["eval.infinite-recursion"]);
+    check_error("let f = x: let z = builtins.tail z; in z; in f 1", &["eval.infinite-recursion"]);
+}
+
+#[test]
+fn a_cycle_shows_the_bindings_that_lead_through_sets_that_are_evaluated() {
+    let text = "let s = { a = let y = s.a; in y + 1; }; in builtins.seq s s.a";
+    check_error(text, &["eval.infinite-recursion", "'a'", "'y'"]);
 }
 
 #[test]
