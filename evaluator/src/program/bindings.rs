@@ -289,6 +289,10 @@ impl Compiler<'_> {
                             }
                             let source = Variable { level, slot: before + index };
                             let thunk = self.delayed_select(source, symbol, binding.span);
+                            if !self.around.delay_as_nix {
+                                self.push_variable(source, None);
+                                self.emit(Op::TrySelect(symbol), -1);
+                            }
                             self.emit(Op::Thunk(thunk), 1);
                         }
                     }

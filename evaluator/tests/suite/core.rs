@@ -148,6 +148,8 @@ fn small_operations_are_done_where_they_stand_if_they_can_be() {
         check(as_argument(operation), expected);
         check(as_binding(operation), expected);
     }
+    let set = "let set = { inherit (s) a; inherit (s.a) b; }; in builtins.seq set [ set ]";
+    check(set.to_owned(), "{ a = { a = 7; }; b = <CODE>; }");
     // Where what lies in a list or a set has a name of its own, it keeps that.
     for (operation, expected) in [
         ("builtins.head l", "5"),
