@@ -13,7 +13,7 @@ pub(super) fn at_hand(value: Value) -> Option<Value> {
     value.evaluated().filter(|&value| value != Value::UNSET)
 }
 
-/// Comparing longer texts takes longer than delaying that.
+/// How many bytes of text are compared at once.
 const MAX_COMPARED: u32 = 64;
 
 /// An infix operator that is tried, on values as they are. Out of line: what is tried most is
@@ -21,15 +21,18 @@ const MAX_COMPARED: u32 = 64;
 #[inline(never)]
 pub(super) fn infix_at_once(infix: Infix, left: Value, right: Value) -> Option<Value> {
     let (left, right) = (at_hand(left)?, at_hand(right)?);
-    let is_long = left.as_object().is_some_and(|object| {
-        matches!(object.kind(), Kind::Str | Kind::Path) && object.extra() > MAX_COMPARED
-    });
     match infix {
-        Infix::Equal | Infix::NotEqual if is_long => None,
-        Infix::Equal => equal(left, right).map(Value::bool),
-        Infix::NotEqual => equal(left, right).map(|equal| Value::bool(!equal)),
+        Infix::Equal | Infix::NotEqual if is_long(left) => None,
+        Infix::Equal | Infix::NotEqual => equality(infix, left, right),
         _ => self::infix(infix, left, right),
     }
+}
+
+/// Whether a value is a text that takes longer to compare than to delay comparing it.
+fn is_long(value: Value) -> bool {
+    value.as_object().is_some_and(|object| {
+        matches!(object.kind(), Kind::Str | Kind::Path) && object.extra() > MAX_COMPARED
+    })
 }
 
 /// A builtin of evaluated arguments, each found by its place among them.
@@ -97,12 +100,18 @@ pub(super) fn other_infix(
     right: Value,
 ) -> Option<Value> {
     match infix {
-        Infix::Equal => equal(left, right).map(Value::bool),
-        Infix::NotEqual => equal(left, right).map(|equal| Value::bool(!equal)),
+        Infix::Equal | Infix::NotEqual => equality(infix, left, right),
         Infix::Concat => concat(heap, left, right),
         Infix::Update => Some(heap.update(left.as_attrs()?, right.as_attrs()?)),
         _ => None,
     }
+}
+
+/// `left == right` or `left != right`, as [`equal`] knows it.
+#[inline(always)]
+fn equality(infix: Infix, left: Value, right: Value) -> Option<Value> {
+    let is_equal = equal(left, right)?;
+    Some(Value::bool(is_equal == (infix == Infix::Equal)))
 }
 
 /// `left ++ right`.
