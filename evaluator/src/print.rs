@@ -3,14 +3,17 @@
 use rustc_hash::FxHashSet;
 
 use crate::error::Eval;
+use crate::heap::Obj;
 use crate::machine::Machine;
 use crate::value::{Type, Value};
 
 /// How much to evaluate while printing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Printing {
-    /// What is there: delayed values show as `<CODE>`.
+    /// What is there, as Nix prints results: delayed values show as `<CODE>`.
     AsIs,
+    /// What is there, as Nix shows it to people: functions say where they stand.
+    Described,
     /// Everything (`--strict`).
     Strict,
 }
@@ -21,7 +24,9 @@ pub(crate) fn print(machine: &mut Machine, value: Value, how: Printing) -> Eval<
         machine.force_deep(value)?;
     }
     let value = machine.force(value)?;
-    let mut printer = Printer { machine, out: Vec::new(), seen: FxHashSet::default() };
+    let is_described = how == Printing::Described;
+    let mut printer =
+        Printer { machine, is_described, out: Vec::new(), seen: FxHashSet::default() };
     // Nix knows a list by the cell that holds it, and prints a copy of the outermost
     // one: a list that contains itself shows once more.
     match value.as_list() {
@@ -33,6 +38,7 @@ pub(crate) fn print(machine: &mut Machine, value: Value, how: Printing) -> Eval<
 
 struct Printer<'a> {
     machine: &'a mut Machine,
+    is_described: bool,
     out: Vec<u8>,
     /// Lists and sets printed already: a second occurrence shows as `«repeated»`.
     seen: FxHashSet<u64>,
@@ -45,7 +51,7 @@ impl Printer<'_> {
 
     fn value(&mut self, delayed: Value) -> Eval<()> {
         let Some(value) = delayed.evaluated() else {
-            self.text("<CODE>");
+            self.delayed(delayed);
             return Ok(());
         };
         match value.type_of() {
@@ -63,16 +69,30 @@ impl Printer<'_> {
             Some(Type::Path) => self.out.extend_from_slice(value.as_path().unwrap_or_default()),
             Some(Type::List) => return self.list(delayed, value),
             Some(Type::Set) => return self.set(value),
+            Some(Type::Lambda) | None if self.is_described => {
+                let text = self.machine.described_function(value);
+                self.text(&text);
+            }
             Some(Type::Lambda) | None => self.function(value),
         }
         Ok(())
     }
 
+    fn delayed(&mut self, value: Value) {
+        let is_entered = value.as_thunk().is_some_and(Obj::is_entered);
+        self.text(match (self.is_described, is_entered) {
+            (false, _) => "<CODE>",
+            (true, false) => "«thunk»",
+            (true, true) => "«potential infinite recursion»",
+        });
+    }
+
     fn function(&mut self, value: Value) {
-        self.text(match (value.as_builtin(), self.machine.is_partial_builtin(value)) {
-            (Some(_), _) => "<PRIMOP>",
-            (None, true) => "<PRIMOP-APP>",
-            (None, false) => "<LAMBDA>",
+        let is_builtin = value.as_builtin().is_some();
+        self.text(match (is_builtin, self.machine.partial_builtin(value).is_some()) {
+            (true, _) => "<PRIMOP>",
+            (false, true) => "<PRIMOP-APP>",
+            (false, false) => "<LAMBDA>",
         });
     }
 
@@ -114,10 +134,11 @@ impl Printer<'_> {
     }
 
     fn nested(&mut self, value: Value) -> Eval<()> {
-        let Self { machine, out, seen } = self;
+        let Self { machine, is_described, out, seen } = self;
         machine.deeper(|machine| {
-            let mut inner =
-                Printer { machine, out: std::mem::take(out), seen: std::mem::take(seen) };
+            let (out_so_far, seen_so_far) = (std::mem::take(out), std::mem::take(seen));
+            let is_described = *is_described;
+            let mut inner = Printer { machine, is_described, out: out_so_far, seen: seen_so_far };
             let result = inner.value(value);
             (*out, *seen) = (inner.out, inner.seen);
             result

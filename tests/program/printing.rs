@@ -152,3 +152,41 @@ fn verbose_traces_are_shown_when_asked_for() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), wanted, "{option:?}");
     }
 }
+
+#[test]
+fn traced_values_are_shown_as_nix_shows_them() {
+    let project = project();
+    for (value, wanted) in [
+        ("x: x", "«lambda @ «string»:1:17»"),
+        ("let f = x: y: { z }: x; in f", "«lambda f @ «string»:1:25»"),
+        ("let f = x: y: { z }: x; in f 1", "«lambda f @ «string»:1:28»"),
+        ("let f = x: y: { z }: x; in f 1 2", "«lambda f @ «string»:1:31»"),
+        ("map", "«primop map»"),
+        ("builtins.foldl' 1 2", "«partially applied primop foldl'»"),
+        ("{ a = throw \"late\"; }", "{ a = «thunk»; }"),
+        ("let x = { a = x; }; in builtins.seq x.a x", "{ a = «repeated»; }"),
+    ] {
+        let expression = format!("builtins.trace ({value}) 1");
+        let output = project.hb(["eval", "-E", &expression]).output().unwrap();
+        assert_eq!(output.stdout, b"1\n", "{}", explain(&output));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said, format!("trace: {wanted}\n"), "{value}");
+    }
+}
+
+#[test]
+fn a_trace_of_what_is_being_evaluated_says_so() {
+    let project = project();
+    for (expression, wanted) in [
+        ("let x = builtins.trace { x = x; } true; in x", "{ x = «potential infinite recursion»; }"),
+        (
+            "let x = { again = x; traced = builtins.trace x true; }; in x.traced",
+            "{ again = «repeated»; traced = «potential infinite recursion»; }",
+        ),
+    ] {
+        let output = project.hb(["eval", "-E", expression]).output().unwrap();
+        assert_eq!(output.stdout, b"true\n", "{}", explain(&output));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said, format!("trace: {wanted}\n"), "{expression}");
+    }
+}

@@ -49,7 +49,7 @@ fn short(evaluator: &mut Evaluator, part: Held) -> String {
 }
 
 fn plain(evaluator: &mut Evaluator, value: Held) -> Eval<String> {
-    let printed = evaluator.print(value, Printing::AsIs)?;
+    let printed = evaluator.print(value, Printing::Described)?;
     Ok(String::from_utf8_lossy(&printed).into_owned())
 }
 

@@ -120,7 +120,7 @@ fn trace(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let message = m.force(args[0])?;
     let line = match message.as_bytes() {
         Some(bytes) => bytes.to_vec(),
-        None => print(m, message, Printing::AsIs)?,
+        None => print(m, message, Printing::Described)?,
     };
     m.world.trace(&format!("trace: {}", String::from_utf8_lossy(&line)));
     Ok(args[1])

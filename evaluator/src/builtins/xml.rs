@@ -200,7 +200,7 @@ impl Writer {
     }
 
     fn function(&mut self, m: &mut Machine, value: Value) -> Eval<()> {
-        if value.as_builtin().is_some() || m.is_partial_builtin(value) {
+        if value.as_builtin().is_some() || m.partial_builtin(value).is_some() {
             self.empty("unevaluated", &[]);
             return Ok(());
         }

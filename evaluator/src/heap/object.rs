@@ -315,6 +315,11 @@ impl Obj {
         true
     }
 
+    /// Whether the thunk is being evaluated.
+    pub(crate) fn is_entered(self) -> bool {
+        self.kind() == Kind::Thunk && self.header().flags & BUSY != 0
+    }
+
     /// The evaluation failed: it may be tried again.
     pub(crate) fn leave(self) {
         let header = self.header();

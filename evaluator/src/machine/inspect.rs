@@ -7,7 +7,7 @@ use hb_model::DerivationId;
 use super::Machine;
 use crate::context::ContextElement;
 use crate::error::Eval;
-use crate::heap::Kind;
+use crate::heap::{Kind, Obj};
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
 use crate::value::Value;
@@ -25,18 +25,10 @@ pub struct NamedArguments {
 impl Machine {
     /// The named arguments of an evaluated function, if it takes a set of such.
     pub fn pattern_of(&self, function: Value) -> Option<NamedArguments> {
-        let object = function.as_object()?;
-        // Of a partly applied function: whether the next parameter is the pattern.
-        let (closure, given) = match object.kind() {
-            Kind::Partial => (object.value(0).of_kind(Kind::Closure)?, object.small()),
-            Kind::Closure => match self.guarded(object) {
-                Some(function) => return self.pattern_of(function),
-                None => (object, 0),
-            },
-            _ => return None,
-        };
+        let (closure, given) = self.closure_of(function)?;
         let number = closure.extra();
         let prototype = self.program.prototype(number);
+        // Of a partly applied function: whether the next parameter is the pattern.
         if given + 1 != prototype.arity as usize {
             return None;
         }
@@ -53,12 +45,7 @@ impl Machine {
     /// The next parameter of a written function: where the function that takes it stands, and
     /// the name of the parameter, or of the whole set that it takes.
     pub fn parameter(&self, function: Value) -> Option<(Pos, Option<String>)> {
-        let object = function.as_object()?;
-        let (closure, given) = match object.kind() {
-            Kind::Partial => (object.value(0).of_kind(Kind::Closure)?, object.small()),
-            Kind::Closure => (object, 0),
-            _ => return None,
-        };
+        let (closure, given) = self.closure_of(function)?;
         let place = self.program.prototype_place(closure.extra())?;
         let source = self.sources.get(place.source);
         // Evaluating needs no names: read the text of the function again.
@@ -80,10 +67,44 @@ impl Machine {
         None
     }
 
-    /// Whether an evaluated value is a builtin with some of its arguments.
-    pub fn is_partial_builtin(&self, value: Value) -> bool {
-        let partial = value.of_kind(Kind::Partial);
-        partial.is_some_and(|partial| partial.value(0).as_builtin().is_some())
+    /// The number of the builtin of which an evaluated value has some of the arguments.
+    pub(crate) fn partial_builtin(&self, value: Value) -> Option<u32> {
+        value.of_kind(Kind::Partial)?.value(0).as_builtin()
+    }
+
+    /// An evaluated function as Nix shows it to people: its name, and where it stands.
+    pub(crate) fn described_function(&self, function: Value) -> String {
+        if let Some(number) = function.as_builtin() {
+            return format!("«primop {}»", self.builtin(number).name);
+        }
+        if let Some(number) = self.partial_builtin(function) {
+            return format!("«partially applied primop {}»", self.builtin(number).name);
+        }
+        let mut text = "«lambda".to_owned();
+        let name = self.closure_of(function).and_then(|(closure, _)| {
+            let name = self.program.prototype(closure.extra()).name?;
+            Some(self.symbols.text(name))
+        });
+        text.extend(name.map(|name| format!(" {name}")));
+        let place = self.parameter(function).and_then(|(pos, _)| self.sources.locate(pos));
+        text.extend(place.map(|(source, offset)| {
+            let (line, column) = self.sources.line_column(source, offset);
+            format!(" @ {}:{line}:{column}", self.sources.get(source).name)
+        }));
+        text + "»"
+    }
+
+    /// The written function that an evaluated function is, and how many arguments it has.
+    fn closure_of(&self, function: Value) -> Option<(Obj, usize)> {
+        let object = function.as_object()?;
+        match object.kind() {
+            Kind::Partial => Some((object.value(0).of_kind(Kind::Closure)?, object.small())),
+            Kind::Closure => match self.guarded(object) {
+                Some(function) => self.closure_of(function),
+                None => Some((object, 0)),
+            },
+            _ => None,
+        }
     }
 
     /// The derivation that a value is, if it is one. It is reachable from a root.
