@@ -1,14 +1,14 @@
 //! String contexts: what a string's text refers to in the store.
 //!
-//! A context is a set of ids, never text, and each distinct set is kept once: a
-//! string holds its number. The empty context is the number zero.
+//! A string holds the number of its context, of which each is kept once. A context is a set of
+//! numbers again, those of its elements: package sets make millions of unions of hundreds of
+//! elements, and numbers are merged and compared where they lie. The empty context is the number
+//! zero.
 
-use std::hash::BuildHasher as _;
-use std::slice;
-
-use hashbrown::hash_table::HashTable;
 use hb_model::{DerivationId, OutputName, StorePath};
+use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::{SmallVec, smallvec};
 
 /// One thing that a string refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,66 +54,87 @@ impl ContextId {
     }
 }
 
-/// Every context of the evaluation.
-pub struct Contexts {
-    /// The elements of all sets, one set after the other. In each they are sorted, and there once:
-    /// most have one or two.
-    elements: Vec<ContextElement>,
-    sets: Vec<Set>,
-    index: HashTable<ContextId>,
-    unions: FxHashMap<(ContextId, ContextId), ContextId>,
+/// Numbers of elements in order, each there once. Most contexts have one or two.
+type Set = SmallVec<[u32; 4]>;
+
+/// The contexts of what is to become one text, until all of them are known: what is made of
+/// hundreds of texts would have hundreds of unions on the way, each with more in it.
+#[derive(Clone, Debug, Default)]
+pub struct ContextParts(SmallVec<[ContextId; 4]>);
+
+impl ContextParts {
+    /// Add what one part refers to.
+    #[inline(always)]
+    pub fn add(&mut self, context: ContextId) {
+        if !context.is_empty() && self.0.last() != Some(&context) {
+            self.0.push(context);
+        }
+    }
+
+    /// Add what something else that is being made refers to.
+    pub fn add_all(&mut self, parts: &Self) {
+        parts.0.iter().for_each(|&part| self.add(part));
+    }
+
+    /// Whether nothing refers to anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
-/// One set of elements.
-struct Set {
-    /// Where they end. They begin where those of the set before it end.
-    end: usize,
-    hash: u64,
+impl From<ContextId> for ContextParts {
+    fn from(context: ContextId) -> Self {
+        let mut parts = Self::default();
+        parts.add(context);
+        parts
+    }
+}
+
+/// Every context of the evaluation.
+pub struct Contexts {
+    /// Every element that is in some set, by number.
+    elements: IndexSet<ContextElement, FxBuildHasher>,
+    /// Every set, by number.
+    sets: IndexSet<Set, FxBuildHasher>,
+    /// The unions of two sets that were asked for.
+    unions: FxHashMap<(ContextId, ContextId), ContextId>,
+    /// By number of an element: which union last met it.
+    met: Vec<u32>,
+    /// How many unions there were.
+    round: u32,
 }
 
 impl Default for Contexts {
     fn default() -> Self {
-        let (elements, sets, index) = (Vec::new(), Vec::new(), HashTable::new());
-        let mut contexts = Self { elements, sets, index, unions: FxHashMap::default() };
-        contexts.intern(Vec::new());
-        contexts
+        Self {
+            elements: IndexSet::default(),
+            sets: IndexSet::from_iter([Set::new()]),
+            unions: FxHashMap::default(),
+            met: Vec::new(),
+            round: 0,
+        }
     }
 }
 
 impl Contexts {
     /// The number of a set, given in any order.
-    pub fn intern(&mut self, mut set: Vec<ContextElement>) -> ContextId {
+    pub fn intern(&mut self, elements: impl IntoIterator<Item = ContextElement>) -> ContextId {
+        let numbers = elements.into_iter().map(|element| number_in(&mut self.elements, element));
+        let mut set: Set = numbers.collect();
         set.sort_unstable();
         set.dedup();
-        let hash = FxBuildHasher.hash_one(&set[..]);
-        self.find(&set, hash).unwrap_or_else(|| self.add(set, hash))
+        ContextId(number_in(&mut self.sets, set))
     }
 
     /// The number of a set of one.
     pub fn single(&mut self, element: ContextElement) -> ContextId {
-        let set = slice::from_ref(&element);
-        let hash = FxBuildHasher.hash_one(set);
-        self.find(set, hash).unwrap_or_else(|| self.add([element], hash))
+        let element = number_in(&mut self.elements, element);
+        ContextId(number_in(&mut self.sets, smallvec![element]))
     }
 
-    fn find(&self, set: &[ContextElement], hash: u64) -> Option<ContextId> {
-        self.index.find(hash, |&id| self.get(id) == set).copied()
-    }
-
-    /// Add a set that is new.
-    fn add(&mut self, set: impl IntoIterator<Item = ContextElement>, hash: u64) -> ContextId {
-        let id = ContextId(self.sets.len() as u32);
-        self.elements.extend(set);
-        self.sets.push(Set { end: self.elements.len(), hash });
-        self.index.insert_unique(hash, id, |id| self.sets[id.0 as usize].hash);
-        id
-    }
-
-    /// The set of a number, sorted.
-    pub fn get(&self, id: ContextId) -> &[ContextElement] {
-        let number = id.0 as usize;
-        let start = number.checked_sub(1).map_or(0, |before| self.sets[before].end);
-        &self.elements[start..self.sets[number].end]
+    /// The set of a number, in no order that says anything.
+    pub fn get(&self, id: ContextId) -> impl ExactSizeIterator<Item = &ContextElement> {
+        self.sets[id.0 as usize].iter().map(|&element| &self.elements[element as usize])
     }
 
     /// Both sets' elements.
@@ -128,16 +149,66 @@ impl Contexts {
         self.union_of_distinct(a, b)
     }
 
+    /// The elements of all parts.
+    #[inline(always)]
+    pub fn union_of(&mut self, parts: &ContextParts) -> ContextId {
+        match parts.0[..] {
+            [] => ContextId::EMPTY,
+            [part] => part,
+            [a, b] => self.union(a, b),
+            ref parts => self.union_of_many(parts),
+        }
+    }
+
+    #[inline(never)]
     fn union_of_distinct(&mut self, a: ContextId, b: ContextId) -> ContextId {
         let key = if a.0 < b.0 { (a, b) } else { (b, a) };
         if let Some(&id) = self.unions.get(&key) {
             return id;
         }
-        let set = [self.get(a), self.get(b)].concat();
-        let id = self.intern(set);
+        let id = self.union_of_many(&[a, b]);
         self.unions.insert(key, id);
         id
     }
+
+    #[inline(never)]
+    fn union_of_many(&mut self, parts: &[ContextId]) -> ContextId {
+        let Self { elements, sets, met, round, .. } = self;
+        met.resize(elements.len(), 0);
+        *round = round.checked_add(1).unwrap_or_else(|| {
+            met.fill(0);
+            1
+        });
+        let round = *round;
+        let members = |id: &ContextId| &sets[id.0 as usize];
+        // Often the largest has all that the others have.
+        let Some(&largest) = parts.iter().max_by_key(|id| members(id).len()) else {
+            return ContextId::EMPTY;
+        };
+        for &element in members(&largest) {
+            met[element as usize] = round;
+        }
+        let mut set = Set::new();
+        for &element in parts.iter().flat_map(members) {
+            if met[element as usize] != round {
+                met[element as usize] = round;
+                set.push(element);
+            }
+        }
+        if set.is_empty() {
+            return largest;
+        }
+        set.extend_from_slice(members(&largest));
+        set.sort_unstable();
+        set.shrink_to_fit();
+        ContextId(number_in(sets, set))
+    }
+}
+
+/// The number of an item, which is new if it is not there.
+fn number_in<T: Eq + std::hash::Hash>(items: &mut IndexSet<T, FxBuildHasher>, item: T) -> u32 {
+    let (number, _) = items.insert_full(item);
+    number as u32
 }
 
 #[cfg(test)]
@@ -159,7 +230,43 @@ mod tests {
         assert_eq!(contexts.union(b, a), both);
         assert_eq!(contexts.union(both, a), both);
         assert_eq!(contexts.union(a, ContextId::EMPTY), a);
-        assert_eq!(contexts.get(both), [source("a"), source("b")]);
+        assert!(contexts.get(both).eq(&[source("a"), source("b")]));
         assert_eq!(contexts.intern(Vec::new()), ContextId::EMPTY);
+    }
+
+    #[test]
+    fn many_parts_become_one_set_and_none_on_the_way() {
+        let mut contexts = Contexts::default();
+        let names = ["a", "b", "c", "d"];
+        let singles = names.map(|name| contexts.single(source(name)));
+        let before = contexts.sets.len();
+        let mut parts = ContextParts::default();
+        for id in [singles[3], singles[0], singles[0], ContextId::EMPTY, singles[1], singles[2]] {
+            parts.add(id);
+        }
+        let all = contexts.union_of(&parts);
+        assert_eq!(contexts.sets.len(), before + 1);
+        let mut found: Vec<_> = contexts.get(all).cloned().collect();
+        found.sort();
+        assert_eq!(found, names.map(source));
+        let pairwise = singles.into_iter().reduce(|a, b| contexts.union(a, b));
+        assert_eq!(pairwise, Some(all));
+
+        // The largest has all the others.
+        let before = contexts.sets.len();
+        parts.add(all);
+        assert_eq!(contexts.union_of(&parts), all);
+        assert_eq!(contexts.sets.len(), before);
+    }
+
+    #[test]
+    fn unions_are_right_when_their_count_begins_again() {
+        let mut contexts = Contexts::default();
+        let [a, b, c] = ["a", "b", "c"].map(|name| contexts.single(source(name)));
+        let both = contexts.union(a, b);
+        contexts.round = u32::MAX;
+        let all = contexts.union(both, c);
+        assert_eq!(contexts.get(all).len(), 3);
+        assert_eq!(contexts.round, 1);
     }
 }

@@ -11,7 +11,6 @@
 //! longest time.
 
 use std::{
-    collections::HashMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _},
@@ -21,6 +20,7 @@ use std::{
 };
 
 use hb_model::ContentDigest;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// What may be kept.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ struct Extent {
 /// What a project's files had when they were first asked.
 struct Files {
     code: File,
-    index: HashMap<Key, Extent>,
+    index: FxHashMap<Key, Extent>,
 }
 
 /// The kept code of one project.
@@ -114,7 +114,8 @@ impl KeptCode {
         let (entries, _) = entries.as_chunks::<ENTRY>();
         let known = entries.iter().map(parse);
         // Of a key that occurs twice, the last was written by who could not use the first.
-        let index = known.filter(|(_, extent)| extent.end() <= length).collect();
+        let mut index = FxHashMap::with_capacity_and_hasher(entries.len(), FxBuildHasher);
+        index.extend(known.filter(|(_, extent)| extent.end() <= length));
         Ok(Files { code, index })
     }
 

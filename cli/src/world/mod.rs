@@ -77,6 +77,8 @@ pub(crate) struct HostWorld {
     imported: HashMap<(PathBuf, StoreName), StorePath>,
     /// What this evaluation put into the store, and may read back.
     added: BTreeSet<StorePath>,
+    /// Folders that were read from, and where they really lie.
+    followed: HashMap<PathBuf, PathBuf>,
 }
 
 impl HostWorld {
@@ -85,7 +87,15 @@ impl HostWorld {
         let ignored = Ignored::new(view.project.clone());
         let compiled = view.compiled.clone();
         let kept_code = compiled.map(|folder| KeptCode::new(folder, &view.project));
-        Self { view, store, ignored, kept_code, imported: HashMap::new(), added: BTreeSet::new() }
+        Self {
+            view,
+            store,
+            ignored,
+            kept_code,
+            imported: HashMap::new(),
+            added: BTreeSet::new(),
+            followed: HashMap::new(),
+        }
     }
 
     /// Where a path really lies, if it may be seen.
@@ -128,11 +138,33 @@ impl HostWorld {
     /// The real place of a path, symbolic links followed, if that may be seen too.
     fn locate_followed(&mut self, path: &Path) -> Result<PathBuf, WorldError> {
         let real = self.locate(path)?;
-        let followed = fs::canonicalize(&real).map_err(|error| system("read", path, &error))?;
+        let followed = self.follow(&real).map_err(|error| system("read", path, &error))?;
         if !path.starts_with(STORE_DIR) {
             self.locate(&followed)?;
         }
         Ok(followed)
+    }
+
+    /// A path with symbolic links followed. Each folder is followed once: that looks at every
+    /// folder above it too.
+    fn follow(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return fs::canonicalize(path);
+        };
+        let file = match self.followed.get(folder) {
+            Some(real) => real.join(name),
+            None => {
+                let real = fs::canonicalize(folder)?;
+                let file = real.join(name);
+                self.followed.insert(folder.to_owned(), real);
+                file
+            }
+        };
+        match fs::read_link(&file) {
+            Ok(_) => fs::canonicalize(file),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(file),
+            Err(error) => Err(error),
+        }
     }
 
     fn store(&mut self, name: &StoreName) -> Result<Store, WorldError> {

@@ -59,12 +59,14 @@ pub(super) const TABLE: &[Builtin] = &[
         doc: "The string, with the reference to a derivation made one to its closure too.",
         run: |m, args| {
             let text = m.coerce_to_string(args[0], Coercion::PLAIN)?;
+            let is_derivation = |element: &_| matches!(element, ContextElement::Derivation { .. });
             let context = m.contexts.get(m.context_of(text));
-            let first = context.first();
-            let reason = match (context.len(), first) {
-                (1, Some(ContextElement::Derivation { .. })) => return with_depth(m, text, true),
-                (1, _) => "the string does not refer to a derivation".to_owned(),
-                (count, _) => format!("the string refers to {count} things, not one"),
+            let reason = match context.len() {
+                1 if context.into_iter().all(is_derivation) => {
+                    return with_depth(m, text, true);
+                }
+                1 => "the string does not refer to a derivation".to_owned(),
+                count => format!("the string refers to {count} things, not one"),
             };
             Err(Fault::Argument { builtin: "addDrvOutputDependencies", reason }.into())
         },
@@ -74,14 +76,15 @@ pub(super) const TABLE: &[Builtin] = &[
 fn with_depth(m: &mut Machine, value: Value, depth: bool) -> Eval<Value> {
     let mut text = Text::default();
     m.coerce(value, Coercion::PLAIN, &mut text)?;
-    let changed = m.contexts.get(text.context).iter().map(|element| match element {
+    let context = m.contexts.union_of(&text.context);
+    let changed = m.contexts.get(context).map(|element| match element {
         ContextElement::Derivation { id, .. } => {
             ContextElement::Derivation { id: *id, deep: depth }
         }
         other => other.clone(),
     });
-    let changed = changed.collect();
-    text.context = m.contexts.intern(changed);
+    let changed: Vec<_> = changed.collect();
+    text.context = m.contexts.intern(changed).into();
     m.finish_text(text)
 }
 

@@ -13,7 +13,7 @@ use hb_model::{
 };
 
 use super::{instantiate, json, structured};
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::{Error, Eval, Fault};
 use crate::machine::{Coercion, Machine, Text};
 use crate::source::Pos;
@@ -62,7 +62,7 @@ struct Step {
     as_files: Vec<String>,
     /// With `__structuredAttrs`: what is no variable then, as JSON.
     structured: Option<BTreeMap<String, String>>,
-    context: ContextId,
+    context: ContextParts,
 }
 
 /// `derivationStrict`.
@@ -97,10 +97,10 @@ fn refuse(key: &str, reason: impl ToString) -> Error {
     Fault::KeyValue { primitive: NAME, key: key.to_owned(), reason: reason.to_string() }.into()
 }
 
-fn text(m: &mut Machine, value: Value, context: &mut ContextId) -> Eval<String> {
+fn text(m: &mut Machine, value: Value, context: &mut ContextParts) -> Eval<String> {
     let mut text = Text::default();
     m.coerce(value, Coercion::ENVIRONMENT, &mut text)?;
-    *context = m.contexts.union(*context, text.context);
+    context.add_all(&text.context);
     String::from_utf8(text.bytes).map_err(|_| Fault::NotUtf8.into())
 }
 
@@ -161,7 +161,7 @@ fn read_structured(m: &mut Machine, step: &mut Step, name: &str, value: Value) -
     }
     let mut json = Text::default();
     json::write(m, value, true, &mut json)?;
-    step.context = m.contexts.union(step.context, json.context);
+    step.context.add_all(&json.context);
     let json = String::from_utf8(json.bytes).map_err(|_| Error::from(Fault::NotUtf8))?;
     step.structured.get_or_insert_default().insert(name.to_owned(), json);
     match name {
@@ -221,7 +221,7 @@ fn finish(m: &mut Machine, mut step: Step) -> Eval<Derivation> {
         attrs: None,
         closure_info: BTreeMap::new(),
         runtime_root: None,
-        inputs: instantiate::inputs(m, step.context)?,
+        inputs: instantiate::inputs(m, &step.context)?,
         outputs,
         limits: Limits::default(),
     })

@@ -10,7 +10,7 @@ use hb_model::{Derivation, DerivationId, Input, OutputName, SortedSet, StorePath
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::context::{ContextElement, ContextId};
+use crate::context::{ContextElement, ContextParts};
 use crate::error::{Error, Eval, Fault};
 use crate::machine::{Machine, Made};
 use crate::source::Pos;
@@ -21,9 +21,10 @@ use crate::value::Value;
 pub(super) const RESERVED: &[&str] =
     &["all", "drvAttrs", "drvPath", "name", "outPath", "outputName", "outputs", "system", "type"];
 
-/// What a string's context asks to be there when building.
-pub(super) fn inputs(m: &mut Machine, context: ContextId) -> Eval<SortedSet<Input>> {
+/// What the contexts of strings ask to be there when building.
+pub(super) fn inputs(m: &mut Machine, context: &ContextParts) -> Eval<SortedSet<Input>> {
     check_scheme(m)?;
+    let context = m.contexts.union_of(context);
     let context = m.contexts.get(context);
     let mut inputs = Vec::with_capacity(context.len());
     let mut closures = Closures::default();

@@ -42,7 +42,7 @@ fn to_json(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 pub(crate) fn write(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Text) -> Eval<()> {
     let value = m.force(value)?;
     if let Some(bytes) = value.as_bytes() {
-        to.context = m.contexts.union(to.context, m.context_of(value));
+        to.context.add(m.context_of(value));
         return string(bytes, &mut to.bytes);
     }
     if let Some(int) = value.as_int() {
@@ -91,7 +91,7 @@ pub(crate) fn write(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Te
 fn coerced(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Text) -> Eval<()> {
     let mut text = Text::default();
     m.coerce(value, Coercion { copy_paths, any_type: false }, &mut text)?;
-    to.context = m.contexts.union(to.context, text.context);
+    to.context.add_all(&text.context);
     string(&text.bytes, &mut to.bytes)
 }
 

@@ -75,8 +75,8 @@ fn to_file(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let name = m.expect_text(args[0], "the name of a file")?;
     let name = StoreName::new(&name).map_err(|error| bad("toFile", error))?;
     let text = m.expect_string(args[1])?;
-    let context = m.contexts.get(m.context_of(text));
-    let references = context.to_vec();
+    let mut references: Vec<_> = m.contexts.get(m.context_of(text)).cloned().collect();
+    references.sort_unstable();
     if references.iter().any(|element| !matches!(element, ContextElement::Source(_))) {
         let reason = "the text refers to a derivation; `files` of hb.build takes such texts";
         return Err(bad("toFile", reason));

@@ -125,7 +125,8 @@ fn replace_strings(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     }
     let text = m.expect_string(args[2])?;
     let bytes = text.as_bytes().unwrap_or_default();
-    let mut result = Text { bytes: Vec::with_capacity(bytes.len()), context: m.context_of(text) };
+    let mut result =
+        Text { bytes: Vec::with_capacity(bytes.len()), context: m.context_of(text).into() };
     let mut at = 0;
     while at <= bytes.len() {
         let rest = &bytes[at..];
@@ -134,7 +135,7 @@ fn replace_strings(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         if let Some(found) = (from..wanted.len()).find(|&i| rest.starts_with(wanted[i])) {
             // Replacements that are not used are not evaluated.
             let replacement = m.expect_string(to[found])?;
-            result.context = m.contexts.union(result.context, m.context_of(replacement));
+            result.context.add(m.context_of(replacement));
             result.bytes.extend_from_slice(replacement.as_bytes().unwrap_or_default());
             taken = wanted[found].len();
         }

@@ -138,7 +138,7 @@ impl Writer {
             }
             Some(Type::Null) => self.empty("null", &[]),
             Some(Type::String) => {
-                self.text.context = m.contexts.union(self.text.context, m.context_of(value));
+                self.text.context.add(m.context_of(value));
                 self.empty("string", &[("value", value.as_bytes().unwrap_or_default())]);
             }
             Some(Type::Path) => {

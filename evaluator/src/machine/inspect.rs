@@ -116,8 +116,8 @@ impl Machine {
         }
         let Some(path) = attrs.get(well_known::DRV_PATH) else { return Ok(None) };
         let path = self.expect_string(path)?;
-        let context = self.contexts.get(self.context_of(path));
-        Ok(context.iter().find_map(|element| match element {
+        let mut context = self.contexts.get(self.context_of(path));
+        Ok(context.find_map(|element| match element {
             ContextElement::Derivation { id, .. } => Some(*id),
             _ => None,
         }))

@@ -8,7 +8,7 @@ use hb_model::StoreName;
 use super::Machine;
 use super::access::type_fault;
 use crate::builtins::add_source;
-use crate::context::{ContextElement, ContextId};
+use crate::context::{ContextElement, ContextId, ContextParts};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::MAX_LENGTH;
 use crate::nix_world::FETCHURL;
@@ -43,13 +43,7 @@ pub struct Text {
     /// The bytes so far.
     pub bytes: Vec<u8>,
     /// What they refer to.
-    pub context: ContextId,
-}
-
-impl Default for ContextId {
-    fn default() -> Self {
-        Self::EMPTY
-    }
+    pub context: ContextParts,
 }
 
 impl Machine {
@@ -58,8 +52,7 @@ impl Machine {
         let value = self.force(value)?;
         if let Some(bytes) = value.as_bytes() {
             to.bytes.extend_from_slice(bytes);
-            let context = self.context_of(value);
-            to.context = self.contexts.union(to.context, context);
+            to.context.add(self.context_of(value));
             return Ok(());
         }
         if let Some(path) = value.as_path() {
@@ -69,7 +62,7 @@ impl Machine {
             }
             let (text, context) = self.copy_to_store(path)?;
             to.bytes.extend_from_slice(text.as_bytes());
-            to.context = self.contexts.union(to.context, context);
+            to.context.add(context);
             return Ok(());
         }
         if let Some(attrs) = value.as_attrs() {
@@ -136,7 +129,8 @@ impl Machine {
     /// Text that is complete, as a value.
     pub fn finish_text(&mut self, text: Text) -> Eval<Value> {
         check_length(text.bytes.len())?;
-        Ok(self.heap.string(&text.bytes, text.context))
+        let context = self.contexts.union_of(&text.context);
+        Ok(self.heap.string(&text.bytes, context))
     }
 
     /// Put a path into the store: its store path's text, and the context that names it. Asked
@@ -178,13 +172,12 @@ impl Machine {
     /// Of what lies on the stack from a height on: how long it is together, and its context, if
     /// all of it is strings.
     fn length_and_context(&mut self, height: usize) -> Option<(usize, ContextId)> {
-        let (mut length, mut context) = (0, ContextId::EMPTY);
-        for i in height..self.stack.len() {
-            let part = self.stack[i];
+        let (mut length, mut context) = (0, ContextParts::default());
+        for &part in &self.stack[height..] {
             length += part.as_bytes()?.len();
-            context = self.contexts.union(context, self.context_of(part));
+            context.add(self.context_of(part));
         }
-        Some((length, context))
+        Some((length, self.contexts.union_of(&context)))
     }
 
     /// Push the top `count` evaluated values, as one string in their place.
@@ -270,13 +263,13 @@ impl Machine {
                 None => type_fault("a path", value),
             });
         }
-        Ok((canonical(&text.bytes), text.context))
+        Ok((canonical(&text.bytes), self.contexts.union_of(&text.context)))
     }
 
     /// Refuse to read a path that exists only once something is built.
     pub fn check_built(&self, path: &[u8], context: ContextId) -> Eval<()> {
         let waits = |element: &ContextElement| !matches!(element, ContextElement::Source(_));
-        match self.contexts.get(context).iter().any(waits) {
+        match self.contexts.get(context).any(waits) {
             true => {
                 let path = String::from_utf8_lossy(path).into_owned();
                 Err(WorldError::Unbuilt { path }.into())

@@ -8,7 +8,7 @@ use hb_model::{
 
 use super::schema::{Arguments, Key};
 use crate::builtins::{Builtin, forced, instantiate};
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::Eval;
 use crate::machine::Machine;
 use crate::symbol::well_known;
@@ -58,7 +58,7 @@ pub(super) const ENTRY: Builtin = Builtin {
 
 fn build(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let given = Arguments::of(m, NAME, KEYS, args[0])?;
-    let mut context = ContextId::EMPTY;
+    let mut context = ContextParts::default();
     let refers = &mut context;
     let name: StoreName = given.required(m, "name", |m, key, value| key.parsed(m, value))?;
     let system = given.optional(m, "system", |m, key, value| key.plain(m, value))?;
@@ -102,14 +102,14 @@ fn build(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         attrs,
         closure_info: BTreeMap::from_iter(closure_info.unwrap_or_default()),
         runtime_root,
-        inputs: instantiate::inputs(m, context)?,
+        inputs: instantiate::inputs(m, &context)?,
         outputs: Outputs::Floating(outputs.unwrap_or_else(|| vec![OutputName::out()].into())),
         limits: limits.unwrap_or_default(),
     };
     instantiate::derivation_set(m, derivation)
 }
 
-fn builder(m: &mut Machine, key: &Key, value: Value, context: &mut ContextId) -> Eval<String> {
+fn builder(m: &mut Machine, key: &Key, value: Value, context: &mut ContextParts) -> Eval<String> {
     let builder = key.text(m, value, context)?;
     match builder.strip_prefix(BUILTIN_PREFIX) {
         Some(_) => Err(key.refuse(m, "hb's own builders have primitives of their own")),
@@ -119,7 +119,7 @@ fn builder(m: &mut Machine, key: &Key, value: Value, context: &mut ContextId) ->
 }
 
 /// A string is the file's text; a path or a derivation is a file to copy.
-fn file(m: &mut Machine, key: &Key, value: Value, context: &mut ContextId) -> Eval<FileContent> {
+fn file(m: &mut Machine, key: &Key, value: Value, context: &mut ContextParts) -> Eval<FileContent> {
     let value = m.force(value)?;
     let is_file = match value.type_of() {
         Some(Type::Path) => true,

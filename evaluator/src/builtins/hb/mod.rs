@@ -16,7 +16,7 @@ pub(super) use contracts::TABLE as CONTRACTS;
 pub(super) use fetch::derivation as fetch_derivation;
 
 use super::{Builtin, instantiate};
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::Eval;
 use crate::machine::{Machine, Text};
 use crate::value::Value;
@@ -83,7 +83,7 @@ fn builtin_step(
     name: StoreName,
     builder: &str,
     attrs: serde_json::Value,
-    context: ContextId,
+    context: &ContextParts,
 ) -> Eval<Value> {
     let inputs = instantiate::inputs(m, context)?;
     let outputs = Outputs::Floating(vec![hb_model::OutputName::out()].into());
@@ -92,9 +92,9 @@ fn builtin_step(
 }
 
 /// A value as canonical JSON text.
-fn json(m: &mut Machine, value: Value, context: &mut ContextId) -> Eval<String> {
+fn json(m: &mut Machine, value: Value, context: &mut ContextParts) -> Eval<String> {
     let mut text = Text::default();
     super::json::write(m, value, true, &mut text)?;
-    *context = m.contexts.union(*context, text.context);
+    context.add_all(&text.context);
     String::from_utf8(text.bytes).map_err(|_| crate::error::Fault::NotUtf8.into())
 }

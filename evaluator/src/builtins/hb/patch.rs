@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::schema::Arguments;
 use crate::builtins::{Builtin, forced};
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::Eval;
 use crate::machine::Machine;
 use crate::value::Value;
@@ -29,7 +29,7 @@ pub(super) const ENTRY: Builtin = Builtin {
 
 fn patch(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let given = Arguments::of(m, NAME, KEYS, args[0])?;
-    let mut context = ContextId::EMPTY;
+    let mut context = ContextParts::default();
     let refers = &mut context;
     let name: StoreName = given.required(m, "name", |m, key, value| key.parsed(m, value))?;
     let source = given.required(m, "source", |m, key, value| key.text(m, value, refers))?;
@@ -44,5 +44,5 @@ fn patch(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         "series": series,
         "strip": strip.unwrap_or(1),
     });
-    super::builtin_step(m, name, "builtin:patch-1", attrs, context)
+    super::builtin_step(m, name, "builtin:patch-1", attrs, &context)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::schema::Arguments;
 use crate::builtins::{Builtin, forced};
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::Eval;
 use crate::machine::Machine;
 use crate::value::Value;
@@ -29,7 +29,7 @@ pub(super) const ENTRY: Builtin = Builtin {
 
 fn root(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let given = Arguments::of(m, NAME, KEYS, args[0])?;
-    let mut context = ContextId::EMPTY;
+    let mut context = ContextParts::default();
     let name: StoreName = given.required(m, "name", |m, key, value| key.parsed(m, value))?;
     let packages = given.required(m, "packages", |m, key, value| {
         key.list(m, value, |m, key, item| key.text(m, item, &mut context))
@@ -39,5 +39,5 @@ fn root(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     })?;
     let links = BTreeMap::from_iter(links.unwrap_or_default());
     let attrs = json!({ "packages": packages, "links": links });
-    super::builtin_step(m, name, "builtin:root-1", attrs, context)
+    super::builtin_step(m, name, "builtin:root-1", attrs, &context)
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use hb_lang::suggest::nearest;
 use smallvec::SmallVec;
 
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::Attrs;
 use crate::machine::{Coercion, Machine, Text};
@@ -157,7 +157,7 @@ impl Key {
         &self,
         m: &mut Machine,
         value: Value,
-        context: &mut ContextId,
+        context: &mut ContextParts,
     ) -> Eval<String> {
         let value = m.force(value)?;
         let is_text = match value.as_attrs() {
@@ -174,7 +174,7 @@ impl Key {
         }
         let mut text = Text::default();
         m.coerce(value, Coercion::INTERPOLATION, &mut text)?;
-        *context = m.contexts.union(*context, text.context);
+        context.add_all(&text.context);
         String::from_utf8(text.bytes).map_err(|_| self.refuse(m, "the text is not valid UTF-8"))
     }
 

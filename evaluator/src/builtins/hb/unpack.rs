@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::schema::Arguments;
 use crate::builtins::{Builtin, forced};
-use crate::context::ContextId;
+use crate::context::ContextParts;
 use crate::error::Eval;
 use crate::machine::Machine;
 use crate::value::Value;
@@ -29,7 +29,7 @@ pub(super) const ENTRY: Builtin = Builtin {
 
 fn unpack(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let given = Arguments::of(m, NAME, KEYS, args[0])?;
-    let mut context = ContextId::EMPTY;
+    let mut context = ContextParts::default();
     let name: StoreName = given.required(m, "name", |m, key, value| key.parsed(m, value))?;
     let archive = given.required(m, "archive", |m, key, value| key.text(m, value, &mut context))?;
     let strip = given.optional(m, "strip", |m, key, value| key.natural(m, value))?;
@@ -43,5 +43,5 @@ fn unpack(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         "subdir": subdir,
         "exclude": exclude.unwrap_or_default(),
     });
-    super::builtin_step(m, name, "builtin:unpack-1", attrs, context)
+    super::builtin_step(m, name, "builtin:unpack-1", attrs, &context)
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hb_model::nix::{self, Algorithm, Method, Output};
 use hb_model::{DerivationId, OutputName, StoreName, StorePath};
 
-use super::{DERIVATION_SUFFIX, Known, NixScheme, hash_or_zero, id_of, scheme};
+use super::{DERIVATION_SUFFIX, Known, NixScheme, hash_or_zero, id_of, no_scheme, scheme};
 use crate::builtins::json;
-use crate::context::{ContextElement, ContextId};
+use crate::context::{ContextElement, ContextParts};
 use crate::error::{Error, Eval, Fault};
 use crate::heap::Attrs;
 use crate::machine::{Coercion, Machine, Text};
@@ -38,7 +38,7 @@ struct Step {
     hash: Option<String>,
     algorithm: Option<Algorithm>,
     method: Option<Method>,
-    context: ContextId,
+    context: ContextParts,
 }
 
 /// `derivationStrict`.
@@ -65,7 +65,7 @@ pub(in crate::builtins) fn strict(m: &mut Machine, attrs: Attrs) -> Eval<Value> 
         hash: None,
         algorithm: None,
         method: None,
-        context: ContextId::EMPTY,
+        context: ContextParts::default(),
     };
     for (symbol, pos, value) in m.sorted_attrs(attrs) {
         let key = m.symbols.text(symbol).into_owned();
@@ -101,14 +101,14 @@ impl Step {
     fn text(&mut self, m: &mut Machine, value: Value) -> Eval<Vec<u8>> {
         let mut text = Text::default();
         m.coerce(value, Coercion::ENVIRONMENT, &mut text)?;
-        self.context = m.contexts.union(self.context, text.context);
+        self.context.add_all(&text.context);
         Ok(text.bytes)
     }
 
     fn json(&mut self, m: &mut Machine, value: Value) -> Eval<Vec<u8>> {
         let mut text = Text::default();
         json::write(m, value, true, &mut text)?;
-        self.context = m.contexts.union(self.context, text.context);
+        self.context.add_all(&text.context);
         Ok(text.bytes)
     }
 
@@ -124,7 +124,7 @@ impl Step {
         match key {
             "builder" => {
                 let builder = m.expect_string(value)?;
-                self.context = m.contexts.union(self.context, m.context_of(builder));
+                self.context.add(m.context_of(builder));
                 self.builder = builder.as_bytes().unwrap_or_default().to_vec();
             }
             "outputs" => {
@@ -232,7 +232,7 @@ fn finish(m: &mut Machine, name: StoreName, mut step: Step) -> Eval<nix::Derivat
         args: step.args,
         env: step.env,
     };
-    add_inputs(m, step.context, &mut derivation)?;
+    add_inputs(m, &step.context, &mut derivation)?;
     let scheme = scheme(m)?;
     if let Some(hash) = step.hash {
         if !only_out {
@@ -270,22 +270,22 @@ fn finish(m: &mut Machine, name: StoreName, mut step: Step) -> Eval<nix::Derivat
     Ok(derivation)
 }
 
-/// What the strings' context asks to be there when building.
-fn add_inputs(m: &mut Machine, context: ContextId, to: &mut nix::Derivation) -> Eval<()> {
-    let context = m.contexts.get(context).to_vec();
-    let scheme = scheme(m)?;
-    for element in context {
+/// What the contexts of strings ask to be there when building.
+fn add_inputs(m: &mut Machine, context: &ContextParts, to: &mut nix::Derivation) -> Eval<()> {
+    let context = m.contexts.union_of(context);
+    let scheme = m.nix.as_ref().ok_or_else(no_scheme)?;
+    for element in m.contexts.get(context) {
         match element {
-            ContextElement::Source(path) => drop(to.input_sources.insert(path)),
+            ContextElement::Source(path) => drop(to.input_sources.insert(path.clone())),
             ContextElement::Output { derivation, output } => {
-                let path = made_here(scheme, &derivation)?;
-                to.input_derivations.entry(path).or_default().insert(output);
+                let path = made_here(scheme, derivation)?;
+                to.input_derivations.entry(path).or_default().insert(output.clone());
             }
             ContextElement::Derivation { id, deep: false } => {
-                to.input_sources.insert(scheme.path(&id).clone());
+                to.input_sources.insert(scheme.path(id).clone());
             }
             ContextElement::Derivation { id, deep: true } => {
-                let path = made_here(scheme, &id)?;
+                let path = made_here(scheme, id)?;
                 add_closure(scheme, path, to);
             }
         }

@@ -117,8 +117,11 @@ fn path_in_store(m: &Machine, path: &[u8]) -> Option<StorePath> {
 
 /// The scheme, in evaluations that have it.
 fn scheme(m: &mut Machine) -> Eval<&mut NixScheme> {
-    let missing = Fault::Refused { builtin: "derivation", reason: "there are no Nix paths here" };
-    m.nix.as_mut().ok_or_else(|| missing.into())
+    m.nix.as_mut().ok_or_else(no_scheme)
+}
+
+fn no_scheme() -> Error {
+    Fault::Refused { builtin: "derivation", reason: "there are no Nix paths here" }.into()
 }
 
 /// A hash as an attribute says it. An empty one stands for zeros: people write that to

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memchr::{memchr2, memchr3};
+
 use super::{Algorithm, Hash, Method, StoreDir};
 use crate::{OutputName, StoreName, StorePath, name::NameError};
 
@@ -148,13 +150,22 @@ impl Derivation {
         DerivationHash { hash, deferred }
     }
 
+    /// How many bytes the text takes, or nearly.
+    fn about_how_long(&self) -> usize {
+        let variables = self.env.iter().map(|(name, value)| name.len() + value.len() + AROUND_ITEM);
+        let args = self.args.iter().map(|arg| arg.len() + AROUND_ITEM);
+        let inputs = self.outputs.len() + self.input_derivations.len() + self.input_sources.len();
+        variables.chain(args).sum::<usize>() + INPUT * (inputs + 1)
+    }
+
     fn write(
         &self,
         store: &StoreDir,
         inputs: &BTreeMap<String, BTreeSet<OutputName>>,
         mask: bool,
     ) -> Vec<u8> {
-        let mut out = b"Derive(".to_vec();
+        let mut out = Vec::with_capacity(self.about_how_long());
+        out.extend(b"Derive(");
         list(&mut out, b'[', &self.outputs, |out, (name, output)| {
             let (path, method, hash) = match output {
                 Output::Deferred => Default::default(),
@@ -210,6 +221,12 @@ impl Derivation {
     }
 }
 
+/// What an item of a list takes beside its text, about: quotes, commas, brackets, escapes.
+const AROUND_ITEM: usize = 16;
+
+/// What an input takes, about.
+const INPUT: usize = 100;
+
 /// Items in brackets of a kind, with commas between.
 fn list<T>(
     out: &mut Vec<u8>,
@@ -230,14 +247,57 @@ fn list<T>(
 /// A text in quotes.
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            b'\n' => out.extend(b"\\n"),
-            b'\r' => out.extend(b"\\r"),
-            b'\t' => out.extend(b"\\t"),
-            _ => out.push(byte),
+    for stretch in bytes.chunks(STRETCH) {
+        let mut rest = stretch;
+        while let Some(at) = escaped(rest) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend(match rest[at] {
+                b'\n' => *b"\\n",
+                b'\r' => *b"\\r",
+                b'\t' => *b"\\t",
+                byte => [b'\\', byte],
+            });
+            rest = &rest[at + 1..];
         }
+        out.extend_from_slice(rest);
     }
     out.push(b'"');
+}
+
+/// How far the search for one byte may go, which another one then stops earlier.
+const STRETCH: usize = 128;
+
+/// Where the first byte is that is not written as it is.
+fn escaped(bytes: &[u8]) -> Option<usize> {
+    let found = memchr3(b'"', b'\\', b'\n', bytes);
+    memchr2(b'\r', b'\t', &bytes[..found.unwrap_or(bytes.len())]).or(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_text_escapes_is_found_wherever_it_stands() {
+        for length in [STRETCH - 1, STRETCH, STRETCH + 1, 3 * STRETCH] {
+            for (byte, escape) in
+                [(b'"', "\\\""), (b'\\', "\\\\"), (b'\n', "\\n"), (b'\r', "\\r"), (b'\t', "\\t")]
+            {
+                for at in 0..length {
+                    let mut bytes = vec![b'x'; length];
+                    bytes[at] = byte;
+                    let mut out = Vec::new();
+                    text(&mut out, &bytes);
+                    let (before, after) = ("x".repeat(at), "x".repeat(length - at - 1));
+                    assert_eq!(
+                        String::from_utf8_lossy(&out),
+                        format!("\"{before}{escape}{after}\"")
+                    );
+                }
+            }
+        }
+        let mut out = Vec::new();
+        text(&mut out, b"\t\"\t\n\r\\");
+        assert_eq!(out, br#""\t\"\t\n\r\\""#);
+    }
 }
