@@ -15,32 +15,48 @@ use super::{
 };
 use crate::Value;
 
+/// How many fields wait: about as many as what they point to can come from memory together.
+const COMING: usize = 16;
+
 /// Marks roots during a collection.
 pub(crate) struct Marker<'a> {
     pending: &'a mut Vec<Obj>,
     /// Whether native code may hold what is in lists, sets, and on the stack.
     natives_run: bool,
+    /// Fields that wait while what they point to comes from memory: of a large heap, little is in
+    /// the caches, and marking would wait for one object after the other.
+    coming: [Option<Field>; COMING],
+    /// Which of them has waited longest.
+    oldest: usize,
 }
 
-impl Marker<'_> {
+/// A field of an object that is alive.
+#[derive(Clone, Copy)]
+struct Field {
+    holder: Obj,
+    index: u32,
+    /// Whether it may be made to hold the value of the thunk that it points to.
+    may_be_cut: bool,
+}
+
+impl Field {
+    fn value(self) -> Value {
+        self.holder.value(self.index as usize)
+    }
+}
+
+impl<'a> Marker<'a> {
+    fn new(pending: &'a mut Vec<Obj>, natives_run: bool) -> Self {
+        Self { pending, natives_run, coming: [None; COMING], oldest: 0 }
+    }
+
     /// Something that native code may have copied. Returns what to hold from now on.
     #[inline(always)]
     pub(crate) fn value(&mut self, value: Value) -> Value {
-        match self.natives_run {
-            false => self.capture(value),
-            true => {
-                if let Some(object) = value.as_any_object() {
-                    self.object(object);
-                }
-                value
-            }
-        }
-    }
-
-    /// Something that only the machine sees. Returns what to hold from now on.
-    #[inline(always)]
-    fn capture(&mut self, value: Value) -> Value {
-        let value = value.evaluated().unwrap_or(value);
+        let value = match self.natives_run {
+            false => value.evaluated().unwrap_or(value),
+            true => value,
+        };
         if let Some(object) = value.as_any_object() {
             self.object(object);
         }
@@ -76,6 +92,7 @@ impl Marker<'_> {
                 return true;
             };
             self.trace(object);
+            self.visit_waiting();
             traced += 1;
         }
         false
@@ -92,20 +109,68 @@ impl Marker<'_> {
         }
     }
 
-    fn fields(&mut self, object: Obj, range: std::ops::Range<usize>) {
-        for i in range {
-            let value = object.value(i);
-            let shorter = self.value(value);
-            if shorter != value {
-                object.set_value(i, shorter);
+    /// Mark all that is alive.
+    fn finish(&mut self) {
+        while !self.pending.is_empty() {
+            while let Some(object) = self.pending.pop() {
+                self.trace(object);
+            }
+            self.visit_waiting();
+        }
+    }
+
+    /// What native code may hold.
+    #[inline(always)]
+    fn fields(&mut self, holder: Obj, range: std::ops::Range<usize>) {
+        self.visit_soon(holder, range, !self.natives_run);
+    }
+
+    /// What only the machine sees.
+    #[inline(always)]
+    fn captures(&mut self, holder: Obj, range: std::ops::Range<usize>) {
+        self.visit_soon(holder, range, true);
+    }
+
+    #[inline(always)]
+    fn visit_soon(&mut self, holder: Obj, range: std::ops::Range<usize>, may_be_cut: bool) {
+        for index in range {
+            let index = index as u32;
+            let mut next = Some(Field { holder, index, may_be_cut });
+            // Where a field is cut, it waits again for what it points to now.
+            while let Some(field) = next.take()
+                && let Some(target) = field.value().as_any_object()
+            {
+                target.fetch();
+                let longest = self.coming[self.oldest].replace(field);
+                self.oldest = (self.oldest + 1) % COMING;
+                next = longest.and_then(|field| self.visit(field));
             }
         }
     }
 
-    fn captures(&mut self, object: Obj, range: std::ops::Range<usize>) {
-        for i in range {
-            let shorter = self.capture(object.value(i));
-            object.set_value(i, shorter);
+    /// Mark what a field points to; gives the field if it was cut instead.
+    #[inline(always)]
+    fn visit(&mut self, field: Field) -> Option<Field> {
+        let value = field.value();
+        if field.may_be_cut
+            && let Some(result) = value.as_thunk().and_then(Obj::result)
+        {
+            field.holder.set_value(field.index as usize, result);
+            return Some(field);
+        }
+        if let Some(object) = value.as_any_object() {
+            self.object(object);
+        }
+        None
+    }
+
+    /// Visit all fields that still wait.
+    fn visit_waiting(&mut self) {
+        for i in 0..COMING {
+            let mut next = self.coming[i].take();
+            while let Some(field) = next {
+                next = self.visit(field);
+            }
         }
     }
 
@@ -142,7 +207,7 @@ impl Heap {
     /// from the system costs more than all else here.
     pub(crate) fn collect(&mut self, natives_run: bool, roots: impl FnOnce(&mut Marker<'_>)) {
         let mut pending = std::mem::take(&mut self.marking);
-        let mut marker = Marker { pending: &mut pending, natives_run };
+        let mut marker = Marker::new(&mut pending, natives_run);
         for value in [self.empty_list, self.empty_attrs] {
             marker.value(value);
         }
@@ -157,9 +222,7 @@ impl Heap {
             self.due = false;
             return;
         }
-        while let Some(object) = marker.pending.pop() {
-            marker.trace(object);
-        }
+        marker.finish();
         self.marking = pending;
         let alive = self.sweep();
         self.threshold = bytes_until_collection(alive);
