@@ -225,8 +225,8 @@ impl Heap {
         marker.finish();
         self.marking = pending;
         let alive = self.sweep();
-        self.threshold = bytes_until_collection(alive);
-        self.since_collection = 0;
+        self.before += std::mem::take(&mut self.since_collection);
+        self.threshold = bytes_until_collection(alive, self.before);
         self.due = self.stress;
         self.give_spare_back(self.threshold / BLOCK_BYTES);
     }

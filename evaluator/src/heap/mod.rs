@@ -63,9 +63,17 @@ const FIRST_OF_MANY: usize = 10 * 1024 * 1024;
 /// collecting costs a bounded share of allocating.
 const ENOUGH: usize = 12 * 1024 * 1024;
 
-/// After how many bytes the next collection is due where so many are alive.
-fn bytes_until_collection(alive: usize) -> usize {
-    (LEAST + TIMES_ALIVE * alive).min(ENOUGH).max(alive)
+/// Where much of all that was ever allocated stays alive, collecting finds little: up to this many
+/// times what is alive may come before the next one.
+const MOST_TIMES_ALIVE: usize = 3;
+
+/// After how many bytes the next collection is due where so many are alive of so many that were
+/// ever allocated.
+fn bytes_until_collection(alive: usize, allocated: usize) -> usize {
+    // Until the heap would be two thirds of what is allocated by then.
+    let worth = (2 * allocated).saturating_sub(3 * alive);
+    let more = worth.min(MOST_TIMES_ALIVE * alive).max(alive);
+    (LEAST + TIMES_ALIVE * alive).min(ENOUGH).max(more)
 }
 
 /// Cells of one size, in a block. Its first word says whether the collection that is running
@@ -106,6 +114,8 @@ pub(crate) struct Heap {
     large: Vec<Large>,
     /// Bytes handed to runs and large objects since the last collection.
     since_collection: usize,
+    /// The same, until then.
+    before: usize,
     threshold: usize,
     /// Whether the next collection is given up if many objects are alive.
     tentative: bool,
@@ -130,6 +140,7 @@ impl Heap {
             memory: Blocks::default(),
             large: Vec::new(),
             since_collection: 0,
+            before: 0,
             tentative: !stress,
             threshold: LEAST,
             stress,

@@ -1,7 +1,7 @@
 //! The heap by itself: what survives, what is given back, and what `//` makes.
 
 use super::{
-    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, Mould,
+    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, MOST_TIMES_ALIVE, Mould,
     bytes_until_collection,
 };
 use crate::context::ContextId;
@@ -103,9 +103,22 @@ fn what_a_collection_that_was_given_up_found_alive_may_die_whole_blocks_at_a_tim
 
 #[test]
 fn the_more_is_alive_the_rarer_are_collections() {
-    assert_eq!(bytes_until_collection(0), LEAST);
-    assert_eq!(bytes_until_collection(ENOUGH / 4), ENOUGH);
-    assert_eq!(bytes_until_collection(10 * ENOUGH), 10 * ENOUGH);
+    assert_eq!(bytes_until_collection(0, ENOUGH), LEAST);
+    assert_eq!(bytes_until_collection(ENOUGH / 4, ENOUGH), ENOUGH);
+    let alive = 10 * ENOUGH;
+    assert_eq!(bytes_until_collection(alive, alive), alive, "nothing was freed");
+    assert_eq!(bytes_until_collection(alive, 10 * alive), MOST_TIMES_ALIVE * alive);
+}
+
+#[test]
+fn a_growing_heap_keeps_below_two_thirds_of_what_was_allocated() {
+    let (mut alive, mut allocated) = (4 * ENOUGH, 10 * ENOUGH);
+    for _ in 0..8 {
+        let more = bytes_until_collection(alive, allocated);
+        allocated += more;
+        assert!(3 * (alive + more) <= 2 * allocated, "{alive} and {more} of {allocated}");
+        alive += more / 3;
+    }
 }
 
 #[test]
