@@ -213,7 +213,12 @@ impl Heap {
             let next: *mut u64 = std::ptr::with_exposed_provenance_mut(waiting as usize);
             // SAFETY: sweeping made a run of that many cells there.
             let end = unsafe { next.add(cells * cell_words) };
-            self.runs[class] = Run { next, end, waiting: first.word(0) };
+            let waiting = first.word(0);
+            // Between cells that are alive runs are short: the one after is needed soon.
+            if waiting != 0 {
+                Obj::at(waiting).fetch();
+            }
+            self.runs[class] = Run { next, end, waiting };
             cells
         } else {
             // Of the first cells of a class there may never be more than a few.
