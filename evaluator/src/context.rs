@@ -32,7 +32,7 @@ pub enum ContextElement {
 }
 
 /// A set of context elements, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContextId(u32);
 
 impl ContextId {
@@ -150,13 +150,21 @@ impl Contexts {
     }
 
     /// The elements of all parts.
-    #[inline(always)]
+    #[inline]
     pub fn union_of(&mut self, parts: &ContextParts) -> ContextId {
         match parts.0[..] {
             [] => ContextId::EMPTY,
             [part] => part,
             [a, b] => self.union(a, b),
-            ref parts => self.union_of_many(parts),
+            ref parts => {
+                let mut parts = SmallVec::<[_; 16]>::from_slice(parts);
+                parts.sort_unstable();
+                parts.dedup();
+                match parts[..] {
+                    [a, b] => self.union(a, b),
+                    ref parts => self.union_of_many(parts),
+                }
+            }
         }
     }
 

@@ -28,7 +28,7 @@ mod symbol;
 mod value;
 mod world;
 
-pub use context::{ContextElement, ContextId, Contexts};
+pub use context::{ContextElement, ContextId, ContextParts, Contexts};
 pub use difference::Difference;
 pub use documentation::Documentation;
 pub use error::{CycleStep, Error, Eval, EvalError, Fault, PlaceLabel, TraceFrame};

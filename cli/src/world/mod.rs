@@ -77,7 +77,8 @@ pub(crate) struct HostWorld {
     imported: HashMap<(PathBuf, StoreName), StorePath>,
     /// What this evaluation put into the store, and may read back.
     added: BTreeSet<StorePath>,
-    /// Folders that were read from, and where they really lie.
+    /// Folders that were read from, and where they really lie: those are taken not to change while
+    /// something is evaluated.
     followed: HashMap<PathBuf, PathBuf>,
 }
 
@@ -160,10 +161,9 @@ impl HostWorld {
                 file
             }
         };
-        match fs::read_link(&file) {
-            Ok(_) => fs::canonicalize(file),
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(file),
-            Err(error) => Err(error),
+        match fs::symlink_metadata(&file)?.is_symlink() {
+            true => fs::canonicalize(file),
+            false => Ok(file),
         }
     }
 

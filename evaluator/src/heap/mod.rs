@@ -59,20 +59,22 @@ const TIMES_ALIVE: usize = 16;
 const FEW: usize = 4096;
 const FIRST_OF_MANY: usize = 10 * 1024 * 1024;
 
-/// As many bytes as are always worth a collection, or as many as are alive if that is more: so
-/// collecting costs a bounded share of allocating.
+/// As many bytes as are always worth a collection.
 const ENOUGH: usize = 12 * 1024 * 1024;
 
-/// Where much of all that was ever allocated stays alive, collecting finds little: up to this many
-/// times what is alive may come before the next one.
+/// A heap that has become much smaller than one that never collects may grow by up to this many
+/// times what is alive, and by no more than this beyond what is.
 const MOST_TIMES_ALIVE: usize = 3;
+const MOST_BEYOND_ALIVE: usize = 64 * 1024 * 1024;
 
 /// After how many bytes the next collection is due where so many are alive of so many that were
-/// ever allocated.
+/// ever allocated: after as many as are alive at least, so that collecting costs a bounded share
+/// of allocating.
 fn bytes_until_collection(alive: usize, allocated: usize) -> usize {
-    // Until the heap would be two thirds of what is allocated by then.
-    let worth = (2 * allocated).saturating_sub(3 * alive);
-    let more = worth.min(MOST_TIMES_ALIVE * alive).max(alive);
+    // Then the heap is two thirds of what is allocated by then.
+    let until_two_thirds = (2 * allocated).saturating_sub(3 * alive);
+    let most = (MOST_TIMES_ALIVE * alive).min(alive + MOST_BEYOND_ALIVE);
+    let more = until_two_thirds.min(most).max(alive);
     (LEAST + TIMES_ALIVE * alive).min(ENOUGH).max(more)
 }
 

@@ -328,7 +328,7 @@ impl Obj {
 
     /// Whether the thunk is being evaluated.
     pub(crate) fn is_entered(self) -> bool {
-        self.kind() == Kind::Thunk && self.header().flags & BUSY != 0
+        self.header().flags & BUSY != 0
     }
 
     /// The evaluation failed: it may be tried again.

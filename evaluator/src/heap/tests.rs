@@ -1,8 +1,8 @@
 //! The heap by itself: what survives, what is given back, and what `//` makes.
 
 use super::{
-    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, MOST_TIMES_ALIVE, Mould,
-    bytes_until_collection,
+    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, MOST_BEYOND_ALIVE,
+    MOST_TIMES_ALIVE, Mould, bytes_until_collection,
 };
 use crate::context::ContextId;
 use crate::source::Pos;
@@ -107,11 +107,13 @@ fn the_more_is_alive_the_rarer_are_collections() {
     assert_eq!(bytes_until_collection(ENOUGH / 4, ENOUGH), ENOUGH);
     let alive = 10 * ENOUGH;
     assert_eq!(bytes_until_collection(alive, alive), alive, "nothing was freed");
+    assert_eq!(bytes_until_collection(alive, 10 * alive), alive + MOST_BEYOND_ALIVE);
+    let alive = 2 * ENOUGH;
     assert_eq!(bytes_until_collection(alive, 10 * alive), MOST_TIMES_ALIVE * alive);
 }
 
 #[test]
-fn a_growing_heap_keeps_below_two_thirds_of_what_was_allocated() {
+fn a_heap_of_which_two_thirds_die_stays_below_two_thirds_of_what_was_allocated() {
     let (mut alive, mut allocated) = (4 * ENOUGH, 10 * ENOUGH);
     for _ in 0..8 {
         let more = bytes_until_collection(alive, allocated);

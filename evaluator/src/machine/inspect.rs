@@ -74,6 +74,9 @@ impl Machine {
 
     /// An evaluated function as Nix shows it to people: its name, and where it stands.
     pub(crate) fn described_function(&self, function: Value) -> String {
+        if let Some(guarded) = function.as_object().and_then(|object| self.guarded(object)) {
+            return self.described_function(guarded);
+        }
         if let Some(number) = function.as_builtin() {
             return format!("«primop {}»", self.builtin(number).name);
         }
@@ -116,10 +119,11 @@ impl Machine {
         }
         let Some(path) = attrs.get(well_known::DRV_PATH) else { return Ok(None) };
         let path = self.expect_string(path)?;
-        let mut context = self.contexts.get(self.context_of(path));
-        Ok(context.find_map(|element| match element {
+        let context = self.contexts.get(self.context_of(path));
+        let derivations = context.filter_map(|element| match element {
             ContextElement::Derivation { id, .. } => Some(*id),
             _ => None,
-        }))
+        });
+        Ok(derivations.min())
     }
 }

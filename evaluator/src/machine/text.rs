@@ -155,13 +155,14 @@ impl Machine {
 
     /// The strings that were kept since the stack had a height, with a separator between them.
     pub(crate) fn join_kept(&mut self, height: usize, separator: Value) -> Eval<Value> {
-        let Some((length, context)) = self.length_and_context(height) else {
+        let Some((length, mut context)) = self.length_and_context(height) else {
             unreachable!("strings were kept")
         };
+        context.add(self.context_of(separator));
         let between = separator.as_bytes().unwrap_or_default();
         let length = length + between.len() * (self.stack.len() - height).saturating_sub(1);
         check_length(length)?;
-        let context = self.contexts.union(self.context_of(separator), context);
+        let context = self.contexts.union_of(&context);
         let parts = self.stack[height..].iter().enumerate().flat_map(|(i, part)| {
             let before = if i == 0 { Default::default() } else { between };
             [before, part.as_bytes().unwrap_or_default()]
@@ -171,13 +172,13 @@ impl Machine {
 
     /// Of what lies on the stack from a height on: how long it is together, and its context, if
     /// all of it is strings.
-    fn length_and_context(&mut self, height: usize) -> Option<(usize, ContextId)> {
+    fn length_and_context(&self, height: usize) -> Option<(usize, ContextParts)> {
         let (mut length, mut context) = (0, ContextParts::default());
         for &part in &self.stack[height..] {
             length += part.as_bytes()?.len();
             context.add(self.context_of(part));
         }
-        Some((length, self.contexts.union_of(&context)))
+        Some((length, context))
     }
 
     /// Push the top `count` evaluated values, as one string in their place.
@@ -186,6 +187,7 @@ impl Machine {
         let result = match self.length_and_context(start) {
             Some((length, context)) => {
                 check_length(length)?;
+                let context = self.contexts.union_of(&context);
                 let parts = self.stack[start..].iter().filter_map(Value::as_bytes);
                 self.heap.string_of_parts(length, context, parts)
             }

@@ -264,7 +264,8 @@ fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
-/// How far the search for one byte may go, which another one then stops earlier.
+/// How much is searched at a time: a text of many tabs would be searched to its end for a quote at
+/// each of them.
 const STRETCH: usize = 128;
 
 /// Where the first byte is that is not written as it is.
