@@ -118,9 +118,12 @@ impl Store {
     /// What is to go, and what was borrowed and is needed no more. Must be called while nobody
     /// names anything.
     fn decide(&self, options: &GcOptions) -> Result<(GcReport, Vec<StorePath>)> {
+        // Before what is registered: of who registers something and ends after that is read, nothing
+        // would be found, and what it refers to would go.
+        let needed = self.needed()?;
         let graph = self.graph()?;
         let by_name = graph.by_name();
-        let dead = graph.dead(&self.live(&graph, &by_name, options)?, graph.enough(options));
+        let dead = graph.dead(&graph.live(&needed, &by_name, options), graph.enough(options));
         let is_own =
             |name: &str| by_name.get(name).is_some_and(|&it| !graph.objects[it].is_borrowed);
         let mut report = GcReport { strays: self.strays(is_own)?, ..GcReport::default() };
@@ -171,20 +174,12 @@ impl Store {
         })
     }
 
-    /// Which objects must stay, by index.
-    fn live(
-        &self,
-        graph: &Graph,
-        by_name: &FxHashMap<&str, usize>,
-        options: &GcOptions,
-    ) -> Result<Vec<bool>> {
+    /// What living processes and roots need.
+    fn needed(&self) -> Result<Vec<StorePath>> {
         // In this order: who makes a root and ends is found by the one or the other.
         let held = held_by_sessions(&self.inner.layout)?;
         let roots = self.roots()?.into_iter().map(|root| root.path);
-        let needed = roots.chain(held);
-        let needed = needed.filter_map(|path| by_name.get(&*path.base_name()).copied());
-        let young = graph.younger_than(options.older_than);
-        Ok(graph.reach(needed.chain(young).collect(), !options.drop_derivations))
+        Ok(roots.chain(held).collect())
     }
 
     /// The entries of the object folder that are not registered. Most of those that are can be
@@ -222,6 +217,18 @@ impl Graph {
     fn by_name(&self) -> FxHashMap<&str, usize> {
         let names = self.objects.iter().enumerate();
         names.map(|(index, object)| (&*object.name, index)).collect()
+    }
+
+    /// Which objects must stay, by index.
+    fn live(
+        &self,
+        needed: &[StorePath],
+        by_name: &FxHashMap<&str, usize>,
+        options: &GcOptions,
+    ) -> Vec<bool> {
+        let needed = needed.iter().filter_map(|path| by_name.get(&*path.base_name()).copied());
+        let young = self.younger_than(options.older_than);
+        self.reach(needed.chain(young).collect(), !options.drop_derivations)
     }
 
     /// Everything that `pending` needs.

@@ -286,6 +286,34 @@ fn gc_beside_builds_takes_nothing_that_they_made() {
 }
 
 #[test]
+fn gc_beside_processes_that_end_leaves_what_refers_to_something_whole() {
+    let fixture = Fixture::open(Folder::new(), Durability::Relaxed);
+    let root = fixture.store.root().to_owned();
+    thread::scope(|scope| {
+        let makers: Vec<_> = (0..2)
+            .map(|maker| {
+                let root = &root;
+                scope.spawn(move || {
+                    for number in 0..200 {
+                        let store =
+                            Store::open_with(root, OpenMode::Write, Durability::Relaxed).unwrap();
+                        let text = format!("{maker} {number}");
+                        let add = |refs| store.add_file(&name("a"), text.as_bytes(), false, &refs);
+                        let below = add([].into()).unwrap();
+                        add([below].into()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        while !makers.iter().all(|maker| maker.is_finished()) {
+            gc(&fixture);
+        }
+    });
+    gc(&fixture);
+    assert_eq!(fixture.store.list().unwrap(), []);
+}
+
+#[test]
 fn a_result_link_is_made_whole_while_others_collect() {
     const LINKS: usize = 300;
     let fixture = Fixture::open(Folder::new(), Durability::Relaxed);

@@ -127,7 +127,8 @@ pub(crate) fn publish<P: Parts>(
     })
 }
 
-/// Let `decide` say which objects nothing needs, and forget them.
+/// Let `decide` say which objects nothing needs, and forget them. It asks first what is needed, and
+/// then what is there: a process that ends in between has registered all that it will.
 pub(crate) fn forget<P: Parts>(
     parts: &P,
     decide: impl FnOnce() -> Result<Vec<P::Name>>,

@@ -383,8 +383,8 @@ fn collect(world: &World) {
     let process = Process { world, number: 0 };
     let mut going = Vec::new();
     forget(&process, || {
-        let rows = world.rows.lock().unwrap().clone();
         let needed = world.needed();
+        let rows = world.rows.lock().unwrap().clone();
         let dead: Vec<_> = rows.difference(&needed).copied().collect();
         let found = world.disk.lock().unwrap().clone();
         let known = world.rows.lock().unwrap().clone();
@@ -393,6 +393,13 @@ fn collect(world: &World) {
         Ok(dead)
     })
     .unwrap();
+    {
+        let rows = world.rows.lock().unwrap();
+        assert!(
+            !rows.contains(&1) || rows.contains(&0),
+            "what is registered refers to what has gone"
+        );
+    }
     sweep(&process, &going, &()).unwrap();
 }
 
