@@ -146,11 +146,16 @@ fn verbose_traces_are_shown_when_asked_for() {
     for (option, wanted) in
         [(None, "trace: then\n"), (Some("--trace-verbose"), "trace: of a\ntrace: then\n")]
     {
-        let mut hb = project.hb(["eval", "-E", expression]);
-        let output = hb.args(option).output().unwrap();
-        assert_eq!(output.stdout, b"1\n", "{}", explain(&output));
-        assert_eq!(String::from_utf8_lossy(&output.stderr), wanted, "{option:?}");
+        check_said(project.hb(["eval", "-E", expression]).args(option), "1\n", wanted);
     }
+}
+
+/// hb prints this, and says this beside it.
+#[track_caller]
+fn check_said(hb: &mut Command, printed: &str, said: &str) {
+    let output = hb.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), printed, "{}", explain(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), said, "{hb:?}");
 }
 
 #[test]
@@ -167,10 +172,8 @@ fn traced_values_are_shown_as_nix_shows_them() {
         ("let x = { a = x; }; in builtins.seq x.a x", "{ a = «repeated»; }"),
     ] {
         let expression = format!("builtins.trace ({value}) 1");
-        let output = project.hb(["eval", "-E", &expression]).output().unwrap();
-        assert_eq!(output.stdout, b"1\n", "{}", explain(&output));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(said, format!("trace: {wanted}\n"), "{value}");
+        let said = format!("trace: {wanted}\n");
+        check_said(&mut project.hb(["eval", "-E", &expression]), "1\n", &said);
     }
 }
 
@@ -184,9 +187,7 @@ fn a_trace_of_what_is_being_evaluated_says_so() {
             "{ again = «repeated»; traced = «potential infinite recursion»; }",
         ),
     ] {
-        let output = project.hb(["eval", "-E", expression]).output().unwrap();
-        assert_eq!(output.stdout, b"true\n", "{}", explain(&output));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(said, format!("trace: {wanted}\n"), "{expression}");
+        let said = format!("trace: {wanted}\n");
+        check_said(&mut project.hb(["eval", "-E", expression]), "true\n", &said);
     }
 }
