@@ -7,8 +7,9 @@
 //! closures and thunks are cut, which native code never sees.
 
 use std::alloc::dealloc;
+use std::num::NonZeroU64;
 
-use super::object::{Header, MARKED, OUTSIDE};
+use super::object::{Header, MARKED, OUTSIDE, Place};
 use super::{
     BLOCK_BYTES, BLOCK_HEADER_WORDS, Block, CELL_WORDS, FEW, FIRST_OF_MANY, Heap, Kind, Obj,
     bytes_until_collection, cells_in_block,
@@ -30,18 +31,25 @@ pub(crate) struct Marker<'a> {
     oldest: usize,
 }
 
-/// A field of an object that is alive.
+/// A field of an object that is alive: where it lies, and in the lowest bit whether it may be made
+/// to hold the value of the thunk that it points to.
 #[derive(Clone, Copy)]
-struct Field {
-    holder: Obj,
-    index: u32,
-    /// Whether it may be made to hold the value of the thunk that it points to.
-    may_be_cut: bool,
-}
+struct Field(NonZeroU64);
 
 impl Field {
-    fn value(self) -> Value {
-        self.holder.value(self.index as usize)
+    #[inline(always)]
+    fn new(holder: Obj, index: usize, may_be_cut: bool) -> Self {
+        Self(holder.place(index).address() | u64::from(may_be_cut))
+    }
+
+    #[inline(always)]
+    fn place(self) -> Place {
+        Place::at(self.0.get() & !1)
+    }
+
+    #[inline(always)]
+    fn may_be_cut(self) -> bool {
+        self.0.get() & 1 != 0
     }
 }
 
@@ -119,48 +127,57 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// What native code may hold.
-    #[inline(always)]
-    fn fields(&mut self, holder: Obj, range: std::ops::Range<usize>) {
-        self.visit_soon(holder, range, !self.natives_run);
+    /// Visit all that an object points to, soon.
+    fn trace(&mut self, object: Obj) {
+        let length = object.extra() as usize;
+        let (fields, is_code) = match object.kind() {
+            Kind::Int | Kind::Float | Kind::Str | Kind::Path | Kind::Shape => return,
+            Kind::List => (0..length, false),
+            Kind::ListSlice => (0..1, false),
+            Kind::Attrs => (0..length + 1, false),
+            // Once the flat form is known, the layers are never looked at again.
+            Kind::Layered if object.word(0) != 0 => (0..1, false),
+            Kind::Layered => (1..object.small() + 1, false),
+            Kind::Closure | Kind::Thunk => (0..object.small(), true),
+            Kind::Partial => (0..object.small() + 1, true),
+            Kind::Forced => (0..1, true),
+            Kind::Free => unreachable!("nothing points to a free cell"),
+        };
+        // Native code may hold what is in lists and sets, but only the machine sees captures.
+        let may_be_cut = is_code || !self.natives_run;
+        for index in fields {
+            self.visit_soon(Field::new(object, index, may_be_cut));
+        }
     }
 
-    /// What only the machine sees.
+    /// Visit a field once what it points to has come from memory.
     #[inline(always)]
-    fn captures(&mut self, holder: Obj, range: std::ops::Range<usize>) {
-        self.visit_soon(holder, range, true);
-    }
-
-    #[inline(always)]
-    fn visit_soon(&mut self, holder: Obj, range: std::ops::Range<usize>, may_be_cut: bool) {
-        for index in range {
-            let index = index as u32;
-            let mut next = Some(Field { holder, index, may_be_cut });
-            // Where a field is cut, it waits again for what it points to now.
-            while let Some(field) = next.take()
-                && let Some(target) = field.value().as_any_object()
-            {
-                target.fetch();
-                let longest = self.coming[self.oldest].replace(field);
-                self.oldest = (self.oldest + 1) % COMING;
-                next = longest.and_then(|field| self.visit(field));
-            }
+    fn visit_soon(&mut self, field: Field) {
+        let mut next = Some(field);
+        // Where a field is cut, it waits again for what it points to now.
+        while let Some(field) = next
+            && let Some(target) = field.place().value().as_any_object()
+        {
+            target.fetch();
+            let longest = self.coming[self.oldest].replace(field);
+            self.oldest = (self.oldest + 1) % COMING;
+            next = longest.and_then(|field| self.visit(field));
         }
     }
 
     /// Mark what a field points to; gives the field if it was cut instead.
     #[inline(always)]
     fn visit(&mut self, field: Field) -> Option<Field> {
-        let value = field.value();
-        if field.may_be_cut
-            && let Some(result) = value.as_thunk().and_then(Obj::result)
+        let value = field.place().value();
+        let object = value.as_any_object()?;
+        if value.is_thunk()
+            && field.may_be_cut()
+            && let Some(result) = object.result()
         {
-            field.holder.set_value(field.index as usize, result);
+            field.place().set_value(result);
             return Some(field);
         }
-        if let Some(object) = value.as_any_object() {
-            self.object(object);
-        }
+        self.object(object);
         None
     }
 
@@ -171,30 +188,6 @@ impl<'a> Marker<'a> {
             while let Some(field) = next {
                 next = self.visit(field);
             }
-        }
-    }
-
-    fn trace(&mut self, object: Obj) {
-        let length = object.extra() as usize;
-        match object.kind() {
-            Kind::Int | Kind::Float | Kind::Str | Kind::Path | Kind::Shape => {}
-            Kind::List => self.fields(object, 0..length),
-            Kind::ListSlice => self.object(object.object(0)),
-            Kind::Attrs => {
-                self.object(object.object(0));
-                self.fields(object, 1..length + 1);
-            }
-            Kind::Layered => {
-                // Once the flat form is known, the layers are never looked at again.
-                let layers = if object.word(0) == 0 { 1..object.small() + 1 } else { 0..1 };
-                for i in layers {
-                    self.object(object.object(i));
-                }
-            }
-            Kind::Closure | Kind::Thunk => self.captures(object, 0..object.small()),
-            Kind::Partial => self.captures(object, 0..object.small() + 1),
-            Kind::Forced => self.captures(object, 0..1),
-            Kind::Free => unreachable!("nothing points to a free cell"),
         }
     }
 }

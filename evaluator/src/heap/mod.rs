@@ -57,10 +57,10 @@ const TIMES_ALIVE: usize = 16;
 /// The first collection is given up when more objects than these turn out to be alive, and is due
 /// again after so many bytes: a short evaluation ends before.
 const FEW: usize = 4096;
-const FIRST_OF_MANY: usize = 10 * 1024 * 1024;
+const FIRST_OF_MANY: usize = 20 * 1024 * 1024;
 
 /// As many bytes as are always worth a collection.
-const ENOUGH: usize = 12 * 1024 * 1024;
+const ENOUGH: usize = 32 * 1024 * 1024;
 
 /// A heap that has become much smaller than one that never collects may grow by up to this many
 /// times what is alive, and by no more than this beyond what is.

@@ -92,6 +92,9 @@ pub(super) const OUTSIDE: u8 = 8;
 /// So many words of two texts are compared faster one by one than by a call.
 const FEW_WORDS: usize = 4;
 
+/// How many words of an object are had from memory together.
+const FETCHED_WORDS: usize = 6;
+
 /// A thunk that is being evaluated.
 const BUSY: u8 = 2;
 /// A thunk whose captures are not there yet.
@@ -121,14 +124,18 @@ impl Obj {
         std::ptr::with_exposed_provenance_mut(self.0.get() as usize)
     }
 
-    /// Have the object's first words come from memory, to be looked at soon.
+    /// Have the object's first words come from memory, to be looked at soon. Most objects are no
+    /// longer, but may lie in two lines of the cache.
     #[inline(always)]
     pub(super) fn fetch(self) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: only a hint, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.pointer().cast()) };
+            // SAFETY: only hints, whatever the address.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(self.pointer().cast());
+                _mm_prefetch::<_MM_HINT_T0>(self.pointer().wrapping_add(FETCHED_WORDS - 1).cast());
+            }
         }
     }
 
@@ -194,6 +201,13 @@ impl Obj {
     #[inline(always)]
     pub(crate) fn set_value(self, index: usize, value: Value) {
         self.set_word(index, value.bits());
+    }
+
+    /// Where a payload word that is a value lies. Words that are objects are values too.
+    #[inline(always)]
+    pub(super) fn place(self, index: usize) -> Place {
+        // SAFETY: as `word`.
+        Place(unsafe { self.pointer().add(1 + index) })
     }
 
     /// A payload word that is an object.
@@ -370,5 +384,35 @@ impl Obj {
     pub(crate) fn set_filled(self) {
         let header = self.header();
         self.set_header(Header { flags: header.flags & !UNFILLED, ..header });
+    }
+}
+
+/// Where an object keeps a value.
+#[derive(Clone, Copy)]
+pub(super) struct Place(*mut u64);
+
+impl Place {
+    /// The place at an address that [`Place::address`] gave.
+    #[inline(always)]
+    pub(super) fn at(address: u64) -> Self {
+        Self(std::ptr::with_exposed_provenance_mut(address as usize))
+    }
+
+    #[inline(always)]
+    pub(super) fn address(self) -> NonZeroU64 {
+        // SAFETY: no object is at zero.
+        unsafe { NonZeroU64::new_unchecked(self.0.expose_provenance() as u64) }
+    }
+
+    #[inline(always)]
+    pub(super) fn value(self) -> Value {
+        // SAFETY: a place is made of a word that is a value, of an object that is alive.
+        unsafe { *self.0.cast() }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_value(self, value: Value) {
+        // SAFETY: as above; nothing holds a reference to it.
+        unsafe { *self.0.cast() = value }
     }
 }

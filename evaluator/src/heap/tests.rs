@@ -108,7 +108,7 @@ fn the_more_is_alive_the_rarer_are_collections() {
     let alive = 10 * ENOUGH;
     assert_eq!(bytes_until_collection(alive, alive), alive, "nothing was freed");
     assert_eq!(bytes_until_collection(alive, 10 * alive), alive + MOST_BEYOND_ALIVE);
-    let alive = 2 * ENOUGH;
+    let alive = MOST_BEYOND_ALIVE / 4;
     assert_eq!(bytes_until_collection(alive, 10 * alive), MOST_TIMES_ALIVE * alive);
 }
 
