@@ -26,13 +26,16 @@ pub(crate) use object::{Kind, Obj};
 
 use blocks::Blocks;
 use mould::LARGE;
-use object::{Header, OUTSIDE};
+use object::{Header, OUTSIDE, fetch};
 
 use crate::Value;
 use crate::context::ContextId;
 
 /// Bytes in a block: some pages.
 const BLOCK_BYTES: usize = 64 * 1024;
+
+/// So many words ahead of what is allocated, memory is asked for.
+const AHEAD: usize = 32;
 
 /// Cells hold at most this many words; what is larger has an allocation of its own.
 const MAX_CELL_WORDS: usize = 1024;
@@ -197,6 +200,7 @@ impl Heap {
         let cell = run.next;
         // SAFETY: the run is not empty, and runs are whole cells of one block.
         run.next = unsafe { cell.add(words as usize) };
+        fetch(cell.wrapping_add(AHEAD));
         let object = Obj::at(cell.expose_provenance() as u64);
         object.set_header(header);
         object

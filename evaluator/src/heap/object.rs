@@ -100,6 +100,19 @@ const BUSY: u8 = 2;
 /// A thunk whose captures are not there yet.
 const UNFILLED: u8 = 4;
 
+/// Have a line of the cache come from memory, to be used soon: a hint, for any address.
+#[inline(always)]
+pub(super) fn fetch(pointer: *const u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(pointer.cast()) };
+    }
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
+    let _ = pointer;
+}
+
 /// A heap object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Obj(NonZeroU64);
@@ -128,15 +141,8 @@ impl Obj {
     /// longer, but may lie in two lines of the cache.
     #[inline(always)]
     pub(super) fn fetch(self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: only hints, whatever the address.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(self.pointer().cast());
-                _mm_prefetch::<_MM_HINT_T0>(self.pointer().wrapping_add(FETCHED_WORDS - 1).cast());
-            }
-        }
+        fetch(self.pointer());
+        fetch(self.pointer().wrapping_add(FETCHED_WORDS - 1));
     }
 
     #[inline(always)]

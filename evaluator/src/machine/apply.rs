@@ -132,8 +132,11 @@ impl Machine {
     pub(super) fn run_evaluated(&mut self, number: u32, count: usize) -> Eval<Value> {
         let builtin = self.builtins[number as usize];
         let start = self.stack.len() - count;
-        let arguments: [Value; MAX_PARAMS] =
-            std::array::from_fn(|i| self.stack.get(start + i).copied().unwrap_or(Value::NULL));
+        let mut arguments = [Value::NULL; MAX_PARAMS];
+        // One by one: copying so few as a slice is a call.
+        for (argument, &given) in arguments.iter_mut().zip(&self.stack[start..]) {
+            *argument = given;
+        }
         debug_assert!(
             builtin.params.iter().zip(arguments).all(|(p, a)| !p.forced || !a.is_thunk())
         );
