@@ -87,9 +87,16 @@ fn eval_prints_as_nix_does_and_takes_its_options() {
         let found = printed(&project, &output, arguments);
         assert_eq!(found.as_deref(), wanted, "{arguments:?}: {}", explain(&output));
     }
-    let mut hb = project.hb(["eval", "--impure", "-E", "<l.nix>"]);
-    let output = hb.env("NIX_PATH", "none=x:lib").output().unwrap();
-    assert_eq!(printed(&project, &output, &["NIX_PATH"]).as_deref(), Some("HERE/lib/l.nix\n"));
+    let variables = [
+        ("<l.nix>", "NIX_PATH", "none=x:lib", Some("HERE/lib/l.nix\n")),
+        ("builtins.warn \"w\" 1", "NIX_ABORT_ON_WARN", "0", Some("1\n")),
+        ("builtins.warn \"w\" 1", "NIX_ABORT_ON_WARN", "yes", None),
+    ];
+    for (expression, variable, setting, wanted) in variables {
+        let mut hb = project.hb(["eval", "--impure", "-E", expression]);
+        let output = hb.env(variable, setting).output().unwrap();
+        assert_eq!(printed(&project, &output, &[variable, setting]).as_deref(), wanted);
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) struct EvalArgs {
     /// How many calls may wait for each other
     #[arg(long, value_name = "N")]
     max_call_depth: Option<usize>,
-    /// Let a warning end the evaluation
+    /// Let a warning end the evaluation; so does NIX_ABORT_ON_WARN=1, which is heeded with --impure
     #[arg(long, overrides_with = "abort_on_warn")]
     abort_on_warn: bool,
     /// Show the messages of `traceVerbose`
@@ -184,6 +184,11 @@ fn eval_recipe(
     Ok((session, value))
 }
 
+/// Whether a variable turns something on, as Nix reads it.
+fn is_set(variable: Option<String>) -> bool {
+    matches!(variable.as_deref(), Some("1" | "true" | "yes"))
+}
+
 fn begin(
     project: Option<&Project>,
     folder: &Path,
@@ -199,7 +204,7 @@ fn begin(
     }
     let mut features = args.extra_experimental_features.iter().flat_map(|list| list.split(' '));
     let mut options = Options {
-        abort_on_warn: args.abort_on_warn,
+        abort_on_warn: args.abort_on_warn || is_set(variable("NIX_ABORT_ON_WARN")),
         trace_verbose: args.trace_verbose,
         toml_timestamps: features.any(|feature| feature == "parse-toml-timestamps"),
         literals: LiteralRules {

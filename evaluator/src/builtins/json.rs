@@ -83,7 +83,9 @@ pub(crate) fn write(m: &mut Machine, value: Value, copy_paths: bool, to: &mut Te
         }
         to.bytes.push(b'}');
     } else {
-        return Err(type_fault("a value that JSON has", value));
+        let place = m.parameter(value).and_then(|(pos, _)| m.sources.word_at(pos));
+        let fault = type_fault("a value that JSON has", value);
+        return Err(fault.with_label(place, "the function is written here"));
     }
     Ok(())
 }

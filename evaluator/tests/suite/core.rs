@@ -20,6 +20,13 @@ fn numbers() {
 }
 
 #[test]
+fn a_function_that_json_has_not_is_shown_where_it_is_written() {
+    let found = "a value that JSON has, but found a function";
+    check_error("builtins.toJSON { a = x: x; }", &[found, "the function is written here"]);
+    check_error("builtins.toJSON { a = map; }", &[found]);
+}
+
+#[test]
 fn variables_and_functions() {
     check_eval("let a = 1; b = a + c; c = 3; in b", "4");
     check_eval("(x: y: x - y) 5 3", "2");
