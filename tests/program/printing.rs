@@ -87,15 +87,18 @@ fn eval_prints_as_nix_does_and_takes_its_options() {
         let found = printed(&project, &output, arguments);
         assert_eq!(found.as_deref(), wanted, "{arguments:?}: {}", explain(&output));
     }
-    let variables = [
-        ("<l.nix>", "NIX_PATH", "none=x:lib", Some("HERE/lib/l.nix\n")),
-        ("builtins.warn \"w\" 1", "NIX_ABORT_ON_WARN", "0", Some("1\n")),
-        ("builtins.warn \"w\" 1", "NIX_ABORT_ON_WARN", "yes", None),
+    let warn = "builtins.warn \"w\" 1";
+    let variables: [(&[&str], _, _, _); 4] = [
+        (&["--impure", "-E", "<l.nix>"], "NIX_PATH", "none=x:lib", Some("HERE/lib/l.nix\n")),
+        (&["--impure", "-E", warn], "NIX_ABORT_ON_WARN", "0", Some("1\n")),
+        (&["--impure", "-E", warn], "NIX_ABORT_ON_WARN", "yes", None),
+        (&["-E", warn], "NIX_ABORT_ON_WARN", "yes", Some("1\n")),
     ];
-    for (expression, variable, setting, wanted) in variables {
-        let mut hb = project.hb(["eval", "--impure", "-E", expression]);
-        let output = hb.env(variable, setting).output().unwrap();
-        assert_eq!(printed(&project, &output, &[variable, setting]).as_deref(), wanted);
+    for (arguments, variable, setting, wanted) in variables {
+        let mut hb = project.hb(["eval"]);
+        let output = hb.args(arguments).env(variable, setting).output().unwrap();
+        let found = printed(&project, &output, arguments);
+        assert_eq!(found.as_deref(), wanted, "{variable}={setting}: {}", explain(&output));
     }
 }
 

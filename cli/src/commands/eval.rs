@@ -185,7 +185,7 @@ fn eval_recipe(
 }
 
 /// Whether a variable turns something on, as Nix reads it.
-fn is_set(variable: Option<String>) -> bool {
+fn turns_on(variable: Option<String>) -> bool {
     matches!(variable.as_deref(), Some("1" | "true" | "yes"))
 }
 
@@ -204,7 +204,7 @@ fn begin(
     }
     let mut features = args.extra_experimental_features.iter().flat_map(|list| list.split(' '));
     let mut options = Options {
-        abort_on_warn: args.abort_on_warn || is_set(variable("NIX_ABORT_ON_WARN")),
+        abort_on_warn: args.abort_on_warn || turns_on(variable("NIX_ABORT_ON_WARN")),
         trace_verbose: args.trace_verbose,
         toml_timestamps: features.any(|feature| feature == "parse-toml-timestamps"),
         literals: LiteralRules {

@@ -3,8 +3,9 @@
 //!
 //! Marking also cuts indirections: a field that points to a forced thunk is made to
 //! hold the thunk's value, so that the thunk itself goes. Native code may hold elements
-//! of a list or set that it is going through, so while any runs, only the captures of
-//! closures and thunks are cut, which native code never sees.
+//! of a list or set that it is going through, or arguments of a partly applied function, so
+//! while any runs, only the captures of closures and thunks are cut, which native code never
+//! sees.
 
 use std::alloc::dealloc;
 use std::num::NonZeroU64;
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::Value;
 
-/// How many fields wait: about as many as what they point to can come from memory together.
+/// How many fields wait: what they point to comes from memory together, as far as it can.
 const COMING: usize = 16;
 
 /// Marks roots during a collection.
@@ -130,7 +131,7 @@ impl<'a> Marker<'a> {
     /// Visit all that an object points to, soon.
     fn trace(&mut self, object: Obj) {
         let length = object.extra() as usize;
-        let (fields, is_code) = match object.kind() {
+        let (fields, only_the_machine_sees) = match object.kind() {
             Kind::Int | Kind::Float | Kind::Str | Kind::Path | Kind::Shape => return,
             Kind::List => (0..length, false),
             Kind::ListSlice => (0..1, false),
@@ -139,12 +140,12 @@ impl<'a> Marker<'a> {
             Kind::Layered if object.word(0) != 0 => (0..1, false),
             Kind::Layered => (1..object.small() + 1, false),
             Kind::Closure | Kind::Thunk => (0..object.small(), true),
-            Kind::Partial => (0..object.small() + 1, true),
+            // A contract is one: checking reads what it is made of.
+            Kind::Partial => (0..object.small() + 1, false),
             Kind::Forced => (0..1, true),
             Kind::Free => unreachable!("nothing points to a free cell"),
         };
-        // Native code may hold what is in lists and sets, but only the machine sees captures.
-        let may_be_cut = is_code || !self.natives_run;
+        let may_be_cut = only_the_machine_sees || !self.natives_run;
         for index in fields {
             self.visit_soon(Field::new(object, index, may_be_cut));
         }

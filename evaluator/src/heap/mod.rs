@@ -34,8 +34,8 @@ use crate::context::ContextId;
 /// Bytes in a block: some pages.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// So many words ahead of what is allocated, memory is asked for.
-const AHEAD: usize = 32;
+/// How far ahead of a new object memory is asked for.
+const WORDS_AHEAD: usize = 32;
 
 /// Cells hold at most this many words; what is larger has an allocation of its own.
 const MAX_CELL_WORDS: usize = 1024;
@@ -54,11 +54,11 @@ const CELL_WORDS: [u16; 30] = [
 const LEAST: usize = 2 * 1024 * 1024;
 
 /// Where much stays alive, marking it often costs more than fresh memory does: the next one is due
-/// after this many times what is alive, but no more than [`ENOUGH`].
+/// after this many times what is alive, or after [`ENOUGH`] where that is less.
 const TIMES_ALIVE: usize = 16;
 
 /// The first collection is given up when more objects than these turn out to be alive, and is due
-/// again after so many bytes: a short evaluation ends before.
+/// again once so many bytes have been allocated in all: a short evaluation ends before.
 const FEW: usize = 4096;
 const FIRST_OF_MANY: usize = 20 * 1024 * 1024;
 
@@ -200,7 +200,7 @@ impl Heap {
         let cell = run.next;
         // SAFETY: the run is not empty, and runs are whole cells of one block.
         run.next = unsafe { cell.add(words as usize) };
-        fetch(cell.wrapping_add(AHEAD));
+        fetch(cell.wrapping_add(WORDS_AHEAD));
         let object = Obj::at(cell.expose_provenance() as u64);
         object.set_header(header);
         object

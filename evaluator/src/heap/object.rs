@@ -89,6 +89,7 @@ pub(super) struct Header {
 pub(super) const MARKED: u8 = 1;
 /// In memory of its own, not in a block.
 pub(super) const OUTSIDE: u8 = 8;
+
 /// So many words of two texts are compared faster one by one than by a call.
 const FEW_WORDS: usize = 4;
 
@@ -137,8 +138,8 @@ impl Obj {
         std::ptr::with_exposed_provenance_mut(self.0.get() as usize)
     }
 
-    /// Have the object's first words come from memory, to be looked at soon. Most objects are no
-    /// longer, but may lie in two lines of the cache.
+    /// Have the object's first words come from memory, to be looked at soon. Most objects have no
+    /// more, but may lie in two lines of the cache.
     #[inline(always)]
     pub(super) fn fetch(self) {
         fetch(self.pointer());
@@ -209,7 +210,8 @@ impl Obj {
         self.set_word(index, value.bits());
     }
 
-    /// Where a payload word that is a value lies. Words that are objects are values too.
+    /// Where a payload word that is a value lies. Words that are objects are values too, but for
+    /// a flat form that is not known.
     #[inline(always)]
     pub(super) fn place(self, index: usize) -> Place {
         // SAFETY: as `word`.
@@ -413,7 +415,10 @@ impl Place {
     #[inline(always)]
     pub(super) fn value(self) -> Value {
         // SAFETY: a place is made of a word that is a value, of an object that is alive.
-        unsafe { *self.0.cast() }
+        unsafe {
+            debug_assert!(*self.0 != 0, "no value is zero");
+            *self.0.cast()
+        }
     }
 
     #[inline(always)]

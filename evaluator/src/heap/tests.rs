@@ -114,7 +114,7 @@ fn the_more_is_alive_the_rarer_are_collections() {
 
 #[test]
 fn a_heap_of_which_two_thirds_die_stays_below_two_thirds_of_what_was_allocated() {
-    let (mut alive, mut allocated) = (4 * ENOUGH, 10 * ENOUGH);
+    let (mut alive, mut allocated) = (3 * MOST_BEYOND_ALIVE / 4, 15 * MOST_BEYOND_ALIVE / 8);
     for _ in 0..8 {
         let more = bytes_until_collection(alive, allocated);
         allocated += more;
@@ -161,17 +161,28 @@ fn a_forced_thunk_gives_way_to_its_value() {
 }
 
 #[test]
-fn a_list_stays_as_native_code_saw_it() {
+fn what_native_code_may_go_through_stays_as_it_saw_it() {
     let mut heap = Heap::new(false);
     let thunk = heap.blank(Mould::code(Kind::Thunk, 0, 1));
-    let list = heap.list(&[Value::thunk(thunk)]);
-    let items = list.as_list().expect("a list");
+    let value = Value::thunk(thunk);
+    let list = heap.list(&[value]);
+    let attrs = heap.attrs(vec![(Symbol(1), Pos::NONE, value)]);
+    let partial = heap.partial(Value::builtin(0), &[value]);
+    let closure = heap.blank(Mould::code(Kind::Closure, 0, 1));
+    closure.capture(0, value);
     thunk.resolve(Value::TRUE);
-    heap.collect(true, |marker| {
-        marker.value(list);
-    });
-    assert_eq!(items, &[Value::thunk(thunk)]);
+    let mut collect = |natives_run| {
+        heap.collect(natives_run, |marker| {
+            for root in [list, attrs, partial, Value::object(closure)] {
+                marker.value(root);
+            }
+        });
+        let first = |value: Value, word| value.as_object().expect("an object").value(word);
+        [first(list, 0), first(attrs, 1), first(partial, 1), closure.value(0)]
+    };
+    assert_eq!(collect(true), [value, value, value, Value::TRUE]);
     assert_eq!(thunk.result(), Some(Value::TRUE));
+    assert_eq!(collect(false), [Value::TRUE; 4]);
 }
 
 #[test]
@@ -188,7 +199,14 @@ fn layered_updates_mean_what_flat_ones_do() {
         assert_eq!(layered.len(), expected.len());
         assert_eq!(layered.get(Symbol(name)).and_then(Value::as_int), Some(i64::from(step)));
     }
+    let keep = |heap: &mut Heap| {
+        heap.collect(true, |marker| {
+            marker.value(layered.value());
+        });
+    };
+    keep(&mut heap);
     let flat = heap.flat(layered);
+    keep(&mut heap);
     let found: Vec<_> = flat.iter().map(|(name, _, v)| (name.0, v.as_int())).collect();
     let expected: Vec<_> = expected.into_iter().map(|(name, value)| (name, Some(value))).collect();
     assert_eq!(found, expected);
