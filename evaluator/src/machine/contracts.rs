@@ -52,7 +52,8 @@ enum Absent {
 }
 
 impl Machine {
-    /// Check an evaluated value: gives what to use in its place.
+    /// Check an evaluated value: gives what to use in its place. It is reachable from a root, as
+    /// are contract and blame.
     pub(crate) fn check(&mut self, contract: Value, blame: Value, value: Value) -> Eval<Value> {
         let contract =
             Contract::of(self, contract).map_err(|error| match error.details().placed {
@@ -65,7 +66,7 @@ impl Machine {
         }
     }
 
-    /// The same for a contract that is read already.
+    /// The same for a contract that is read already. All of it is reachable from a root.
     pub(crate) fn check_for(
         &mut self,
         contract: Contract,

@@ -122,7 +122,7 @@ pub struct Machine {
     base: usize,
     env: Obj,
     // Numbers of the stubs' prototypes.
-    delayed_calls: [u32; 3],
+    delayed_calls: [u32; 2],
     call_rest: CodePointer,
     alias: u32,
     delayed_check: u32,
@@ -140,7 +140,7 @@ impl Machine {
         let mut program = Program::new();
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
         let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Resolve], 1);
-        let delayed_calls = [1, 2, 3].map(|count: u32| {
+        let delayed_calls = [1, 2].map(|count: u32| {
             let code = [Op::ForceUpvalue(0), Op::CallCaptured(count), Op::Resolve];
             program.add_stub(&code, count as u16 + 1)
         });

@@ -310,7 +310,8 @@ impl Machine {
         // The symbol of an attribute's computed name.
         macro_rules! attribute_name {
             ($name:expr) => {{
-                let name = $name;
+                let name: Value = $name;
+                debug_assert!(!name.is_thunk(), "the set is no longer kept, so nothing may run");
                 match quick::symbol(name) {
                     Some(symbol) => symbol,
                     None => run!(self.attribute_name(name)),

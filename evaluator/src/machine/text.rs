@@ -248,7 +248,8 @@ impl Machine {
         }
     }
 
-    /// Force a path, or a string or set that stands for an absolute one.
+    /// Force a path, or a string or set that stands for an absolute one. The value is reachable
+    /// from a root.
     pub fn expect_path(&mut self, value: Value) -> Eval<(Vec<u8>, ContextId)> {
         let value = self.force(value)?;
         if let Some(path) = value.as_path() {

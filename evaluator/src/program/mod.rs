@@ -246,8 +246,8 @@ impl Program {
             arity,
             mould,
             capture_start: 0,
-            // No instruction of a stub leaves more than one value.
-            height: u32::from(arity) + code.len() as u32,
+            // An instruction of a stub leaves one value, or all captures.
+            height: u32::from(arity) + code.len() as u32 + u32::from(captures),
             name: None,
             pattern: None,
             span: Span::default(),

@@ -27,6 +27,17 @@ fn a_function_that_json_has_not_is_shown_where_it_is_written() {
 }
 
 #[test]
+fn writing_a_value_keeps_nothing_of_it() {
+    let mut evaluator = evaluator(false);
+    let text = "{ __toString = self: \"x\"; }";
+    let value = evaluator.eval_text(text, Path::new("/"), Dialect::Nix).unwrap();
+    assert_eq!(evaluator.raw(value).unwrap(), b"x");
+    evaluator.give_memory_back();
+    assert_eq!(evaluator.json(value).unwrap(), b"\"x\"");
+    evaluator.give_memory_back();
+}
+
+#[test]
 fn variables_and_functions() {
     check_eval("let a = 1; b = a + c; c = 3; in b", "4");
     check_eval("(x: y: x - y) 5 3", "2");
