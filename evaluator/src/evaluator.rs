@@ -301,19 +301,17 @@ impl Evaluator {
 
     /// The value as a string, as interpolation has it (`--raw`).
     pub fn raw(&mut self, held: Held) -> Eval<Vec<u8>> {
-        self.written(held, |machine, value| {
-            let text = machine.coerce_to_string(value, crate::Coercion::INTERPOLATION)?;
-            Ok(text.as_bytes().unwrap_or_default().to_vec())
-        })
+        let value = self.value(held);
+        let text = self.machine.coerce_to_string(value, crate::Coercion::INTERPOLATION)?;
+        Ok(text.as_bytes().unwrap_or_default().to_vec())
     }
 
     /// The value as JSON, all of it evaluated.
     pub fn json(&mut self, held: Held) -> Eval<Vec<u8>> {
-        self.written(held, |machine, value| {
-            let mut text = Text::default();
-            crate::builtins::write_json(machine, value, true, &mut text)?;
-            Ok(text.bytes)
-        })
+        let value = self.value(held);
+        let mut text = Text::default();
+        crate::builtins::write_json(&mut self.machine, value, true, &mut text)?;
+        Ok(text.bytes)
     }
 
     /// Every place where one value is not what another one is.
@@ -326,21 +324,8 @@ impl Evaluator {
     /// not evaluated shows as `unevaluated` unless printing is strict.
     pub fn xml(&mut self, held: Held, how: Printing, places: bool) -> Eval<Vec<u8>> {
         let style = XmlStyle { strict: how == Printing::Strict, places };
-        self.written(held, |machine, value| {
-            Ok(crate::builtins::write_xml(machine, value, style)?.bytes)
-        })
-    }
-
-    /// The text that is written of a value; what writing keeps on the stack goes with it.
-    fn written(
-        &mut self,
-        held: Held,
-        write: impl FnOnce(&mut Machine, Value) -> Eval<Vec<u8>>,
-    ) -> Eval<Vec<u8>> {
-        let (value, height) = (self.value(held), self.machine.height());
-        let text = write(&mut self.machine, value);
-        self.machine.forget(height);
-        text
+        let value = self.value(held);
+        Ok(crate::builtins::write_xml(&mut self.machine, value, style)?.bytes)
     }
 
     /// The derivation that a value is, if it is one.

@@ -79,10 +79,8 @@ fn concat_strings_sep(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let separator = m.expect_string(args[0])?;
     let list = m.expect_list(args[1])?;
     let height = m.height();
-    for (i, &item) in list.as_list().unwrap_or_default().iter().enumerate() {
+    for &item in list.as_list().unwrap_or_default() {
         let text = m.coerce_to_string(item, Coercion::INTERPOLATION)?;
-        // Instead of what coercing kept.
-        m.forget(height + i);
         m.keep(text);
     }
     m.join_kept(height, separator)

@@ -68,8 +68,11 @@ impl Machine {
         if let Some(attrs) = value.as_attrs() {
             if let Some(function) = attrs.get(well_known::TO_STRING) {
                 let text = self.call(function, &[value])?;
+                let height = self.height();
                 self.keep(text);
-                return self.deeper(|m| m.coerce(text, how, to));
+                let coerced = self.deeper(|m| m.coerce(text, how, to));
+                self.forget(height);
+                return coerced;
             }
             if let Some(path) = attrs.get(well_known::OUT_PATH) {
                 return self.deeper(|m| m.coerce(path, how, to));
