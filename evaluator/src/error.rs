@@ -6,6 +6,7 @@
 
 use hb_lang::Diagnostic;
 
+use crate::halved_box::HalvedBox;
 use crate::print::attribute_name;
 use crate::source::{Place, SourceId};
 use crate::value::Type;
@@ -19,7 +20,7 @@ pub type Eval<T> = Result<T, Error>;
 
 /// A fault with its places; one word, so that results stay small.
 #[derive(Debug)]
-pub struct Error(Box<EvalError>);
+pub struct Error(HalvedBox<EvalError>);
 
 /// A fault, where it showed, where it came from, and how evaluation got there.
 #[derive(Debug)]
@@ -101,6 +102,8 @@ pub enum Fault {
     TooDeep { limit: usize },
     #[error("stack overflow: more than {limit} values deep in evaluation")]
     StackFull { limit: usize },
+    #[error("out of memory: all values together take more than {limit} bytes")]
+    HeapFull { limit: usize },
     #[error("a text of {length} bytes is too long: the most is {}", u32::MAX)]
     TextTooLong { length: usize },
     #[error("integer overflow in {operation}")]
@@ -200,6 +203,7 @@ impl Fault {
             Self::InfiniteRecursion { .. } => "eval.infinite-recursion",
             Self::TooDeep { .. } => "eval.too-deep",
             Self::StackFull { .. } => "eval.stack-full",
+            Self::HeapFull { .. } => "eval.heap-full",
             Self::TextTooLong { .. } => "eval.text-too-long",
             Self::Overflow { .. } => "eval.overflow",
             Self::DivisionByZero => "eval.division-by-zero",
@@ -303,7 +307,7 @@ impl Error {
 impl From<Fault> for Error {
     #[cold]
     fn from(fault: Fault) -> Self {
-        Self(Box::new(EvalError {
+        Self(HalvedBox::new(EvalError {
             fault,
             labels: Vec::new(),
             trace: Vec::new(),

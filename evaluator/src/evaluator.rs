@@ -13,6 +13,7 @@ use crate::builtins::XmlStyle;
 use crate::difference::{Comparison, Difference};
 use crate::documentation::{Documentation, Reader};
 use crate::error::{Eval, Fault};
+use crate::heap::MAX_HEAP;
 use crate::machine::{Machine, Made, Text, type_fault};
 use crate::print::{self, Printing};
 use crate::source::{Pos, Sources};
@@ -27,6 +28,8 @@ pub struct Options {
     pub max_call_depth: usize,
     /// Collect memory at every safepoint: slow, and finds values that nothing holds.
     pub collect_always: bool,
+    /// How many bytes all values may take at once: [`MAX_HEAP`] at most.
+    pub max_heap: usize,
     /// Make Nix's own derivations and paths, of a store in this folder, instead of hb's.
     pub nix_paths: Option<StoreDir>,
     /// Let `warn` end the evaluation.
@@ -50,6 +53,7 @@ impl Default for Options {
         Self {
             max_call_depth: MAX_CALL_DEPTH,
             collect_always: false,
+            max_heap: MAX_HEAP,
             nix_paths: None,
             abort_on_warn: false,
             trace_verbose: false,

@@ -41,7 +41,7 @@ struct Printer<'a> {
     is_described: bool,
     out: Vec<u8>,
     /// Lists and sets printed already: a second occurrence shows as `«repeated»`.
-    seen: FxHashSet<u64>,
+    seen: FxHashSet<u32>,
 }
 
 impl Printer<'_> {

@@ -1,35 +1,46 @@
-//! A value in one word.
+//! A value in half a word.
 //!
 //! | low bits | meaning |
 //! | --- | --- |
-//! | `…1` | an integer of 63 bits |
-//! | `000` | a pointer to an evaluated heap object |
-//! | `010` | a pointer to a thunk, perhaps forced by now |
-//! | `100` | an immediate: null, a truth value, a builtin, or [`Value::UNSET`] |
+//! | `01` | an integer of 30 bits |
+//! | `00` | an evaluated heap object: half its address |
+//! | `10` | a thunk, perhaps forced by now: half its address, and two |
+//! | `11` | an immediate: null, a truth value, a builtin, or [`Value::UNSET`] |
+//!
+//! Objects lie at multiples of eight in the lowest 8 GiB of the address space (see `heap`), so
+//! half of an address fits and leaves two bits. Most of what an evaluation takes time for is
+//! getting at memory, and so the heap is as small as it can be.
 //!
 //! Values are plain copies without a count. What keeps an object alive is being
 //! reachable from a root when a collection runs; see `heap` for when that is.
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use crate::heap::{Attrs, Kind, Obj};
 
 /// Any value of the language, or a thunk of one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Value(NonZeroU64);
+#[repr(transparent)]
+pub struct Value(NonZeroU32);
 
-const POINTER_MASK: u64 = 0b111;
-const TAG_THUNK: u64 = 0b010;
-const TAG_IMMEDIATE: u64 = 0b100;
-const BUILTIN: u64 = 0xF;
+const TAG_MASK: u32 = 0b11;
+const TAG_OBJECT: u32 = 0b00;
+const TAG_INT: u32 = 0b01;
+const TAG_THUNK: u32 = 0b10;
+const TAG_IMMEDIATE: u32 = 0b11;
+const TAG_BITS: u32 = 2;
+
+/// What an immediate's lowest bits are, above its tag, if it is a builtin.
+const BUILTIN: u32 = 0xF;
+const BUILTIN_BITS: u32 = 4;
 
 /// Integers outside this range are boxed on the heap.
-const SMALL_MIN: i64 = -(1 << 62);
-const SMALL_MAX: i64 = (1 << 62) - 1;
+const SMALL_MIN: i64 = -(1 << 29);
+const SMALL_MAX: i64 = (1 << 29) - 1;
 
-const fn immediate(payload: u64) -> Value {
-    match NonZeroU64::new(payload << 3 | TAG_IMMEDIATE) {
-        Some(word) => Value(word),
+const fn immediate(payload: u32) -> Value {
+    match NonZeroU32::new(payload << TAG_BITS | TAG_IMMEDIATE) {
+        Some(bits) => Value(bits),
         None => unreachable!(),
     }
 }
@@ -113,38 +124,59 @@ impl Value {
     /// An integer, if it fits without a box.
     #[inline(always)]
     pub(crate) fn small_int(number: i64) -> Option<Self> {
-        (SMALL_MIN..=SMALL_MAX)
-            .contains(&number)
-            .then(|| Self(NonZeroU64::MIN | (number as u64) << 1))
+        let fits = (SMALL_MIN..=SMALL_MAX).contains(&number);
+        fits.then(|| Self::of_scaled_int((number as i32) << TAG_BITS))
+    }
+
+    /// Two integers without a box, four times as large as they are: sums, differences and products
+    /// with the number itself overflow just where the result needs a box.
+    #[inline(always)]
+    pub(crate) fn as_scaled_ints(left: Self, right: Self) -> Option<(i32, i32)> {
+        // Without their tags both are multiples of four.
+        let [left, right] = [left, right].map(|value| (value.bits() ^ TAG_INT) as i32);
+        ((left | right) as u32 & TAG_MASK == 0).then_some((left, right))
+    }
+
+    /// The integer of which this is four times as much.
+    #[inline(always)]
+    pub(crate) fn of_scaled_int(scaled: i32) -> Self {
+        const { assert!(NonZeroU32::MIN.get() == TAG_INT) };
+        debug_assert!(scaled as u32 & TAG_MASK == 0);
+        Self(NonZeroU32::MIN | scaled as u32)
     }
 
     /// The builtin of a table index.
     pub(crate) const fn builtin(index: u32) -> Self {
-        immediate((index as u64) << 4 | BUILTIN)
+        immediate(index << BUILTIN_BITS | BUILTIN)
     }
 
     /// An evaluated object.
     #[inline(always)]
     pub(crate) fn object(object: Obj) -> Self {
-        Self(object.address())
+        Self(object.bits())
     }
 
     /// A thunk.
     #[inline(always)]
     pub(crate) fn thunk(object: Obj) -> Self {
-        Self(object.address() | TAG_THUNK)
+        Self(object.bits() | TAG_THUNK)
+    }
+
+    #[inline(always)]
+    fn has_tag(self, tag: u32) -> bool {
+        self.bits() & TAG_MASK == tag
     }
 
     /// The integer, if it is one without a box.
     #[inline(always)]
     pub(crate) fn as_small_int(self) -> Option<i64> {
-        (self.0.get() & 1 != 0).then_some(self.0.get() as i64 >> 1)
+        self.has_tag(TAG_INT).then(|| (self.bits() as i32 >> TAG_BITS).into())
     }
 
-    /// Whether this word points to a thunk, forced or not.
+    /// Whether this points to a thunk, forced or not.
     #[inline(always)]
     pub(crate) fn is_thunk(self) -> bool {
-        self.0.get() & POINTER_MASK == TAG_THUNK
+        self.has_tag(TAG_THUNK)
     }
 
     /// The thunk, if this is one, forced or not.
@@ -158,13 +190,13 @@ impl Value {
     #[inline(always)]
     pub(crate) fn pointee(self) -> Obj {
         debug_assert!(self.is_thunk());
-        Obj::at(self.0.get() & !POINTER_MASK)
+        Obj::of_bits(self.bits() & !TAG_MASK)
     }
 
     /// The evaluated object, if this is one.
     #[inline(always)]
     pub(crate) fn as_object(self) -> Option<Obj> {
-        (self.0.get() & POINTER_MASK == 0).then(|| Obj::at(self.0.get()))
+        self.has_tag(TAG_OBJECT).then(|| Obj::of_bits(self.bits()))
     }
 
     /// The evaluated object, if it is of this kind.
@@ -173,11 +205,11 @@ impl Value {
         self.as_object().filter(|object| object.kind() == kind)
     }
 
-    /// Any heap object behind this word.
+    /// The heap object that this points to, evaluated or not.
     #[inline(always)]
     pub(crate) fn as_any_object(self) -> Option<Obj> {
-        let word = self.0.get();
-        (word & 0b101 == 0).then(|| Obj::at(word & !POINTER_MASK))
+        const { assert!(TAG_OBJECT & 1 == 0 && TAG_THUNK & 1 == 0) };
+        (self.bits() & 1 == 0).then(|| Obj::of_bits(self.bits() & !TAG_MASK))
     }
 
     /// The value without an indirection, if it is evaluated.
@@ -192,9 +224,8 @@ impl Value {
     /// The builtin's table index, if this is one.
     #[inline(always)]
     pub(crate) fn as_builtin(self) -> Option<u32> {
-        let word = self.0.get();
-        (word & (POINTER_MASK | BUILTIN << 3) == TAG_IMMEDIATE | BUILTIN << 3)
-            .then_some((word >> 7) as u32)
+        const LOW_BITS: u32 = BUILTIN << TAG_BITS | TAG_IMMEDIATE;
+        (self.bits() & LOW_BITS == LOW_BITS).then(|| self.bits() >> (BUILTIN_BITS + TAG_BITS))
     }
 
     /// The truth value, if this is one.
@@ -265,9 +296,9 @@ impl Value {
         })
     }
 
-    /// The word itself, to store in the heap.
+    /// What the value is as a number: equal for what is the very same.
     #[inline(always)]
-    pub(crate) fn bits(self) -> u64 {
+    pub(crate) fn bits(self) -> u32 {
         self.0.get()
     }
 }
@@ -287,12 +318,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_holds_integers_of_63_bits() {
+    fn half_a_word_holds_integers_of_30_bits() {
         for number in [0, 1, -1, SMALL_MIN, SMALL_MAX] {
             let value = Value::small_int(number).expect("fits");
             assert_eq!(value.as_small_int(), Some(number));
             assert!(!value.is_thunk());
             assert_eq!(value.as_builtin(), None);
+        }
+        for (left, right) in [(3, -5), (SMALL_MIN, SMALL_MAX)] {
+            let [left_value, right_value] =
+                [left, right].map(|n| Value::small_int(n).expect("fits"));
+            let (a, b) = Value::as_scaled_ints(left_value, right_value).expect("two integers");
+            assert_eq!((i64::from(a), i64::from(b)), (4 * left, 4 * right));
+            assert_eq!(Value::of_scaled_int(a), left_value);
+            for other in [Value::NULL, Value::TRUE] {
+                assert_eq!(Value::as_scaled_ints(left_value, other), None);
+                assert_eq!(Value::as_scaled_ints(other, left_value), None);
+            }
         }
         assert_eq!(Value::small_int(SMALL_MAX + 1), None);
         assert_eq!(Value::small_int(SMALL_MIN - 1), None);

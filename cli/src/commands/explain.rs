@@ -100,6 +100,7 @@ mod tests {
 
     /// Codes whose examples would be too large for the page, or need a broken machine.
     const NOT_SHOWN: &[&str] = &[
+        "eval.heap-full",
         "eval.pattern-size",
         "eval.source-hash",
         "eval.stack-full",

@@ -221,8 +221,8 @@ fn foldl_strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     m.force(result)
 }
 
-/// Words of an element that is a delayed call: in the list, and of its own.
-const WORDS_OF_A_CALL: usize = 4;
+/// As large as an element that is a delayed call: what the list has of it, and what it is.
+type Element = [u32; 5];
 
 /// Memory for a list of so many is not asked for beforehand.
 const SURELY_POSSIBLE: usize = 1 << 16;
@@ -237,7 +237,8 @@ fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     // Ask beforehand, for as much as it takes at least: there is no way back later.
     let is_possible = length <= SURELY_POSSIBLE
         || length <= MAX_LENGTH
-            && Vec::<[Value; WORDS_OF_A_CALL]>::new().try_reserve_exact(length).is_ok();
+            && m.heap.has_room_for(length * size_of::<Element>())
+            && Vec::<Element>::new().try_reserve_exact(length).is_ok();
     if !is_possible {
         let reason = format!("a list of {length} elements does not fit into memory");
         return Err(Fault::Argument { builtin: "genList", reason }.into());

@@ -55,7 +55,7 @@ impl Attrs {
     fn flat(self) -> Option<Self> {
         match self.0.kind() {
             Kind::Attrs => Some(self),
-            _ if self.0.word(0) != 0 => Some(Self(self.0.object(0))),
+            _ if self.0.field(0) != 0 => Some(Self(self.0.object(0))),
             _ => None,
         }
     }
@@ -110,7 +110,7 @@ impl Attrs {
     /// Names in the order of their numbers; of a flat set.
     #[inline(always)]
     pub(crate) fn names(self) -> &'static [u32] {
-        self.shape().halves(0)
+        self.shape().part(0)
     }
 
     /// Where the attribute at an index was defined; of a flat set.
@@ -122,7 +122,7 @@ impl Attrs {
     /// Where all attributes were defined; of a flat set.
     #[inline(always)]
     fn positions(self) -> Positions {
-        Positions((self.0.small() != MAPPED).then(|| self.shape().halves(1)))
+        Positions((self.0.small() != MAPPED).then(|| self.shape().part(1)))
     }
 
     /// Values in the order of their names' numbers; of a flat set.
@@ -166,10 +166,10 @@ impl Heap {
     pub(crate) fn shape(&mut self, names: &[(Symbol, Pos)], permanent: bool) -> Obj {
         debug_assert!(names.is_sorted_by(|a, b| a.0 < b.0), "sorted, no name twice");
         let small = usize::from(permanent);
-        let shape = self.allocate(Kind::Shape, small, names.len(), names.len().max(1));
+        let shape = self.allocate_fields(Kind::Shape, small, names.len(), 2 * names.len());
         for (i, (name, pos)) in names.iter().enumerate() {
-            shape.set_half(0, i, name.0);
-            shape.set_half(1, i, pos.0);
+            shape.set_in_part(0, i, name.0);
+            shape.set_in_part(1, i, pos.0);
         }
         shape
     }
@@ -186,8 +186,8 @@ impl Heap {
         if values.is_empty() {
             return self.empty_attrs;
         }
-        let object = self.allocate(Kind::Attrs, 0, values.len(), values.len() + 1);
-        object.set_word(0, shape.address().get());
+        let object = self.allocate_fields(Kind::Attrs, 0, values.len(), values.len() + 1);
+        object.set_object(0, shape);
         match order {
             [] => {
                 for (i, &value) in values.iter().enumerate() {
@@ -212,8 +212,8 @@ impl Heap {
         if like.is_empty() {
             return self.empty_attrs;
         }
-        let object = self.allocate(Kind::Attrs, MAPPED, like.len(), like.len() + 1);
-        object.set_word(0, like.shape().address().get());
+        let object = self.allocate_fields(Kind::Attrs, MAPPED, like.len(), like.len() + 1);
+        object.set_object(0, like.shape());
         for (i, (name, _, old)) in like.iter().enumerate() {
             let new = value(self, name, old);
             object.set_value(i + 1, new);
@@ -243,12 +243,12 @@ impl Heap {
             return self.empty_attrs;
         }
         let length = attributes.len();
-        let shape = self.allocate(Kind::Shape, 0, length, length);
-        let object = self.allocate(Kind::Attrs, 0, length, length + 1);
-        object.set_word(0, shape.address().get());
+        let shape = self.allocate_fields(Kind::Shape, 0, length, 2 * length);
+        let object = self.allocate_fields(Kind::Attrs, 0, length, length + 1);
+        object.set_object(0, shape);
         for (i, (name, pos, value)) in attributes.iter().enumerate() {
-            shape.set_half(0, i, name.0);
-            shape.set_half(1, i, pos.0);
+            shape.set_in_part(0, i, name.0);
+            shape.set_in_part(1, i, pos.0);
             object.set_value(i + 1, *value);
         }
         Value::object(object)
@@ -264,7 +264,7 @@ impl Heap {
         for older in layers {
             merged = self.merge(older, merged);
         }
-        attrs.0.set_word(0, merged.0.address().get());
+        attrs.0.set_object(0, merged.0);
         merged
     }
 
@@ -301,10 +301,10 @@ impl Heap {
         if layers.len() == 1 {
             return top.value();
         }
-        let object = self.allocate(Kind::Layered, layers.len(), total, layers.len() + 1);
-        object.set_word(0, 0);
+        let object = self.allocate_fields(Kind::Layered, layers.len(), total, layers.len() + 1);
+        object.set_field(0, 0);
         for (i, layer) in layers.iter().rev().enumerate() {
-            object.set_word(i + 1, layer.0.address().get());
+            object.set_object(i + 1, layer.0);
         }
         Value::object(object)
     }
@@ -323,13 +323,13 @@ impl Heap {
         if length == b.len() {
             return newer;
         }
-        let object = self.allocate(Kind::Attrs, 0, length, length + 1);
-        let shape = self.allocate(Kind::Shape, 0, length, length.max(1));
-        object.set_word(0, shape.address().get());
+        let object = self.allocate_fields(Kind::Attrs, 0, length, length + 1);
+        let shape = self.allocate_fields(Kind::Shape, 0, length, 2 * length);
+        object.set_object(0, shape);
         let mut next = 0;
         let mut put = |name: u32, pos: Pos, value: Value| {
-            shape.set_half(0, next, name);
-            shape.set_half(1, next, pos.0);
+            shape.set_in_part(0, next, name);
+            shape.set_in_part(1, next, pos.0);
             next += 1;
             object.set_value(next, value);
         };

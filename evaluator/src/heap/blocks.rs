@@ -5,12 +5,11 @@
 //! pages in the others. Memory goes back to the system block by block; its addresses stay, to
 //! be used again.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-
 use super::BLOCK_BYTES;
+use super::memory::{self, UNIT};
 
-/// A huge page, and as much as its alignment.
-const ARENA_BYTES: usize = 2 * 1024 * 1024;
+/// A huge page.
+const ARENA_BYTES: usize = UNIT;
 
 /// The memory of all blocks.
 #[derive(Default)]
@@ -47,12 +46,7 @@ impl Blocks {
     }
 
     fn add_arena(&mut self) {
-        let layout = Self::arena_layout();
-        // SAFETY: the layout is not empty.
-        let start = unsafe { alloc(layout) }.cast::<u64>();
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
+        let start = memory::map(ARENA_BYTES);
         // A small heap does without huge pages, of which it would use little.
         #[cfg(not(miri))]
         if !self.arenas.is_empty() {
@@ -89,20 +83,13 @@ impl Blocks {
     pub(super) fn spare(&self) -> usize {
         self.spare.len()
     }
-
-    fn arena_layout() -> Layout {
-        match Layout::from_size_align(ARENA_BYTES, ARENA_BYTES) {
-            Ok(layout) => layout,
-            Err(_) => unreachable!("constants that fit"),
-        }
-    }
 }
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        for start in &self.arenas {
-            // SAFETY: allocated with this layout, and freed once.
-            unsafe { dealloc(start.cast(), Self::arena_layout()) };
+        for &start in &self.arenas {
+            // SAFETY: an arena, of which nothing is used once the heap goes.
+            unsafe { memory::unmap(start, ARENA_BYTES) };
         }
     }
 }

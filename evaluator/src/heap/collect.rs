@@ -7,8 +7,7 @@
 //! while any runs, only the captures of closures and thunks are cut, which native code never
 //! sees.
 
-use std::alloc::dealloc;
-use std::num::NonZeroU64;
+use std::num::NonZeroUsize;
 
 use super::object::{Header, MARKED, OUTSIDE, Place};
 use super::{
@@ -35,12 +34,12 @@ pub(crate) struct Marker<'a> {
 /// A field of an object that is alive: where it lies, and in the lowest bit whether it may be made
 /// to hold the value of the thunk that it points to.
 #[derive(Clone, Copy)]
-struct Field(NonZeroU64);
+struct Field(NonZeroUsize);
 
 impl Field {
     #[inline(always)]
     fn new(holder: Obj, index: usize, may_be_cut: bool) -> Self {
-        Self(holder.place(index).address() | u64::from(may_be_cut))
+        Self(holder.place(index).address() | usize::from(may_be_cut))
     }
 
     #[inline(always)]
@@ -137,7 +136,7 @@ impl<'a> Marker<'a> {
             Kind::ListSlice => (0..1, false),
             Kind::Attrs => (0..length + 1, false),
             // Once the flat form is known, the layers are never looked at again.
-            Kind::Layered if object.word(0) != 0 => (0..1, false),
+            Kind::Layered if object.field(0) != 0 => (0..1, false),
             Kind::Layered => (1..object.small() + 1, false),
             Kind::Closure | Kind::Thunk => (0..object.small(), true),
             // A contract is one: checking reads what it is made of.
@@ -212,7 +211,7 @@ impl Heap {
         if std::mem::take(&mut self.tentative) && !marker.finds_few() {
             marker.forget();
             self.marking = pending;
-            self.threshold = FIRST_OF_MANY;
+            self.threshold = FIRST_OF_MANY.min(self.since_collection + self.room());
             self.due = false;
             return;
         }
@@ -220,7 +219,7 @@ impl Heap {
         self.marking = pending;
         let alive = self.sweep();
         self.before += std::mem::take(&mut self.since_collection);
-        self.threshold = bytes_until_collection(alive, self.before);
+        self.threshold = bytes_until_collection(alive, self.before).min(self.room());
         self.due = self.stress;
         self.give_spare_back(self.threshold / BLOCK_BYTES);
     }
@@ -232,10 +231,10 @@ impl Heap {
         for (class, run) in self.runs.iter_mut().enumerate() {
             if run.next != run.end {
                 let bytes = run.end as usize - run.next as usize;
-                let first = Obj::at(run.next.expose_provenance() as u64);
-                make_run(first, bytes / 8 / CELL_WORDS[class] as usize, 0);
+                make_run(Obj::at(run.next), bytes / 8 / CELL_WORDS[class] as usize, None);
             }
-            *run = super::Run { next: std::ptr::null_mut(), end: std::ptr::null_mut(), waiting: 0 };
+            *run =
+                super::Run { next: std::ptr::null_mut(), end: std::ptr::null_mut(), waiting: None };
         }
         let mut blocks = std::mem::take(&mut self.blocks);
         blocks.retain(|block| {
@@ -253,12 +252,9 @@ impl Heap {
             let live = header.flags & MARKED != 0;
             if live {
                 large.object.set_header(Header { flags: header.flags & !MARKED, ..header });
-                alive += large.layout.size();
+                alive += large.bytes;
             } else {
-                let start: *mut u8 =
-                    std::ptr::with_exposed_provenance_mut(large.object.address().get() as usize);
-                // SAFETY: allocated with this layout, and nothing points to it.
-                unsafe { dealloc(start, large.layout) };
+                self.spans.put_back(large.object.pointer(), large.bytes);
             }
             live
         });
@@ -283,12 +279,13 @@ impl Heap {
         let (mut run, mut cell) = (start, start);
         let mut end_run = |run: usize, end: usize| {
             if run < end {
-                make_run(Obj::at(run as u64), (end - run) / cell_bytes, waiting);
-                waiting = run as u64;
+                let first = Obj::at_address(run);
+                make_run(first, (end - run) / cell_bytes, waiting);
+                waiting = Some(first);
             }
         };
         while cell < end {
-            let object = Obj::at(cell as u64);
+            let object = Obj::at_address(cell);
             let header = object.header();
             if header.flags & MARKED != 0 {
                 object.set_header(Header { flags: header.flags & !MARKED, ..header });
@@ -310,7 +307,7 @@ impl Heap {
 }
 
 /// Make a run of free cells, linked to the next one.
-fn make_run(first: Obj, cells: usize, next: u64) {
+fn make_run(first: Obj, cells: usize, next: Option<Obj>) {
     first.set_header(Header { kind: Kind::Free, flags: 0, small: 0, extra: cells as u32 });
-    first.set_word(0, next);
+    first.set_field(0, next.map_or(0, |next| next.bits().get()));
 }

@@ -12,12 +12,12 @@
 mod attrs;
 mod blocks;
 mod collect;
+mod memory;
 mod mould;
 mod object;
+mod spans;
 #[cfg(test)]
 mod tests;
-
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
 pub use attrs::Attrs;
 pub(crate) use collect::Marker;
@@ -25,8 +25,10 @@ pub(crate) use mould::Mould;
 pub(crate) use object::{Kind, Obj};
 
 use blocks::Blocks;
+use memory::HIGHEST;
 use mould::LARGE;
 use object::{Header, OUTSIDE, fetch};
+use spans::Spans;
 
 use crate::Value;
 use crate::context::ContextId;
@@ -49,6 +51,14 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
+/// All values of one evaluation may take so much. A heap has no other memory than what lies below
+/// [`HIGHEST`]: this leaves some for what is allocated until the next safepoint, and some
+/// addresses are always taken.
+pub const MAX_HEAP: usize = HIGHEST / 8 * 7;
+
+/// A heap of which no more than this part is free is full.
+const SPARE: usize = 64;
+
 /// A collection is due after this many bytes where nothing stays alive, so that such a heap is
 /// kept within what the caches of one core hold.
 const LEAST: usize = 2 * 1024 * 1024;
@@ -60,7 +70,7 @@ const TIMES_ALIVE: usize = 16;
 /// The first collection is given up when more objects than these turn out to be alive, and is due
 /// again once so many bytes have been allocated in all: a short evaluation ends before.
 const FEW: usize = 4096;
-const FIRST_OF_MANY: usize = 20 * 1024 * 1024;
+const FIRST_OF_MANY: usize = 28 * 1024 * 1024;
 
 /// As many bytes as are always worth a collection.
 const ENOUGH: usize = 32 * 1024 * 1024;
@@ -99,7 +109,7 @@ const fn cells_in_block(class: usize) -> usize {
 /// A large object.
 struct Large {
     object: Obj,
-    layout: Layout,
+    bytes: usize,
 }
 
 /// Free cells of one size: the run being filled, and the ones after it.
@@ -107,8 +117,8 @@ struct Large {
 struct Run {
     next: *mut u64,
     end: *mut u64,
-    /// Runs that wait, linked through their first payload word; 0 if none.
-    waiting: u64,
+    /// Runs that wait, linked through their first field.
+    waiting: Option<Obj>,
 }
 
 /// The heap; dropping it frees everything.
@@ -116,12 +126,15 @@ pub(crate) struct Heap {
     runs: [Run; CELL_WORDS.len()],
     blocks: Vec<Block>,
     memory: Blocks,
+    spans: Spans,
     large: Vec<Large>,
     /// Bytes handed to runs and large objects since the last collection.
     since_collection: usize,
     /// The same, until then.
     before: usize,
     threshold: usize,
+    /// How many bytes it may take.
+    limit: usize,
     /// Whether the next collection is given up if many objects are alive.
     tentative: bool,
     stress: bool,
@@ -135,31 +148,33 @@ pub(crate) struct Heap {
 }
 
 impl Heap {
-    /// An empty heap. With `stress`, a collection is due at every safepoint.
-    pub(crate) fn new(stress: bool) -> Self {
+    /// An empty heap, full at so many bytes. With `stress`, a collection is due at every safepoint.
+    pub(crate) fn new(stress: bool, limit: usize) -> Self {
         let none = std::ptr::null_mut();
         let nothing = Value::NULL;
         let mut heap = Self {
-            runs: [Run { next: none, end: none, waiting: 0 }; CELL_WORDS.len()],
+            runs: [Run { next: none, end: none, waiting: None }; CELL_WORDS.len()],
             blocks: Vec::new(),
             memory: Blocks::default(),
+            spans: Spans::default(),
             large: Vec::new(),
             since_collection: 0,
             before: 0,
             tentative: !stress,
             threshold: LEAST,
+            limit: limit.min(MAX_HEAP),
             stress,
             due: stress,
             marking: Vec::new(),
             empty_list: nothing,
-            empty_shape: Obj::at(8),
+            empty_shape: Obj::of_bits(4),
             empty_attrs: nothing,
             single_bytes: Box::new([None; 256]),
         };
-        heap.empty_list = Value::object(heap.allocate(Kind::List, 0, 0, 1));
+        heap.empty_list = Value::object(heap.allocate_fields(Kind::List, 0, 0, 0));
         heap.empty_shape = heap.shape(&[], true);
-        let attrs = heap.allocate(Kind::Attrs, 0, 0, 1);
-        attrs.set_word(0, heap.empty_shape.address().get());
+        let attrs = heap.allocate_fields(Kind::Attrs, 0, 0, 1);
+        attrs.set_object(0, heap.empty_shape);
         heap.empty_attrs = Value::object(attrs);
         heap
     }
@@ -175,18 +190,40 @@ impl Heap {
         self.stress || self.since_collection >= LEAST
     }
 
+    /// Whether so little room is left after a collection that there is no point in going on.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.has_room_for(self.limit / SPARE)
+    }
+
+    /// Whether so many bytes more can be had.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        self.room() >= bytes
+    }
+
+    /// How many bytes more it may take.
+    fn room(&self) -> usize {
+        let large: usize = self.large.iter().map(|large| large.bytes).sum();
+        self.limit.saturating_sub(self.blocks.len() * BLOCK_BYTES + large)
+    }
+
     /// Let the next collection be one, however much is alive.
     pub(crate) fn insist(&mut self) {
         self.tentative = false;
     }
 
-    /// A new object. The caller writes all payload words before anything else.
+    /// A new object with a payload of words. The caller writes all of them before anything else.
     #[inline(always)]
     fn allocate(&mut self, kind: Kind, small: usize, extra: usize, payload_words: usize) -> Obj {
         self.cast(Mould::new(kind, small, extra, payload_words))
     }
 
-    /// A new object of a mould. The caller writes all payload words before anything else.
+    /// A new object with a payload of fields. The caller writes all fields before anything else.
+    #[inline(always)]
+    fn allocate_fields(&mut self, kind: Kind, small: usize, extra: usize, fields: usize) -> Obj {
+        self.cast(Mould::of_fields(kind, small, extra, fields))
+    }
+
+    /// A new object of a mould. The caller writes all of its payload before anything else.
     #[inline(always)]
     pub(crate) fn cast(&mut self, mould: Mould) -> Obj {
         let Mould { header, class, words } = mould;
@@ -201,7 +238,7 @@ impl Heap {
         // SAFETY: the run is not empty, and runs are whole cells of one block.
         run.next = unsafe { cell.add(words as usize) };
         fetch(cell.wrapping_add(WORDS_AHEAD));
-        let object = Obj::at(cell.expose_provenance() as u64);
+        let object = Obj::at(cell);
         object.set_header(header);
         object
     }
@@ -211,18 +248,16 @@ impl Heap {
     #[inline(never)]
     fn next_run(&mut self, class: usize) -> &mut Run {
         let cell_words = CELL_WORDS[class] as usize;
-        let waiting = self.runs[class].waiting;
-        let cells = if waiting != 0 {
-            let first = Obj::at(waiting);
+        let cells = if let Some(first) = self.runs[class].waiting {
             debug_assert!(first.kind() == Kind::Free);
             let cells = first.extra() as usize;
-            let next: *mut u64 = std::ptr::with_exposed_provenance_mut(waiting as usize);
+            let next = first.pointer();
             // SAFETY: sweeping made a run of that many cells there.
             let end = unsafe { next.add(cells * cell_words) };
-            let waiting = first.word(0);
+            let waiting = (first.field(0) != 0).then(|| first.object(0));
             // Between cells that are alive runs are short: the one after is needed soon.
-            if waiting != 0 {
-                Obj::at(waiting).fetch();
+            if let Some(waiting) = waiting {
+                waiting.fetch();
             }
             self.runs[class] = Run { next, end, waiting };
             cells
@@ -238,7 +273,7 @@ impl Heap {
                 (first, first.add(cells * cell_words))
             };
             self.blocks.push(Block { start, class: class as u8 });
-            self.runs[class] = Run { next: first, end, waiting: 0 };
+            self.runs[class] = Run { next: first, end, waiting: None };
             cells
         };
         self.note_allocation(cells * cell_words * 8);
@@ -255,23 +290,16 @@ impl Heap {
     /// Give free blocks back to the system, but for so many.
     pub(crate) fn give_spare_back(&mut self, keep: usize) {
         self.memory.give_back(keep);
+        self.spans.give_back(keep * BLOCK_BYTES);
     }
 
     #[cold]
     fn allocate_large(&mut self, header: Header, words: usize) -> Obj {
-        let Ok(layout) = Layout::array::<u64>(words) else {
-            // Larger than the address space: there is no such memory.
-            handle_alloc_error(Layout::new::<u64>());
-        };
-        // SAFETY: the layout is not empty.
-        let start = unsafe { alloc(layout) };
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        let object = Obj::at(start.expose_provenance() as u64);
+        let (start, bytes) = self.spans.take(words * 8);
+        let object = Obj::at(start);
         object.set_header(Header { flags: OUTSIDE, ..header });
-        self.large.push(Large { object, layout });
-        self.note_allocation(layout.size());
+        self.large.push(Large { object, bytes });
+        self.note_allocation(bytes);
         object
     }
 
@@ -353,7 +381,7 @@ impl Heap {
         if items.is_empty() {
             return self.empty_list;
         }
-        let object = self.allocate(Kind::List, 0, items.len(), items.len());
+        let object = self.allocate_fields(Kind::List, 0, items.len(), items.len());
         match *items {
             // Copying so few as a slice is a call.
             [item] => object.set_value(0, item),
@@ -373,7 +401,7 @@ impl Heap {
     /// A list of two lists' elements.
     pub(crate) fn concat(&mut self, left: &[Value], right: &[Value]) -> Value {
         let length = left.len() + right.len();
-        let object = self.allocate(Kind::List, 0, length, length.max(1));
+        let object = self.allocate_fields(Kind::List, 0, length, length);
         for (i, &item) in left.iter().chain(right).enumerate() {
             object.set_value(i, item);
         }
@@ -389,7 +417,7 @@ impl Heap {
         if length == 0 {
             return self.empty_list;
         }
-        let object = self.allocate(Kind::List, 0, length, length);
+        let object = self.allocate_fields(Kind::List, 0, length, length);
         for i in 0..length {
             let item = element(self, i);
             object.set_value(i, item);
@@ -412,12 +440,13 @@ impl Heap {
         let Some(mut base) = list.as_object() else { unreachable!("lists are objects") };
         let mut offset = start;
         if base.kind() == Kind::ListSlice {
-            offset += base.word(1) as usize;
+            offset += base.field(1) as usize;
             base = base.object(0);
         }
-        let object = self.allocate(Kind::ListSlice, 0, count, 2);
-        object.set_word(0, base.address().get());
-        object.set_word(1, offset as u64);
+        let object = self.allocate_fields(Kind::ListSlice, 0, count, 2);
+        object.set_object(0, base);
+        // A list's length fits, and so does what is less.
+        object.set_field(1, offset as u32);
         Value::object(object)
     }
 
@@ -451,7 +480,7 @@ impl Heap {
         arguments: &[Value],
     ) -> Value {
         let captures = arguments.len() + 1;
-        let thunk = self.allocate(Kind::Thunk, captures, prototype as usize, captures);
+        let thunk = self.allocate_fields(Kind::Thunk, captures, prototype as usize, captures);
         thunk.set_value(0, function);
         for (i, &argument) in arguments.iter().enumerate() {
             thunk.set_value(i + 1, argument);
@@ -461,22 +490,11 @@ impl Heap {
 
     /// A function with some of its arguments.
     pub(crate) fn partial(&mut self, function: Value, arguments: &[Value]) -> Value {
-        let object = self.allocate(Kind::Partial, arguments.len(), 0, arguments.len() + 1);
+        let object = self.allocate_fields(Kind::Partial, arguments.len(), 0, arguments.len() + 1);
         object.set_value(0, function);
         for (i, &argument) in arguments.iter().enumerate() {
             object.set_value(i + 1, argument);
         }
         Value::object(object)
-    }
-}
-
-impl Drop for Heap {
-    fn drop(&mut self) {
-        for large in &self.large {
-            let start: *mut u8 =
-                std::ptr::with_exposed_provenance_mut(large.object.address().get() as usize);
-            // SAFETY: allocated with this layout, and freed once.
-            unsafe { dealloc(start, large.layout) };
-        }
     }
 }

@@ -41,7 +41,14 @@ pub(crate) struct Mould {
 }
 
 impl Mould {
-    /// That of an object with these numbers in its header; see the table in `object`.
+    /// That of an object with a payload of fields.
+    #[inline(always)]
+    pub(super) fn of_fields(kind: Kind, small: usize, extra: usize, fields: usize) -> Self {
+        Self::new(kind, small, extra, fields.div_ceil(2).max(1))
+    }
+
+    /// That of an object with a payload of words, with these numbers in its header; see the table
+    /// in `object`.
     #[inline(always)]
     pub(super) fn new(kind: Kind, small: usize, extra: usize, payload_words: usize) -> Self {
         debug_assert!(payload_words > 0, "a free cell needs a word for its link");
@@ -68,6 +75,6 @@ impl Mould {
     /// That of a prototype's closures or thunks.
     #[inline(always)]
     pub(crate) fn code(kind: Kind, prototype: u32, captures: usize) -> Self {
-        Self::new(kind, captures, prototype as usize, captures.max(1))
+        Self::of_fields(kind, captures, prototype as usize, captures)
     }
 }

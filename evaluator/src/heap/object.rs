@@ -1,15 +1,15 @@
 //! What heap objects look like, and the only code that reads and writes them.
 //!
-//! An object is a header word and payload words:
+//! An object is a header word and a payload: words, or fields of half a word each.
 //!
 //! | kind | small | extra | payload |
 //! | --- | --- | --- | --- |
-//! | Int, Float | | | the 64 bits |
-//! | Str | 1 if it has a context; twice its symbol and two more, if known | length | the context's id if any, bytes |
-//! | Path | 0 | length | bytes |
+//! | Int, Float | | | a word: the 64 bits |
+//! | Str | 1 if it has a context; twice its symbol and two more, if known | length | words: the context's id if any, bytes |
+//! | Path | 0 | length | words: bytes |
 //! | List | | length | elements |
 //! | ListSlice | | length | the list, the offset |
-//! | Shape | 1 if it is never freed | length | names, then positions, each half a word |
+//! | Shape | 1 if it is never freed | length | names, then positions |
 //! | Attrs | | length | the shape, values in the shape's order |
 //! | Layered | layers | length | the flat form if known, layers from the newest |
 //! | Closure, Thunk | captures | prototype | captured values |
@@ -24,9 +24,10 @@
 //! instructions of the machine, when everything that will be used again is reachable
 //! from a root.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::BLOCK_BYTES;
+use super::memory::HIGHEST;
 use crate::Value;
 use crate::symbol::Symbol;
 use crate::value::Type;
@@ -94,7 +95,7 @@ pub(super) const OUTSIDE: u8 = 8;
 const FEW_WORDS: usize = 4;
 
 /// How many words of an object are had from memory together.
-const FETCHED_WORDS: usize = 6;
+const FETCHED_WORDS: usize = 4;
 
 /// A thunk that is being evaluated.
 const BUSY: u8 = 2;
@@ -116,26 +117,40 @@ pub(super) fn fetch(pointer: *const u64) {
 
 /// A heap object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Obj(NonZeroU64);
+pub(crate) struct Obj(NonZeroUsize);
 
 impl Obj {
-    /// The object at an address that [`Obj::address`] gave.
+    /// The object that [`Self::bits`] gave.
     #[inline(always)]
-    pub(crate) fn at(address: u64) -> Self {
-        debug_assert!(address & 7 == 0 && address != 0);
+    pub(crate) fn of_bits(bits: u32) -> Self {
+        Self::at_address(bits as usize * 2)
+    }
+
+    /// Half the object's address, a multiple of four: how fields and values name it.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> NonZeroU32 {
+        // SAFETY: the address is at least eight, and below the highest one.
+        unsafe { NonZeroU32::new_unchecked((self.0.get() / 2) as u32) }
+    }
+
+    /// The object in a cell.
+    #[inline(always)]
+    pub(super) fn at(cell: *mut u64) -> Self {
+        Self::at_address(cell.expose_provenance())
+    }
+
+    /// The object in the cell at an address whose provenance is exposed.
+    #[inline(always)]
+    pub(super) fn at_address(address: usize) -> Self {
+        debug_assert!(address.is_multiple_of(8) && address != 0 && address < HIGHEST);
         // SAFETY: no object is at zero. Asking would be the most frequent of all tests.
-        Self(unsafe { NonZeroU64::new_unchecked(address) })
+        Self(unsafe { NonZeroUsize::new_unchecked(address) })
     }
 
     /// Where the object lies.
     #[inline(always)]
-    pub(crate) fn address(self) -> NonZeroU64 {
-        self.0
-    }
-
-    #[inline(always)]
-    fn pointer(self) -> *mut u64 {
-        std::ptr::with_exposed_provenance_mut(self.0.get() as usize)
+    pub(super) fn pointer(self) -> *mut u64 {
+        std::ptr::with_exposed_provenance_mut(self.0.get())
     }
 
     /// Have the object's first words come from memory, to be looked at soon. Most objects have no
@@ -184,7 +199,7 @@ impl Obj {
         self.header().extra
     }
 
-    /// A payload word.
+    /// A word of a payload of words.
     #[inline(always)]
     pub(crate) fn word(self, index: usize) -> u64 {
         // SAFETY: the module's invariant; callers stay within their kind's payload.
@@ -197,38 +212,54 @@ impl Obj {
         unsafe { *self.pointer().add(1 + index) = word }
     }
 
-    /// A payload word that is a value.
-    #[inline(always)]
-    pub(crate) fn value(self, index: usize) -> Value {
-        // SAFETY: callers read words that their kind's layout says are values, and
-        // `Value` has the layout of its word.
-        unsafe { *self.pointer().add(1 + index).cast::<Value>() }
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_value(self, index: usize, value: Value) {
-        self.set_word(index, value.bits());
-    }
-
-    /// Where a payload word that is a value lies. Words that are objects are values too, but for
-    /// a flat form that is not known.
-    #[inline(always)]
-    pub(super) fn place(self, index: usize) -> Place {
-        // SAFETY: as `word`.
-        Place(unsafe { self.pointer().add(1 + index) })
-    }
-
-    /// A payload word that is an object.
-    #[inline(always)]
-    pub(crate) fn object(self, index: usize) -> Obj {
-        Obj::at(self.word(index))
-    }
-
-    /// Where the payload's first word lies.
+    /// Where the payload begins.
     #[inline(always)]
     pub(crate) fn payload(self) -> *mut Value {
         // SAFETY: every object has a payload.
         unsafe { self.pointer().add(1).cast() }
+    }
+
+    /// A field of a payload of fields.
+    #[inline(always)]
+    pub(crate) fn field(self, index: usize) -> u32 {
+        // SAFETY: as `word`.
+        unsafe { *self.payload().cast::<u32>().add(index) }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_field(self, index: usize, field: u32) {
+        // SAFETY: as `set_word`.
+        unsafe { *self.payload().cast::<u32>().add(index) = field }
+    }
+
+    /// Where a field that is a value lies. Fields that are objects are values too, but for
+    /// a flat form that is not known.
+    #[inline(always)]
+    pub(super) fn place(self, index: usize) -> Place {
+        // SAFETY: as `word`.
+        Place(unsafe { self.payload().add(index) })
+    }
+
+    /// A field that is a value.
+    #[inline(always)]
+    pub(crate) fn value(self, index: usize) -> Value {
+        self.place(index).value()
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_value(self, index: usize, value: Value) {
+        self.place(index).set_value(value);
+    }
+
+    /// A field that is an object.
+    #[inline(always)]
+    pub(crate) fn object(self, index: usize) -> Obj {
+        Obj::of_bits(self.field(index))
+    }
+
+    #[inline(always)]
+    pub(super) fn set_object(self, index: usize, object: Obj) {
+        self.set_field(index, object.bits().get());
     }
 
     /// Put one capture of a closure or thunk in.
@@ -238,12 +269,12 @@ impl Obj {
         self.set_value(index, value);
     }
 
-    /// Payload words as values.
+    /// Fields as values.
     #[inline(always)]
     pub(crate) fn values<'a>(self, start: usize, count: usize) -> &'a [Value] {
         // SAFETY: as `value`; a root holds the object for as long as native code uses the
         // slice, and while any runs, a collection changes no list and no set.
-        unsafe { std::slice::from_raw_parts(self.pointer().add(1 + start).cast(), count) }
+        unsafe { std::slice::from_raw_parts(self.payload().add(start), count) }
     }
 
     // Strings and paths.
@@ -307,26 +338,26 @@ impl Obj {
     pub(crate) fn items<'a>(self) -> &'a [Value] {
         let length = self.extra() as usize;
         match self.kind() {
-            Kind::ListSlice => self.object(0).values(self.word(1) as usize, length),
+            Kind::ListSlice => self.object(0).values(self.field(1) as usize, length),
             _ => self.values(0, length),
         }
     }
 
     /// A shape's names (`part` 0) or positions (`part` 1).
     #[inline(always)]
-    pub(super) fn halves<'a>(self, part: usize) -> &'a [u32] {
+    pub(super) fn part<'a>(self, part: usize) -> &'a [u32] {
         let length = self.extra() as usize;
         // SAFETY: the layout of Shape; its payload never changes.
         unsafe {
-            let start = self.pointer().add(1).cast::<u32>().add(part * length);
+            let start = self.payload().cast::<u32>().add(part * length);
             std::slice::from_raw_parts(start, length)
         }
     }
 
-    pub(super) fn set_half(self, part: usize, index: usize, half: u32) {
-        let length = self.extra() as usize;
-        // SAFETY: called while a shape is being made, within its cell.
-        unsafe { *self.pointer().add(1).cast::<u32>().add(part * length + index) = half }
+    /// Put something into a part of a shape that is being made.
+    #[inline(always)]
+    pub(super) fn set_in_part(self, part: usize, index: usize, field: u32) {
+        self.set_field(part * self.extra() as usize + index, field);
     }
 
     // Thunks.
@@ -397,33 +428,33 @@ impl Obj {
 
 /// Where an object keeps a value.
 #[derive(Clone, Copy)]
-pub(super) struct Place(*mut u64);
+pub(super) struct Place(*mut Value);
 
 impl Place {
     /// The place at an address that [`Place::address`] gave.
     #[inline(always)]
-    pub(super) fn at(address: u64) -> Self {
-        Self(std::ptr::with_exposed_provenance_mut(address as usize))
+    pub(super) fn at(address: usize) -> Self {
+        Self(std::ptr::with_exposed_provenance_mut(address))
     }
 
     #[inline(always)]
-    pub(super) fn address(self) -> NonZeroU64 {
+    pub(super) fn address(self) -> NonZeroUsize {
         // SAFETY: no object is at zero.
-        unsafe { NonZeroU64::new_unchecked(self.0.expose_provenance() as u64) }
+        unsafe { NonZeroUsize::new_unchecked(self.0.expose_provenance()) }
     }
 
     #[inline(always)]
     pub(super) fn value(self) -> Value {
-        // SAFETY: a place is made of a word that is a value, of an object that is alive.
+        // SAFETY: a place is made of a field that is a value, of an object that is alive.
         unsafe {
-            debug_assert!(*self.0 != 0, "no value is zero");
-            *self.0.cast()
+            debug_assert!(*self.0.cast::<u32>() != 0, "no value is zero");
+            *self.0
         }
     }
 
     #[inline(always)]
     pub(super) fn set_value(self, value: Value) {
         // SAFETY: as above; nothing holds a reference to it.
-        unsafe { *self.0.cast() = value }
+        unsafe { *self.0 = value }
     }
 }

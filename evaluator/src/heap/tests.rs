@@ -1,7 +1,9 @@
 //! The heap by itself: what survives, what is given back, and what `//` makes.
 
+use super::memory::HIGHEST;
+use super::spans::Spans;
 use super::{
-    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, MOST_BEYOND_ALIVE,
+    Attrs, BLOCK_BYTES, ENOUGH, FEW, FIRST_OF_MANY, Heap, Kind, LEAST, MAX_HEAP, MOST_BEYOND_ALIVE,
     MOST_TIMES_ALIVE, Mould, bytes_until_collection,
 };
 use crate::context::ContextId;
@@ -26,7 +28,7 @@ fn set(heap: &mut Heap, names: impl IntoIterator<Item = u32>, value: i64) -> Att
 
 #[test]
 fn what_the_roots_reach_survives_and_the_rest_is_given_back() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let mut kept = Vec::new();
     for i in 0..STRINGS {
         let text = string(&mut heap, &format!("text number {i}"));
@@ -50,7 +52,7 @@ fn what_the_roots_reach_survives_and_the_rest_is_given_back() {
 
 #[test]
 fn a_heap_of_which_little_stays_alive_stays_small() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let mut most = 0;
     for _ in 0..10 * STRINGS {
         heap.float(1.5);
@@ -65,7 +67,7 @@ fn a_heap_of_which_little_stays_alive_stays_small() {
 
 #[test]
 fn the_first_collection_is_given_up_where_much_is_alive() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let texts: Vec<Value> = (0..2 * FEW).map(|i| string(&mut heap, &format!("{i}"))).collect();
     let root = heap.list(&texts);
     let mut lost = heap.list(&[root]);
@@ -84,7 +86,7 @@ fn the_first_collection_is_given_up_where_much_is_alive() {
 
 #[test]
 fn what_a_collection_that_was_given_up_found_alive_may_die_whole_blocks_at_a_time() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let texts: Vec<Value> = (0..2 * FEW).map(|i| string(&mut heap, &format!("{i}"))).collect();
     let root = heap.list(&texts);
     heap.collect(true, |marker| {
@@ -125,7 +127,7 @@ fn a_heap_of_which_two_thirds_die_stays_below_two_thirds_of_what_was_allocated()
 
 #[test]
 fn freed_cells_are_used_again() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     for round in 0..10 {
         for _ in 0..BLOCK_BYTES / 32 {
             heap.float(1.5);
@@ -138,7 +140,7 @@ fn freed_cells_are_used_again() {
 
 #[test]
 fn large_objects_are_given_back() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let root = heap.list(&vec![Value::NULL; 10_000]);
     heap.collect(false, |marker| {
         marker.value(root);
@@ -150,7 +152,7 @@ fn large_objects_are_given_back() {
 
 #[test]
 fn a_forced_thunk_gives_way_to_its_value() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let thunk = heap.blank(Mould::code(Kind::Thunk, 0, 2));
     let list = heap.list(&[Value::thunk(thunk)]);
     thunk.resolve(Value::TRUE);
@@ -162,7 +164,7 @@ fn a_forced_thunk_gives_way_to_its_value() {
 
 #[test]
 fn what_native_code_may_go_through_stays_as_it_saw_it() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let thunk = heap.blank(Mould::code(Kind::Thunk, 0, 1));
     let value = Value::thunk(thunk);
     let list = heap.list(&[value]);
@@ -187,7 +189,7 @@ fn what_native_code_may_go_through_stays_as_it_saw_it() {
 
 #[test]
 fn layered_updates_mean_what_flat_ones_do() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let mut layered = set(&mut heap, 0..200, 0);
     let mut expected: std::collections::BTreeMap<u32, i64> = (0..200).map(|i| (i, 0)).collect();
     // Names spread over old and new ones, in no order.
@@ -214,7 +216,7 @@ fn layered_updates_mean_what_flat_ones_do() {
 
 #[test]
 fn a_slice_shares_its_list() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     let items: Vec<Value> = (0..100).filter_map(Value::small_int).collect();
     let list = heap.list(&items);
     let tail = heap.slice(list, 1, 99);
@@ -229,7 +231,7 @@ fn a_slice_shares_its_list() {
 
 #[test]
 fn a_string_remembers_its_symbol_where_there_is_room() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     for context in [ContextId::EMPTY, ContextId::from_number(7)] {
         let value = heap.string(b"name", context);
         let string = value.as_object().expect("an object");
@@ -247,7 +249,7 @@ fn a_string_remembers_its_symbol_where_there_is_room() {
 
 #[test]
 fn strings_of_any_length_compare_by_their_bytes() {
-    let mut heap = Heap::new(false);
+    let mut heap = Heap::new(false, MAX_HEAP);
     // What lay in the cells before does not count.
     for _ in 0..2 {
         for length in (0..=40).chain([1000]) {
@@ -267,4 +269,48 @@ fn strings_of_any_length_compare_by_their_bytes() {
         }
         heap.collect(false, |_| {});
     }
+}
+
+#[test]
+fn spans_that_are_free_join_and_go_back() {
+    let mut spans = Spans::default();
+    let [first, second, third] = [20_000, 100_000, 16_384].map(|bytes| {
+        let (start, given) = spans.take(bytes);
+        assert!(given >= bytes && start.addr() + given <= HIGHEST);
+        // SAFETY: as many bytes as were given.
+        unsafe { start.write_bytes(1, given / 8) };
+        (start, given)
+    });
+    spans.put_back(second.0, second.1);
+    let (again, given) = spans.take(50_000);
+    assert_eq!(again, second.0, "the lowest that fits");
+    spans.put_back(again, given);
+    spans.put_back(first.0, first.1);
+    let (joined, given) = spans.take(first.1 + second.1);
+    assert_eq!((joined, given), (first.0, first.1 + second.1));
+    spans.put_back(joined, given);
+    spans.put_back(third.0, third.1);
+    spans.give_back(usize::MAX);
+    assert_eq!(spans.regions(), 1);
+    spans.give_back(0);
+    assert_eq!(spans.regions(), 0);
+    let (large, given) = spans.take(10_000_000);
+    assert!(given >= 10_000_000);
+    // SAFETY: as many bytes as were given.
+    unsafe { assert_eq!(large.add(given / 8 - 1).read(), 0) };
+}
+
+#[test]
+fn a_heap_is_full_when_little_of_its_room_is_left() {
+    let mut heap = Heap::new(false, 8 * BLOCK_BYTES);
+    assert!(!heap.is_full() && heap.has_room_for(BLOCK_BYTES));
+    assert!(!heap.has_room_for(8 * BLOCK_BYTES));
+    let list = heap.list(&vec![Value::NULL; 8 * BLOCK_BYTES / 4]);
+    assert!(heap.is_full());
+    heap.collect(false, |marker| {
+        marker.value(list);
+    });
+    assert!(heap.is_full());
+    heap.collect(false, |_| {});
+    assert!(!heap.is_full());
 }

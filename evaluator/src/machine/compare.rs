@@ -75,7 +75,7 @@ impl Machine {
     fn force_deep_unseen(
         &mut self,
         value: Value,
-        seen: &mut rustc_hash::FxHashSet<u64>,
+        seen: &mut rustc_hash::FxHashSet<u32>,
     ) -> Eval<Value> {
         let value = self.force(value)?;
         if let Some(items) = value.as_list() {

@@ -42,7 +42,7 @@ use stack::Stack;
 use crate::builtins::regex::Regexes;
 use crate::builtins::{self, Builtin, NixScheme};
 use crate::context::{ContextId, Contexts};
-use crate::error::{Eval, Fault};
+use crate::error::{Error, Eval, Fault};
 use crate::evaluator::Options;
 use crate::heap::{Heap, Kind, Obj};
 use crate::nix_world::NixWorld;
@@ -136,7 +136,7 @@ impl Machine {
             Some(store) => Box::new(NixWorld::new(world, store.clone())),
             None => world,
         };
-        let heap = Heap::new(options.collect_always);
+        let heap = Heap::new(options.collect_always, options.max_heap);
         let mut program = Program::new();
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
         let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Resolve], 1);
@@ -316,7 +316,7 @@ impl Machine {
         let mut result = start(self).and_then(|()| {
             // What runs may call and force nothing, and a builtin runs it again and again.
             if self.heap.collection_is_due() {
-                self.collect();
+                self.make_room()?;
             }
             self.run()
         });
@@ -385,6 +385,23 @@ impl Machine {
             self.collect();
             self.heap.give_spare_back(0);
         }
+    }
+
+    /// Free what nothing can reach any more; an error if too much of the heap's memory is left.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self) -> Eval<()> {
+        self.collect();
+        match self.heap.is_full() {
+            false => Ok(()),
+            true => Err(self.heap_full()),
+        }
+    }
+
+    /// What to say where there is no memory for more values.
+    #[cold]
+    pub(crate) fn heap_full(&self) -> Error {
+        Fault::HeapFull { limit: self.options.max_heap }.into()
     }
 
     /// Free what nothing can reach any more.

@@ -75,12 +75,12 @@ pub(super) fn symbol(name: Value) -> Option<Symbol> {
 /// An infix operator on integers that need no box.
 #[inline(always)]
 pub(super) fn infix(infix: Infix, left: Value, right: Value) -> Option<Value> {
-    let (left, right) = (left.as_small_int()?, right.as_small_int()?);
+    let (left, right) = Value::as_scaled_ints(left, right)?;
     match infix {
-        Infix::Add => Value::small_int(left + right),
-        Infix::Sub => Value::small_int(left - right),
-        Infix::Mul => Value::small_int(left.checked_mul(right)?),
-        Infix::Div if right != 0 => Value::small_int(left / right),
+        Infix::Add => left.checked_add(right).map(Value::of_scaled_int),
+        Infix::Sub => left.checked_sub(right).map(Value::of_scaled_int),
+        Infix::Mul => left.checked_mul(right >> 2).map(Value::of_scaled_int),
+        Infix::Div if right != 0 => Value::small_int((left / right).into()),
         Infix::Less => Some(Value::bool(left < right)),
         Infix::LessEq => Some(Value::bool(left <= right)),
         Infix::More => Some(Value::bool(left > right)),
@@ -103,8 +103,26 @@ pub(super) fn other_infix(
         Infix::Equal | Infix::NotEqual => equality(infix, left, right),
         Infix::Concat => concat(heap, left, right),
         Infix::Update => Some(heap.update(left.as_attrs()?, right.as_attrs()?)),
-        _ => None,
+        _ => integers(heap, infix, left, right),
     }
+}
+
+/// Arithmetic and order of integers, of which some may have a box.
+#[inline(never)]
+fn integers(heap: &mut Heap, infix: Infix, left: Value, right: Value) -> Option<Value> {
+    let (left, right) = (left.as_int()?, right.as_int()?);
+    let number = match infix {
+        Infix::Add => left.checked_add(right)?,
+        Infix::Sub => left.checked_sub(right)?,
+        Infix::Mul => left.checked_mul(right)?,
+        Infix::Div => left.checked_div(right)?,
+        Infix::Less => return Some(Value::bool(left < right)),
+        Infix::LessEq => return Some(Value::bool(left <= right)),
+        Infix::More => return Some(Value::bool(left > right)),
+        Infix::MoreEq => return Some(Value::bool(left >= right)),
+        Infix::Equal | Infix::NotEqual | Infix::Concat | Infix::Update => return None,
+    };
+    Some(heap.int(number))
 }
 
 /// `left == right` or `left != right`, as [`equal`] knows it.

@@ -139,9 +139,7 @@ impl Machine {
         macro_rules! collect_if_due {
             () => {
                 if self.heap.collection_is_due() {
-                    save!();
-                    self.collect();
-                    load!();
+                    change!(self.make_room());
                 }
             };
         }
@@ -358,7 +356,7 @@ impl Machine {
                 Op::Constant(index) => push!(*self.program.constants.at(index)),
                 Op::Int(number) => match Value::small_int(number.into()) {
                     Some(value) => push!(value),
-                    None => unreachable!("32 bits fit"),
+                    None => unreachable!("others are constants"),
                 },
                 Op::Bool(truth) => push!(Value::bool(truth)),
                 Op::Local(slot) => push!(base.up(slot as usize).get()),

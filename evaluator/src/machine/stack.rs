@@ -181,7 +181,7 @@ impl StackPointer {
     #[inline(always)]
     pub(super) fn get(self) -> Value {
         // SAFETY: as said at the top; what lies below the height was put there.
-        unsafe { *self.0 }
+        unsafe { self.0.read_volatile() }
     }
 
     /// Put a value there.

@@ -16,6 +16,9 @@ use crate::symbol::well_known;
 use crate::value::{Type, Value};
 use crate::world::{ImportError, WorldError};
 
+/// Memory for a text of so many bytes is not asked for beforehand.
+const SURELY_POSSIBLE: usize = 1 << 16;
+
 /// What becomes a string, beside strings themselves and sets that say how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coercion {
@@ -131,7 +134,7 @@ impl Machine {
 
     /// Text that is complete, as a value.
     pub fn finish_text(&mut self, text: Text) -> Eval<Value> {
-        check_length(text.bytes.len())?;
+        self.check_length(text.bytes.len())?;
         let context = self.contexts.union_of(&text.context);
         Ok(self.heap.string(&text.bytes, context))
     }
@@ -164,7 +167,7 @@ impl Machine {
         context.add(self.context_of(separator));
         let between = separator.as_bytes().unwrap_or_default();
         let length = length + between.len() * (self.stack.len() - height).saturating_sub(1);
-        check_length(length)?;
+        self.check_length(length)?;
         let context = self.contexts.union_of(&context);
         let parts = self.stack[height..].iter().enumerate().flat_map(|(i, part)| {
             let before = if i == 0 { Default::default() } else { between };
@@ -189,7 +192,7 @@ impl Machine {
         let start = self.stack.len() - count;
         let result = match self.length_and_context(start) {
             Some((length, context)) => {
-                check_length(length)?;
+                self.check_length(length)?;
                 let context = self.contexts.union_of(&context);
                 let parts = self.stack[start..].iter().filter_map(Value::as_bytes);
                 self.heap.string_of_parts(length, context, parts)
@@ -220,11 +223,21 @@ impl Machine {
         Ok(())
     }
 
+    /// Refuse what is longer than strings and paths can be, or than there is memory for.
+    fn check_length(&self, length: usize) -> Eval<()> {
+        match length {
+            0..=SURELY_POSSIBLE => Ok(()),
+            _ if length > MAX_LENGTH => Err(Fault::TextTooLong { length }.into()),
+            _ if self.heap.has_room_for(length) => Ok(()),
+            _ => Err(self.heap_full()),
+        }
+    }
+
     fn path_of_text(&mut self, text: &Text) -> Eval<Value> {
         if !text.context.is_empty() {
             return Err(Fault::ContextNotAllowed { purpose: "a part of a path" }.into());
         }
-        check_length(text.bytes.len())?;
+        self.check_length(text.bytes.len())?;
         Ok(self.heap.path(&canonical(&text.bytes)))
     }
 
@@ -232,7 +245,7 @@ impl Machine {
     pub(super) fn add_texts(&mut self, left: Value, right: Value) -> Eval<Value> {
         if let (Some(a), Some(b)) = (left.as_bytes(), right.as_bytes()) {
             let context = self.contexts.union(self.context_of(left), self.context_of(right));
-            check_length(a.len() + b.len())?;
+            self.check_length(a.len() + b.len())?;
             return Ok(self.heap.string_of_parts(a.len() + b.len(), context, [a, b]));
         }
         let is_path = left.as_path().is_some();
@@ -353,14 +366,6 @@ impl Digits {
 
     fn as_bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
-    }
-}
-
-/// Refuse what is longer than strings and paths can be.
-fn check_length(length: usize) -> Eval<()> {
-    match length <= MAX_LENGTH {
-        true => Ok(()),
-        false => Err(Fault::TextTooLong { length }.into()),
     }
 }
 

@@ -19,6 +19,7 @@ use super::variables::Known;
 use super::{Keeper, Pattern};
 use crate::heap::Attrs;
 use crate::symbol::{Symbol, Symbols};
+use crate::value::Value;
 use crate::world::CodeKey;
 
 /// Native stack to leave, and to add, when expressions nest deeply.
@@ -166,7 +167,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn push_constant(&mut self, constant: Constant) {
         let op = match constant {
             Constant::Bool(truth) => Op::Bool(truth),
-            Constant::Int(int) if let Ok(int) = i32::try_from(int) => Op::Int(int),
+            Constant::Int(int) if Value::small_int(int).is_some() => Op::Int(int as i32),
             _ => Op::Constant(self.constant(constant)),
         };
         self.emit(op, 1);

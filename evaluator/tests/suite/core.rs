@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use hb_evaluator::Printing;
+use hb_evaluator::{Evaluator, Options, Printing};
 use hb_lang::Dialect;
 
-use crate::support::{check_error, check_eval, evaluator};
+use crate::support::{Files, check_error, check_eval, eval_in, evaluator};
 
 #[test]
 fn numbers() {
@@ -241,6 +241,56 @@ fn elements_that_a_builtin_holds_stay_alive() {
     check_eval(&format!("(x: y: builtins.seq x.v y) (builtins.head {list}) 3"), "3");
     check_eval(&format!("builtins.any (x: x.v == 2) {list}"), "true");
     check_eval(&format!("{list} == {list}"), "true");
+}
+
+#[test]
+fn integers_that_need_a_box_are_like_others() {
+    for (large, next) in [("536870911", "536870912"), ("2147483647", "2147483648")] {
+        check_eval(&format!("{large} + 1"), next);
+        check_eval(&format!("1 + {large}"), next);
+        check_eval(&format!("{next} - 1"), large);
+        check_eval(&format!("-1 - {large}"), &format!("-{next}"));
+        check_eval(&format!("1 - {next}"), &format!("-{large}"));
+        check_eval(&format!("-{next} + 1"), &format!("-{large}"));
+        check_eval(&format!("{next} / -1 * -1"), next);
+        check_eval(&format!("({large} + 1) * 1 == {next} && {large} != {next}"), "true");
+        check_eval(
+            &format!("{large} < {next} && {next} >= {next} && !({next} <= {large})"),
+            "true",
+        );
+        check_eval(&format!("-{next} < -{large} && {next} > -{next}"), "true");
+        let sum = 2 * next.parse::<i64>().expect("a number") - 1;
+        check_eval(
+            &format!("(x: y: [ (x + y) (x - y) (x < y) ]) {next} {large}"),
+            &format!("[ {sum} 1 false ]"),
+        );
+    }
+    check_eval("46341 * 46341", "2147488281");
+    check_eval("32768 * 16384", "536870912");
+    check_eval("-32768 * 16384", "-536870912");
+    check_eval("-536870912 / -1", "536870912");
+    check_error("4294967296 * 4294967296", &["eval.overflow"]);
+    check_error("(-9223372036854775807 - 1) / -1", &["eval.overflow"]);
+    check_error("4294967296 / 0", &["eval.division-by-zero"]);
+}
+
+#[test]
+fn what_takes_more_memory_than_there_is_is_an_error() {
+    let options = Options { max_heap: 16 * 1024 * 1024, ..Options::default() };
+    let mut evaluator = Evaluator::new(Box::new(Files::default()), options);
+    let mut eval = |text: &str| eval_in(&mut evaluator, text, Path::new("/"), Dialect::Hb);
+    let list = "builtins.foldl' (list: i: [ i ] ++ list) [ ] (builtins.genList (i: i) 1000)";
+    assert_eq!(eval(&format!("builtins.length ({list})")).as_deref(), Ok("1000"));
+    let longer = "builtins.foldl' (next: i: [ next i i i i i i i i i i i i i i i i i i i ]) null
+                  (builtins.genList (i: i) 200000)";
+    let text = "builtins.foldl' (text: _: text + text) \"x\" (builtins.genList (i: i) 30)";
+    let many = "builtins.genList (i: i) 10000000";
+    for (program, code) in [(longer, "heap-full"), (text, "heap-full"), (many, "argument")] {
+        let found = eval(program).expect_err("not enough memory");
+        assert!(found.contains(&format!("eval.{code}")), "{program}: {found}");
+        // What it took is free again.
+        assert_eq!(eval(&format!("builtins.length ({list})")).as_deref(), Ok("1000"));
+    }
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! Memory for objects that are too large for a cell.
+
+use std::collections::BTreeMap;
+
+use super::memory::{self, UNIT};
+
+/// A span is a multiple of this: as large as pages are on any of the machines that hb is for.
+const GRAIN: usize = 16 * 1024;
+
+/// Regions are multiples of this: few large objects share one.
+const REGION: usize = 2 * UNIT;
+
+/// Spans of any length, cut from regions, the lowest that fits first.
+#[derive(Default)]
+pub(super) struct Spans {
+    /// Where regions begin, and their bytes.
+    regions: BTreeMap<usize, usize>,
+    /// Where free spans begin. No two of one region touch.
+    free: BTreeMap<usize, Free>,
+}
+
+/// A free span.
+#[derive(Clone, Copy)]
+struct Free {
+    bytes: usize,
+    /// Whether any of it may have memory.
+    is_backed: bool,
+}
+
+impl Spans {
+    /// So many bytes, and perhaps some more; says how many.
+    pub(super) fn take(&mut self, bytes: usize) -> (*mut u64, usize) {
+        let bytes = bytes.next_multiple_of(GRAIN);
+        let fits = self.free.iter().find(|(_, span)| span.bytes >= bytes);
+        let (start, span) = match fits {
+            Some((&start, &span)) => (start, span),
+            None => self.add_region(bytes),
+        };
+        self.free.remove(&start);
+        if span.bytes > bytes {
+            self.free.insert(start + bytes, Free { bytes: span.bytes - bytes, ..span });
+        }
+        (std::ptr::with_exposed_provenance_mut(start), bytes)
+    }
+
+    /// Take back what [`Self::take`] gave, and nobody uses any more.
+    pub(super) fn put_back(&mut self, start: *mut u64, bytes: usize) {
+        let (mut start, mut span) = (start.addr(), Free { bytes, is_backed: true });
+        let end = start + bytes;
+        if !self.regions.contains_key(&end)
+            && let Some(next) = self.free.remove(&end)
+        {
+            span.bytes += next.bytes;
+        }
+        if !self.regions.contains_key(&start)
+            && let Some((&before, &other)) = self.free.range(..start).next_back()
+            && before + other.bytes == start
+        {
+            span.bytes += other.bytes;
+            start = before;
+        }
+        self.free.insert(start, span);
+    }
+
+    /// Give the memory of free spans back to the system, but for so many bytes.
+    pub(super) fn give_back(&mut self, keep: usize) {
+        let mut kept = 0;
+        let regions = &mut self.regions;
+        self.free.retain(|&start, span| {
+            if !span.is_backed || kept + span.bytes <= keep {
+                kept += if span.is_backed { span.bytes } else { 0 };
+                return true;
+            }
+            let memory: *mut u64 = std::ptr::with_exposed_provenance_mut(start);
+            if regions.get(&start) == Some(&span.bytes) {
+                regions.remove(&start);
+                // SAFETY: all of a region, and all of it is free.
+                unsafe { memory::unmap(memory, span.bytes) };
+                return false;
+            }
+            #[cfg(not(miri))]
+            {
+                use rustix::mm::{Advice, madvise};
+                // SAFETY: whole pages, on which nothing is alive. Where pages are larger after all
+                // it fails, and the memory merely stays.
+                let _ = unsafe { madvise(memory.cast(), span.bytes, Advice::LinuxDontNeed) };
+            }
+            span.is_backed = false;
+            true
+        });
+    }
+
+    /// How many regions there are.
+    #[cfg(test)]
+    pub(super) fn regions(&self) -> usize {
+        self.regions.len()
+    }
+
+    fn add_region(&mut self, bytes: usize) -> (usize, Free) {
+        let bytes = bytes.next_multiple_of(REGION);
+        let start = memory::map(bytes).expose_provenance();
+        let span = Free { bytes, is_backed: false };
+        self.regions.insert(start, bytes);
+        self.free.insert(start, span);
+        (start, span)
+    }
+}
+
+impl Drop for Spans {
+    fn drop(&mut self) {
+        for (&start, &bytes) in &self.regions {
+            // SAFETY: a region, of which nothing is used once the heap goes.
+            unsafe { memory::unmap(std::ptr::with_exposed_provenance_mut(start), bytes) };
+        }
+    }
+}
