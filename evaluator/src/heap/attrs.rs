@@ -189,11 +189,7 @@ impl Heap {
         let object = self.allocate_fields(Kind::Attrs, 0, values.len(), values.len() + 1);
         object.set_object(0, shape);
         match order {
-            [] => {
-                for (i, &value) in values.iter().enumerate() {
-                    object.set_value(i + 1, value);
-                }
-            }
+            [] => object.set_values(1, values),
             order => {
                 for (i, &which) in order.iter().enumerate() {
                     object.set_value(i + 1, values[which as usize]);

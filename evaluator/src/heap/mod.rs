@@ -382,19 +382,7 @@ impl Heap {
             return self.empty_list;
         }
         let object = self.allocate_fields(Kind::List, 0, items.len(), items.len());
-        match *items {
-            // Copying so few as a slice is a call.
-            [item] => object.set_value(0, item),
-            [first, second] => {
-                object.set_value(0, first);
-                object.set_value(1, second);
-            }
-            _ => {
-                for (i, &item) in items.iter().enumerate() {
-                    object.set_value(i, item);
-                }
-            }
-        }
+        object.set_values(0, items);
         Value::object(object)
     }
 
@@ -402,9 +390,8 @@ impl Heap {
     pub(crate) fn concat(&mut self, left: &[Value], right: &[Value]) -> Value {
         let length = left.len() + right.len();
         let object = self.allocate_fields(Kind::List, 0, length, length);
-        for (i, &item) in left.iter().chain(right).enumerate() {
-            object.set_value(i, item);
-        }
+        object.set_values(0, left);
+        object.set_values(left.len(), right);
         Value::object(object)
     }
 

@@ -94,6 +94,9 @@ pub(super) const OUTSIDE: u8 = 8;
 /// So many words of two texts are compared faster one by one than by a call.
 const FEW_WORDS: usize = 4;
 
+/// So many values are copied faster one by one than by a call.
+const FEW_VALUES: usize = 8;
+
 /// How many words of an object are had from memory together.
 const FETCHED_WORDS: usize = 4;
 
@@ -249,6 +252,24 @@ impl Obj {
     #[inline(always)]
     pub(crate) fn set_value(self, index: usize, value: Value) {
         self.place(index).set_value(value);
+    }
+
+    /// Put values into the fields from one on. A few are read one by one, as they were written,
+    /// perhaps just now: a processor that is to read several together waits for each to arrive.
+    #[inline(always)]
+    pub(super) fn set_values(self, start: usize, values: &[Value]) {
+        if values.len() > FEW_VALUES {
+            // SAFETY: as `set_word`; no object that is being made holds what it is made of.
+            unsafe {
+                let to = self.payload().add(start);
+                to.copy_from_nonoverlapping(values.as_ptr(), values.len());
+            }
+            return;
+        }
+        for (i, value) in values.iter().enumerate() {
+            // SAFETY: a reference is good to read from. Volatile, so that it stays one by one.
+            self.set_value(start + i, unsafe { std::ptr::read_volatile(value) });
+        }
     }
 
     /// A field that is an object.
