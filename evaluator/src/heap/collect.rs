@@ -254,6 +254,7 @@ impl Heap {
                 large.object.set_header(Header { flags: header.flags & !MARKED, ..header });
                 alive += large.bytes;
             } else {
+                self.large_bytes -= large.bytes;
                 self.spans.put_back(large.object.pointer(), large.bytes);
             }
             live

@@ -4,6 +4,10 @@
 //! count is kept per value: a collection marks what the roots reach, and free cells
 //! join into runs again. Blocks without a live cell are given back to the system.
 //!
+//! Everything lies at addresses of which half fits into the 32 bits of a value (`memory`): blocks,
+//! and spans for what is larger than a cell. So a heap has room for 7 GiB ([`MAX_HEAP`]), of
+//! objects that are about two thirds as large as with values of 64 bits.
+//!
 //! **When things may be freed.** Allocating never collects; it only notes that a
 //! collection is due. The machine collects at a safepoint between two instructions,
 //! when its stack and frames hold all that is needed. So code that does not re-enter
@@ -128,6 +132,7 @@ pub(crate) struct Heap {
     memory: Blocks,
     spans: Spans,
     large: Vec<Large>,
+    large_bytes: usize,
     /// Bytes handed to runs and large objects since the last collection.
     since_collection: usize,
     /// The same, until then.
@@ -158,6 +163,7 @@ impl Heap {
             memory: Blocks::default(),
             spans: Spans::default(),
             large: Vec::new(),
+            large_bytes: 0,
             since_collection: 0,
             before: 0,
             tentative: !stress,
@@ -202,8 +208,7 @@ impl Heap {
 
     /// How many bytes more it may take.
     fn room(&self) -> usize {
-        let large: usize = self.large.iter().map(|large| large.bytes).sum();
-        self.limit.saturating_sub(self.blocks.len() * BLOCK_BYTES + large)
+        self.limit.saturating_sub(self.blocks.len() * BLOCK_BYTES + self.large_bytes)
     }
 
     /// Let the next collection be one, however much is alive.
@@ -299,6 +304,7 @@ impl Heap {
         let object = Obj::at(start);
         object.set_header(Header { flags: OUTSIDE, ..header });
         self.large.push(Large { object, bytes });
+        self.large_bytes += bytes;
         self.note_allocation(bytes);
         object
     }

@@ -1,6 +1,6 @@
 //! Memory for objects that are too large for a cell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{self, UNIT};
 
@@ -10,13 +10,15 @@ const GRAIN: usize = 16 * 1024;
 /// Regions are multiples of this: few large objects share one.
 const REGION: usize = 2 * UNIT;
 
-/// Spans of any length, cut from regions, the lowest that fits first.
+/// Spans of any length, cut from regions: from the smallest free one that is large enough.
 #[derive(Default)]
 pub(super) struct Spans {
     /// Where regions begin, and their bytes.
     regions: BTreeMap<usize, usize>,
     /// Where free spans begin. No two of one region touch.
     free: BTreeMap<usize, Free>,
+    /// Their bytes, and where they begin.
+    by_size: BTreeSet<(usize, usize)>,
 }
 
 /// A free span.
@@ -31,14 +33,13 @@ impl Spans {
     /// So many bytes, and perhaps some more; says how many.
     pub(super) fn take(&mut self, bytes: usize) -> (*mut u64, usize) {
         let bytes = bytes.next_multiple_of(GRAIN);
-        let fits = self.free.iter().find(|(_, span)| span.bytes >= bytes);
-        let (start, span) = match fits {
-            Some((&start, &span)) => (start, span),
+        let start = match self.by_size.range((bytes, 0)..).next() {
+            Some(&(_, start)) => start,
             None => self.add_region(bytes),
         };
-        self.free.remove(&start);
+        let Some(span) = self.remove(start) else { unreachable!("both say what is free") };
         if span.bytes > bytes {
-            self.free.insert(start + bytes, Free { bytes: span.bytes - bytes, ..span });
+            self.insert(start + bytes, Free { bytes: span.bytes - bytes, ..span });
         }
         (std::ptr::with_exposed_provenance_mut(start), bytes)
     }
@@ -48,7 +49,7 @@ impl Spans {
         let (mut start, mut span) = (start.addr(), Free { bytes, is_backed: true });
         let end = start + bytes;
         if !self.regions.contains_key(&end)
-            && let Some(next) = self.free.remove(&end)
+            && let Some(next) = self.remove(end)
         {
             span.bytes += next.bytes;
         }
@@ -56,17 +57,18 @@ impl Spans {
             && let Some((&before, &other)) = self.free.range(..start).next_back()
             && before + other.bytes == start
         {
+            self.remove(before);
             span.bytes += other.bytes;
             start = before;
         }
-        self.free.insert(start, span);
+        self.insert(start, span);
     }
 
     /// Give the memory of free spans back to the system, but for so many bytes.
     pub(super) fn give_back(&mut self, keep: usize) {
         let mut kept = 0;
-        let regions = &mut self.regions;
-        self.free.retain(|&start, span| {
+        let Self { regions, free, by_size } = self;
+        free.retain(|&start, span| {
             if !span.is_backed || kept + span.bytes <= keep {
                 kept += if span.is_backed { span.bytes } else { 0 };
                 return true;
@@ -74,6 +76,7 @@ impl Spans {
             let memory: *mut u64 = std::ptr::with_exposed_provenance_mut(start);
             if regions.get(&start) == Some(&span.bytes) {
                 regions.remove(&start);
+                by_size.remove(&(span.bytes, start));
                 // SAFETY: all of a region, and all of it is free.
                 unsafe { memory::unmap(memory, span.bytes) };
                 return false;
@@ -96,13 +99,23 @@ impl Spans {
         self.regions.len()
     }
 
-    fn add_region(&mut self, bytes: usize) -> (usize, Free) {
+    fn add_region(&mut self, bytes: usize) -> usize {
         let bytes = bytes.next_multiple_of(REGION);
         let start = memory::map(bytes).expose_provenance();
-        let span = Free { bytes, is_backed: false };
         self.regions.insert(start, bytes);
+        self.insert(start, Free { bytes, is_backed: false });
+        start
+    }
+
+    fn insert(&mut self, start: usize, span: Free) {
         self.free.insert(start, span);
-        (start, span)
+        self.by_size.insert((span.bytes, start));
+    }
+
+    fn remove(&mut self, start: usize) -> Option<Free> {
+        let span = self.free.remove(&start)?;
+        self.by_size.remove(&(span.bytes, start));
+        Some(span)
     }
 }
 

@@ -283,7 +283,7 @@ fn spans_that_are_free_join_and_go_back() {
     });
     spans.put_back(second.0, second.1);
     let (again, given) = spans.take(50_000);
-    assert_eq!(again, second.0, "the lowest that fits");
+    assert_eq!(again, second.0, "the smallest that is large enough");
     spans.put_back(again, given);
     spans.put_back(first.0, first.1);
     let (joined, given) = spans.take(first.1 + second.1);
