@@ -103,7 +103,7 @@ fn attr_names(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let name = m.symbol_string(Symbol(names[index]));
         m.keep(name);
     }
-    Ok(m.list_of_kept(height))
+    m.list_of_kept(height)
 }
 
 fn attr_values(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -112,7 +112,7 @@ fn attr_values(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     for index in m.symbols.order(attrs.names()) {
         m.keep(values[index]);
     }
-    Ok(m.list_of_kept(height))
+    m.list_of_kept(height)
 }
 
 fn map_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {

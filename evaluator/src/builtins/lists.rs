@@ -2,7 +2,7 @@
 
 use super::{Builtin, forced, lazy};
 use crate::error::{Eval, Fault};
-use crate::heap::{Kind, MAX_LENGTH};
+use crate::heap::Kind;
 use crate::machine::Machine;
 use crate::source::Pos;
 use crate::symbol::{Symbol, well_known};
@@ -177,7 +177,7 @@ fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     if !items.is_empty() {
         m.expect_callable(args[0])?;
     }
-    Ok(m.list_of_calls(items.len(), args[0], |_, i| items[i]))
+    m.list_of_calls(items.len(), args[0], |_, i| items[i])
 }
 
 // Calling back.
@@ -193,7 +193,7 @@ fn filter(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     }
     match m.height() - height == items.len() {
         true => Ok(list),
-        false => Ok(m.list_of_kept(height)),
+        false => m.list_of_kept(height),
     }
 }
 
@@ -221,12 +221,6 @@ fn foldl_strict(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     m.force(result)
 }
 
-/// As large as an element that is a delayed call: what the list has of it, and what it is.
-type Element = [u32; 5];
-
-/// Memory for a list of so many is not asked for beforehand.
-const SURELY_POSSIBLE: usize = 1 << 16;
-
 fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let length = m.expect_int(args[1])?;
     let Ok(length) = usize::try_from(length) else {
@@ -234,16 +228,7 @@ fn gen_list(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         return Err(Fault::Argument { builtin: "genList", reason }.into());
     };
     m.expect_callable(args[0])?;
-    // Ask beforehand, for as much as it takes at least: there is no way back later.
-    let is_possible = length <= SURELY_POSSIBLE
-        || length <= MAX_LENGTH
-            && m.heap.has_room_for(length * size_of::<Element>())
-            && Vec::<Element>::new().try_reserve_exact(length).is_ok();
-    if !is_possible {
-        let reason = format!("a list of {length} elements does not fit into memory");
-        return Err(Fault::Argument { builtin: "genList", reason }.into());
-    }
-    Ok(m.list_of_calls(length, args[0], |heap, i| heap.int(i as i64)))
+    m.list_of_calls(length, args[0], |heap, i| heap.int(i as i64))
 }
 
 fn sort(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -366,7 +351,7 @@ fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let list = m.expect_list(list)?;
         m.keep_all(list.as_list().unwrap_or_default());
     }
-    Ok(m.list_of_kept(height))
+    m.list_of_kept(height)
 }
 
 fn concat_map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -378,7 +363,7 @@ fn concat_map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let part = m.expect_list(part)?;
         m.keep_all(part.as_list().unwrap_or_default());
     }
-    Ok(m.list_of_kept(height))
+    m.list_of_kept(height)
 }
 
 fn partition(m: &mut Machine, args: &[Value]) -> Eval<Value> {

@@ -155,7 +155,7 @@ fn compiled(m: &mut Machine, builtin: &'static str, pattern: Value) -> Eval<Rc<R
 }
 
 /// What each group matched in a text.
-fn group_list(m: &mut Machine, groups: &CaptureLocations, text: &[u8]) -> Value {
+fn group_list(m: &mut Machine, groups: &CaptureLocations, text: &[u8]) -> Eval<Value> {
     let height = m.height();
     for number in 1..groups.len() {
         let group = match groups.get(number) {
@@ -173,10 +173,10 @@ fn match_(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let regex = compiled(m, "match", args[0])?;
     let text = m.expect_string(args[1])?;
     let text = text.as_bytes().unwrap_or_default();
-    Ok(match regex.borrow_mut().matched(text) {
+    match regex.borrow_mut().matched(text) {
         Some(groups) => group_list(m, groups, text),
-        None => Value::NULL,
-    })
+        None => Ok(Value::NULL),
+    }
 }
 
 fn split(m: &mut Machine, args: &[Value]) -> Eval<Value> {
@@ -191,7 +191,7 @@ fn split(m: &mut Machine, args: &[Value]) -> Eval<Value> {
         let Some(found) = regex.find(text, from) else { break };
         let before = m.string(&text[rest..found.start]);
         m.keep(before);
-        let groups = group_list(m, found.groups, &text[found.offset..]);
+        let groups = group_list(m, found.groups, &text[found.offset..])?;
         m.keep(groups);
         rest = found.end;
         from = found.end + usize::from(found.start == found.end);
@@ -201,5 +201,5 @@ fn split(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     }
     let after = m.string(&text[rest..]);
     m.keep(after);
-    Ok(m.list_of_kept(height))
+    m.list_of_kept(height)
 }

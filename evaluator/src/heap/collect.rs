@@ -196,7 +196,7 @@ impl Heap {
     /// Free everything that `roots` does not mark. `natives_run` says whether native code
     /// waits for the machine.
     ///
-    /// As many blocks stay as are filled until the next collection: getting fresh memory
+    /// As much memory stays as is filled until the next collection: getting fresh memory
     /// from the system costs more than all else here.
     pub(crate) fn collect(&mut self, natives_run: bool, roots: impl FnOnce(&mut Marker<'_>)) {
         let mut pending = std::mem::take(&mut self.marking);
@@ -211,7 +211,7 @@ impl Heap {
         if std::mem::take(&mut self.tentative) && !marker.finds_few() {
             marker.forget();
             self.marking = pending;
-            self.threshold = FIRST_OF_MANY.min(self.since_collection + self.room());
+            self.threshold = FIRST_OF_MANY.min(self.since_collection + self.room_for_garbage());
             self.due = false;
             return;
         }
@@ -219,7 +219,7 @@ impl Heap {
         self.marking = pending;
         let alive = self.sweep();
         self.before += std::mem::take(&mut self.since_collection);
-        self.threshold = bytes_until_collection(alive, self.before).min(self.room());
+        self.threshold = bytes_until_collection(alive, self.before).min(self.room_for_garbage());
         self.due = self.stress;
         self.give_spare_back(self.threshold / BLOCK_BYTES);
     }

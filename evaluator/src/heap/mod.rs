@@ -29,7 +29,7 @@ pub(crate) use mould::Mould;
 pub(crate) use object::{Kind, Obj};
 
 use blocks::Blocks;
-use memory::HIGHEST;
+use memory::{ADDRESSES, HIGHEST};
 use mould::LARGE;
 use object::{Header, OUTSIDE, fetch};
 use spans::Spans;
@@ -55,13 +55,16 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
-/// All values of one evaluation may take so much. A heap has no other memory than what lies below
+/// All values of one evaluation may take so much, or as much memory as the machine has. A heap has no other memory than what lies below
 /// [`HIGHEST`]: this leaves some for what is allocated until the next safepoint, and some
 /// addresses are always taken.
 pub const MAX_HEAP: usize = HIGHEST / 8 * 7;
 
-/// A heap of which no more than this part is free is full.
-const SPARE: usize = 64;
+/// A heap of which no more than this part is free is full: it would do little but collect.
+const SPARE: usize = 16;
+
+/// For so many bytes there is always room.
+const SURELY_POSSIBLE: usize = 1 << 16;
 
 /// A collection is due after this many bytes where nothing stays alive, so that such a heap is
 /// kept within what the caches of one core hold.
@@ -155,6 +158,7 @@ pub(crate) struct Heap {
 impl Heap {
     /// An empty heap, full at so many bytes. With `stress`, a collection is due at every safepoint.
     pub(crate) fn new(stress: bool, limit: usize) -> Self {
+        let limit = limit.min(MAX_HEAP).min(memory::of_the_machine());
         let none = std::ptr::null_mut();
         let nothing = Value::NULL;
         let mut heap = Self {
@@ -167,8 +171,8 @@ impl Heap {
             since_collection: 0,
             before: 0,
             tentative: !stress,
-            threshold: LEAST,
-            limit: limit.min(MAX_HEAP),
+            threshold: LEAST.min(limit / 2),
+            limit,
             stress,
             due: stress,
             marking: Vec::new(),
@@ -198,17 +202,31 @@ impl Heap {
 
     /// Whether so little room is left after a collection that there is no point in going on.
     pub(crate) fn is_full(&self) -> bool {
-        !self.has_room_for(self.limit / SPARE)
+        self.room() <= self.limit / SPARE
     }
 
-    /// Whether so many bytes more can be had.
+    /// Whether something of so many bytes can be had before the next collection.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        self.room() >= bytes
+        let mapped = || self.memory.bytes() + self.spans.bytes();
+        bytes <= SURELY_POSSIBLE
+            || bytes <= self.room()
+                && (self.spans.has(bytes) || bytes <= ADDRESSES.saturating_sub(mapped()))
+    }
+
+    /// How many bytes it may take at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// How many bytes more it may take.
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.blocks.len() * BLOCK_BYTES + self.large_bytes)
+    }
+
+    /// How many bytes of garbage there may be after a collection, so that something large still
+    /// finds room.
+    fn room_for_garbage(&self) -> usize {
+        self.room() / 2
     }
 
     /// Let the next collection be one, however much is alive.
@@ -292,10 +310,10 @@ impl Heap {
         }
     }
 
-    /// Give free blocks back to the system, but for so many.
+    /// Give free memory back to the system, but for so many blocks and what is as large.
     pub(crate) fn give_spare_back(&mut self, keep: usize) {
-        self.memory.give_back(keep);
-        self.spans.give_back(keep * BLOCK_BYTES);
+        let kept = self.memory.give_back(keep);
+        self.spans.give_back((keep - kept) * BLOCK_BYTES);
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{self, UNIT};
 
-/// A span is a multiple of this: as large as pages are on any of the machines that hb is for.
+/// A span is a multiple of this: a page or a few on most machines.
 const GRAIN: usize = 16 * 1024;
 
 /// Regions are multiples of this: few large objects share one.
@@ -81,16 +81,21 @@ impl Spans {
                 unsafe { memory::unmap(memory, span.bytes) };
                 return false;
             }
-            #[cfg(not(miri))]
-            {
-                use rustix::mm::{Advice, madvise};
-                // SAFETY: whole pages, on which nothing is alive. Where pages are larger after all
-                // it fails, and the memory merely stays.
-                let _ = unsafe { madvise(memory.cast(), span.bytes, Advice::LinuxDontNeed) };
-            }
+            // SAFETY: a part of a region, and nothing is alive there.
+            unsafe { memory::clear(memory, span.bytes) };
             span.is_backed = false;
             true
         });
+    }
+
+    /// Whether so many bytes can be had without another region.
+    pub(super) fn has(&self, bytes: usize) -> bool {
+        self.by_size.last().is_some_and(|&(largest, _)| largest >= bytes)
+    }
+
+    /// How many bytes of address space all of it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.regions.values().sum()
     }
 
     /// How many regions there are.

@@ -24,6 +24,9 @@ macro_rules! expectation {
     };
 }
 
+/// Of an element that is a delayed call: what the list has of it, and what it is.
+const BYTES_OF_A_CALL: usize = size_of::<Value>() + 16;
+
 /// The fault of a value that has another type than expected.
 #[cold]
 pub(crate) fn type_fault(expected: &'static str, found: Value) -> Error {
@@ -193,12 +196,13 @@ impl Machine {
         length: usize,
         function: Value,
         argument: impl Fn(&mut Heap, usize) -> Value,
-    ) -> Value {
+    ) -> Eval<Value> {
+        self.expect_room(length.saturating_mul(BYTES_OF_A_CALL))?;
         let prototype = self.delayed_calls[0];
-        self.heap.list_with(length, |heap, i| {
+        Ok(self.heap.list_with(length, |heap, i| {
             let argument = argument(heap, i);
             heap.delayed_call(prototype, function, &[argument])
-        })
+        }))
     }
 
     /// A set with each value replaced by a delayed call with its name and old value.
@@ -243,7 +247,9 @@ impl Machine {
     }
 
     /// A list of what was kept since the stack had a height.
-    pub(crate) fn list_of_kept(&mut self, height: usize) -> Value {
-        self.heap.list(&self.stack[height..])
+    pub(crate) fn list_of_kept(&mut self, height: usize) -> Eval<Value> {
+        let kept = &self.stack[height..];
+        self.expect_room(size_of_val(kept))?;
+        Ok(self.heap.list(kept))
     }
 }

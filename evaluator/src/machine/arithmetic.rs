@@ -40,8 +40,10 @@ impl Machine {
             Infix::Equal => Ok(Value::bool(self.equal(left, right)?)),
             Infix::NotEqual => Ok(Value::bool(!self.equal(left, right)?)),
             Infix::Concat => {
-                let wrong = if left.as_list().is_none() { left } else { right };
-                Err(type_fault("a list", wrong))
+                for value in [left, right] {
+                    value.as_list().ok_or_else(|| type_fault("a list", value))?;
+                }
+                Err(self.heap_full())
             }
             Infix::Update => {
                 let wrong = if left.as_attrs().is_none() { left } else { right };

@@ -392,16 +392,27 @@ impl Machine {
     #[inline(never)]
     fn make_room(&mut self) -> Eval<()> {
         self.collect();
+        if self.heap.is_full() {
+            // The first collection of all may have been given up.
+            self.collect();
+        }
         match self.heap.is_full() {
-            false => Ok(()),
             true => Err(self.heap_full()),
+            false => Ok(()),
         }
     }
 
-    /// What to say where there is no memory for more values.
+    /// Ask for room for something of so many bytes: once it is being made there is no way back.
+    pub(crate) fn expect_room(&self, bytes: usize) -> Eval<()> {
+        match self.heap.has_room_for(bytes) {
+            true => Ok(()),
+            false => Err(self.heap_full()),
+        }
+    }
+
     #[cold]
-    pub(crate) fn heap_full(&self) -> Error {
-        Fault::HeapFull { limit: self.options.max_heap }.into()
+    pub(super) fn heap_full(&self) -> Error {
+        Fault::HeapFull { limit: self.heap.limit() }.into()
     }
 
     /// Free what nothing can reach any more.

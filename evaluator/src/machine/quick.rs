@@ -19,12 +19,17 @@ const MAX_COMPARED: u32 = 64;
 /// An infix operator that is tried, on values as they are. Out of line: what is tried most is
 /// arithmetic, and done by [`infix`].
 #[inline(never)]
-pub(super) fn infix_at_once(infix: Infix, left: Value, right: Value) -> Option<Value> {
+pub(super) fn infix_at_once(
+    heap: &mut Heap,
+    infix: Infix,
+    left: Value,
+    right: Value,
+) -> Option<Value> {
     let (left, right) = (at_hand(left)?, at_hand(right)?);
     match infix {
         Infix::Equal | Infix::NotEqual if is_long(left) => None,
         Infix::Equal | Infix::NotEqual => equality(infix, left, right),
-        _ => self::infix(infix, left, right),
+        _ => self::infix(infix, left, right).or_else(|| integers(heap, infix, left, right)),
     }
 }
 
@@ -139,6 +144,7 @@ fn concat(heap: &mut Heap, left: Value, right: Value) -> Option<Value> {
     Some(match (a.is_empty(), b.is_empty()) {
         (true, _) => right,
         (_, true) => left,
+        _ if !heap.has_room_for(size_of_val(a) + size_of_val(b)) => return None,
         _ => heap.concat(a, b),
     })
 }

@@ -269,7 +269,8 @@ impl Machine {
                 top = top.down(2);
                 let (left, right) = (top.get(), top.up(1).get());
                 let found = quick::infix($infix, left, right);
-                done_or_next!(found.or_else(|| quick::infix_at_once($infix, left, right)));
+                let heap = &mut self.heap;
+                done_or_next!(found.or_else(|| quick::infix_at_once(heap, $infix, left, right)));
             }};
         }
         macro_rules! try_quick {

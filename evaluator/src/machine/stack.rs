@@ -177,7 +177,8 @@ impl StackPointer {
         Self(object.payload())
     }
 
-    /// The value there, which is below the height.
+    /// The value there, which is below the height. It is read by itself, for it may just have been
+    /// put there: see `Obj::set_values`.
     #[inline(always)]
     pub(super) fn get(self) -> Value {
         // SAFETY: as said at the top; what lies below the height was put there.

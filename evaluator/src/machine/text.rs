@@ -16,9 +16,6 @@ use crate::symbol::well_known;
 use crate::value::{Type, Value};
 use crate::world::{ImportError, WorldError};
 
-/// Memory for a text of so many bytes is not asked for beforehand.
-const SURELY_POSSIBLE: usize = 1 << 16;
-
 /// What becomes a string, beside strings themselves and sets that say how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coercion {
@@ -225,11 +222,9 @@ impl Machine {
 
     /// Refuse what is longer than strings and paths can be, or than there is memory for.
     fn check_length(&self, length: usize) -> Eval<()> {
-        match length {
-            0..=SURELY_POSSIBLE => Ok(()),
-            _ if length > MAX_LENGTH => Err(Fault::TextTooLong { length }.into()),
-            _ if self.heap.has_room_for(length) => Ok(()),
-            _ => Err(self.heap_full()),
+        match length <= MAX_LENGTH {
+            true => self.expect_room(length),
+            false => Err(Fault::TextTooLong { length }.into()),
         }
     }
 

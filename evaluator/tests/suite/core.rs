@@ -285,11 +285,38 @@ fn what_takes_more_memory_than_there_is_is_an_error() {
                   (builtins.genList (i: i) 200000)";
     let text = "builtins.foldl' (text: _: text + text) \"x\" (builtins.genList (i: i) 30)";
     let many = "builtins.genList (i: i) 10000000";
-    for (program, code) in [(longer, "heap-full"), (text, "heap-full"), (many, "argument")] {
+    let doubled = "builtins.foldl' (list: _: list ++ list) [ 1 ] (builtins.genList (i: i) 31)";
+    let joined = "builtins.concatLists (builtins.genList (_: builtins.genList (i: i) 100000) 100)";
+    for program in [longer, text, many, doubled, joined] {
         let found = eval(program).expect_err("not enough memory");
-        assert!(found.contains(&format!("eval.{code}")), "{program}: {found}");
+        assert!(found.contains("eval.heap-full"), "{program}: {found}");
         // What it took is free again.
         assert_eq!(eval(&format!("builtins.length ({list})")).as_deref(), Ok("1000"));
+    }
+}
+
+#[test]
+fn garbage_takes_no_room_from_what_is_needed() {
+    let options = Options { max_heap: 16 * 1024 * 1024, ..Options::default() };
+    let mut evaluator = Evaluator::new(Box::new(Files::default()), options);
+    let mut eval = |text: &str| eval_in(&mut evaluator, text, Path::new("/"), Dialect::Hb);
+    let kept = "kept = builtins.genList (x: x) 10000;
+        double = builtins.foldl' (text: _: text + text) \"x\";
+        large = double (builtins.genList (x: x) 21);";
+    let texts = "builtins.foldl' (n: i: n + builtins.stringLength (large + toString i)) 0
+        (builtins.genList (x: x) 100)";
+    assert_eq!(eval(&format!("let {kept} in {texts}")).as_deref(), Ok("209715390"));
+    let lists = "builtins.foldl' (n: i: n + builtins.length (builtins.genList (x: x) 100000)) 0
+        (builtins.genList (x: x) 20)";
+    let both = format!("let {kept} in builtins.stringLength large + ({lists})");
+    assert_eq!(eval(&both).as_deref(), Ok("4097152"));
+    // Each sum is there before the next one: a chain of sums would not fit.
+    let count = "(builtins.foldl' (s: i: { n = s.n + 1; }) { n = START; }
+        (builtins.genList (x: x) 300000)).n";
+    for start in [0, 536_870_000_i64, 1 << 40] {
+        let counted = (start + 300_000).to_string();
+        let program = count.replace("START", &start.to_string());
+        assert_eq!(eval(&program).as_deref(), Ok(&*counted));
     }
 }
 
