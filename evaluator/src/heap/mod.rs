@@ -55,9 +55,9 @@ const CELL_WORDS: [u16; 30] = [
     256, 320, 384, 512, 768, 1024,
 ];
 
-/// All values of one evaluation may take so much, or as much memory as the machine has. A heap has no other memory than what lies below
-/// [`HIGHEST`]: this leaves some for what is allocated until the next safepoint, and some
-/// addresses are always taken.
+/// All values of one evaluation may take so many bytes, or as many as the machine has. A heap has no
+/// other memory than what lies below [`HIGHEST`]: this leaves some for what is allocated until the
+/// next safepoint, and some addresses are always taken.
 pub const MAX_HEAP: usize = HIGHEST / 8 * 7;
 
 /// A heap of which no more than this part is free is full: it would do little but collect.
