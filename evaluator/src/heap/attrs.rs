@@ -55,8 +55,7 @@ impl Attrs {
     fn flat(self) -> Option<Self> {
         match self.0.kind() {
             Kind::Attrs => Some(self),
-            _ if self.0.field(0) != 0 => Some(Self(self.0.object(0))),
-            _ => None,
+            _ => self.0.object_if_any(0).map(Self),
         }
     }
 
@@ -298,7 +297,7 @@ impl Heap {
             return top.value();
         }
         let object = self.allocate_fields(Kind::Layered, layers.len(), total, layers.len() + 1);
-        object.set_field(0, 0);
+        object.set_object_if_any(0, None);
         for (i, layer) in layers.iter().rev().enumerate() {
             object.set_object(i + 1, layer.0);
         }

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 
 use super::object::{Header, MARKED, OUTSIDE, Place};
 use super::{
-    BLOCK_BYTES, BLOCK_HEADER_WORDS, Block, CELL_WORDS, FEW, FIRST_OF_MANY, Heap, Kind, Obj,
+    BLOCK_BYTES, BLOCK_HEADER_WORDS, Block, CELL_WORDS, FEW, FIRST_OF_MANY, Heap, Kind, Obj, Run,
     bytes_until_collection, cells_in_block,
 };
 use crate::Value;
@@ -136,7 +136,7 @@ impl<'a> Marker<'a> {
             Kind::ListSlice => (0..1, false),
             Kind::Attrs => (0..length + 1, false),
             // Once the flat form is known, the layers are never looked at again.
-            Kind::Layered if object.field(0) != 0 => (0..1, false),
+            Kind::Layered if object.object_if_any(0).is_some() => (0..1, false),
             Kind::Layered => (1..object.small() + 1, false),
             Kind::Closure | Kind::Thunk => (0..object.small(), true),
             // A contract is one: checking reads what it is made of.
@@ -233,8 +233,7 @@ impl Heap {
                 let bytes = run.end as usize - run.next as usize;
                 make_run(Obj::at(run.next), bytes / 8 / CELL_WORDS[class] as usize, None);
             }
-            *run =
-                super::Run { next: std::ptr::null_mut(), end: std::ptr::null_mut(), waiting: None };
+            *run = Run::NONE;
         }
         let mut blocks = std::mem::take(&mut self.blocks);
         blocks.retain(|block| {
@@ -310,5 +309,5 @@ impl Heap {
 /// Make a run of free cells, linked to the next one.
 fn make_run(first: Obj, cells: usize, next: Option<Obj>) {
     first.set_header(Header { kind: Kind::Free, flags: 0, small: 0, extra: cells as u32 });
-    first.set_field(0, next.map_or(0, |next| next.bits().get()));
+    first.set_object_if_any(0, next);
 }

@@ -128,6 +128,11 @@ struct Run {
     waiting: Option<Obj>,
 }
 
+impl Run {
+    const NONE: Self =
+        Self { next: std::ptr::null_mut(), end: std::ptr::null_mut(), waiting: None };
+}
+
 /// The heap; dropping it frees everything.
 pub(crate) struct Heap {
     runs: [Run; CELL_WORDS.len()],
@@ -159,10 +164,9 @@ impl Heap {
     /// An empty heap, full at so many bytes. With `stress`, a collection is due at every safepoint.
     pub(crate) fn new(stress: bool, limit: usize) -> Self {
         let limit = limit.min(MAX_HEAP).min(memory::of_the_machine());
-        let none = std::ptr::null_mut();
         let nothing = Value::NULL;
         let mut heap = Self {
-            runs: [Run { next: none, end: none, waiting: None }; CELL_WORDS.len()],
+            runs: [Run::NONE; CELL_WORDS.len()],
             blocks: Vec::new(),
             memory: Blocks::default(),
             spans: Spans::default(),
@@ -277,7 +281,7 @@ impl Heap {
             let next = first.pointer();
             // SAFETY: sweeping made a run of that many cells there.
             let end = unsafe { next.add(cells * cell_words) };
-            let waiting = (first.field(0) != 0).then(|| first.object(0));
+            let waiting = first.object_if_any(0);
             // Between cells that are alive runs are short: the one after is needed soon.
             if let Some(waiting) = waiting {
                 waiting.fetch();
@@ -493,9 +497,7 @@ impl Heap {
         let captures = arguments.len() + 1;
         let thunk = self.allocate_fields(Kind::Thunk, captures, prototype as usize, captures);
         thunk.set_value(0, function);
-        for (i, &argument) in arguments.iter().enumerate() {
-            thunk.set_value(i + 1, argument);
-        }
+        thunk.set_values(1, arguments);
         Value::thunk(thunk)
     }
 
@@ -503,9 +505,7 @@ impl Heap {
     pub(crate) fn partial(&mut self, function: Value, arguments: &[Value]) -> Value {
         let object = self.allocate_fields(Kind::Partial, arguments.len(), 0, arguments.len() + 1);
         object.set_value(0, function);
-        for (i, &argument) in arguments.iter().enumerate() {
-            object.set_value(i + 1, argument);
-        }
+        object.set_values(1, arguments);
         Value::object(object)
     }
 }

@@ -283,6 +283,17 @@ impl Obj {
         self.set_field(index, object.bits().get());
     }
 
+    /// A field that may be an object.
+    #[inline(always)]
+    pub(super) fn object_if_any(self, index: usize) -> Option<Obj> {
+        (self.field(index) != 0).then(|| self.object(index))
+    }
+
+    #[inline(always)]
+    pub(super) fn set_object_if_any(self, index: usize, object: Option<Obj>) {
+        self.set_field(index, object.map_or(0, |object| object.bits().get()));
+    }
+
     /// Put one capture of a closure or thunk in.
     #[inline(always)]
     pub(crate) fn capture(self, index: usize, value: Value) {

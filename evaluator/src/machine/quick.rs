@@ -29,7 +29,7 @@ pub(super) fn infix_at_once(
     match infix {
         Infix::Equal | Infix::NotEqual if is_long(left) => None,
         Infix::Equal | Infix::NotEqual => equality(infix, left, right),
-        _ => self::infix(infix, left, right).or_else(|| integers(heap, infix, left, right)),
+        _ => integers(heap, infix, left, right),
     }
 }
 
