@@ -1,6 +1,6 @@
 //! Attribute sets.
 
-use super::{Builtin, forced, lazy};
+use super::{Builtin, forced, lazy, streamed};
 use crate::error::Eval;
 use crate::machine::Machine;
 use crate::source::Pos;
@@ -50,7 +50,7 @@ pub(super) const TABLE: &[Builtin] = &[
     },
     Builtin {
         name: "listToAttrs",
-        params: &[forced("list", "a list of sets with `name` and `value`")],
+        params: &[streamed("list", "a list of sets with `name` and `value`")],
         doc: "The set of these attributes; of a name given twice, the first counts.",
         run: list_to_attrs,
     },
@@ -62,7 +62,7 @@ pub(super) const TABLE: &[Builtin] = &[
     },
     Builtin {
         name: "catAttrs",
-        params: &[forced("name", "a string"), forced("sets", "a list of sets")],
+        params: &[forced("name", "a string"), streamed("sets", "a list of sets")],
         doc: "The values of the attribute of this name, of those sets that have it.",
         run: cat_attrs,
     },
@@ -70,7 +70,7 @@ pub(super) const TABLE: &[Builtin] = &[
         name: "zipAttrsWith",
         params: &[
             forced("combine", "a function of a name and the list of its values"),
-            forced("sets", "a list of sets"),
+            streamed("sets", "a list of sets"),
         ],
         doc: "A set of all names, each with the function's delayed result for its values.",
         run: zip_attrs_with,
@@ -147,11 +147,12 @@ fn remove_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn list_to_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let list = m.expect_list(args[0])?;
-    let items = list.as_list().unwrap_or_default();
-    let mut attributes: Vec<(Symbol, Pos, Value)> = Vec::with_capacity(items.len());
-    for &item in items {
+    let list = m.expect_elements(args[0])?;
+    let mut attributes: Vec<(Symbol, Pos, Value)> = Vec::with_capacity(list.iter().len());
+    for item in list.iter() {
+        let item = m.element(item)?;
         let attrs = m.expect_attrs(item)?;
+        m.keep(attrs.value());
         let name = m.select(attrs.value(), well_known::NAME)?;
         let name = symbol(m, name)?;
         match attrs.find(well_known::VALUE) {
@@ -182,20 +183,26 @@ fn intersect_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn cat_attrs(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let name = symbol(m, args[0])?;
-    let sets = m.expect_list(args[1])?;
-    let mut values = Vec::new();
-    for &set in sets.as_list().unwrap_or_default() {
-        values.extend(m.expect_attrs(set)?.get(name));
+    let sets = m.expect_elements(args[1])?;
+    let height = m.height();
+    for set in sets.iter() {
+        let set = m.element(set)?;
+        if let Some(value) = m.expect_attrs(set)?.get(name) {
+            m.keep(value);
+        }
     }
-    Ok(m.list(&values))
+    m.list_of_kept(height)
 }
 
 fn zip_attrs_with(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     m.expect_callable(args[0])?;
-    let sets = m.expect_list(args[1])?;
+    let sets = m.expect_elements(args[1])?;
     let mut all: Vec<(Symbol, Value)> = Vec::new();
-    for &set in sets.as_list().unwrap_or_default() {
-        all.extend(m.expect_attrs(set)?.iter().map(|(name, _, value)| (name, value)));
+    for set in sets.iter() {
+        let set = m.element(set)?;
+        let attrs = m.expect_attrs(set)?;
+        m.keep(attrs.value());
+        all.extend(attrs.iter().map(|(name, _, value)| (name, value)));
     }
     // The values of a name stay in the order of their sets.
     all.sort_by_key(|attribute| attribute.0);

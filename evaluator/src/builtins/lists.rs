@@ -1,6 +1,6 @@
 //! Lists.
 
-use super::{Builtin, forced, lazy};
+use super::{Builtin, forced, lazy, streamed};
 use crate::error::{Eval, Fault};
 use crate::heap::Kind;
 use crate::machine::Machine;
@@ -96,7 +96,7 @@ pub(super) const TABLE: &[Builtin] = &[
     },
     Builtin {
         name: "concatLists",
-        params: &[forced("lists", "a list of lists")],
+        params: &[streamed("lists", "a list of lists")],
         doc: "The elements of all the lists.",
         run: concat_lists,
     },
@@ -172,11 +172,8 @@ fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let list = m.expect_list(args[1])?;
-    let items = list.as_list().unwrap_or_default();
-    if !items.is_empty() {
-        m.expect_callable(args[0])?;
-    }
+    m.check_map(args[0], args[1])?;
+    let items = args[1].as_list().unwrap_or_default();
     m.list_of_calls(items.len(), args[0], |_, i| items[i])
 }
 
@@ -345,9 +342,10 @@ fn elem_at(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn concat_lists(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    let lists = m.expect_list(args[0])?;
+    let lists = m.expect_elements(args[0])?;
     let height = m.height();
-    for &list in lists.as_list().unwrap_or_default() {
+    for list in lists.iter() {
+        let list = m.element(list)?;
         let list = m.expect_list(list)?;
         m.keep_all(list.as_list().unwrap_or_default());
     }

@@ -115,16 +115,24 @@ pub struct Param {
     pub doc: &'static str,
     /// Whether it is evaluated before the function runs.
     pub forced: bool,
+    /// Whether it is a list that the function takes by [`Machine::expect_elements`].
+    pub streamed: bool,
 }
 
 /// A parameter that is evaluated before the function runs.
 pub const fn forced(name: &'static str, doc: &'static str) -> Param {
-    Param { name, doc, forced: true }
+    Param { name, doc, forced: true, streamed: false }
 }
 
 /// A parameter that the function gets as it is.
 pub const fn lazy(name: &'static str, doc: &'static str) -> Param {
-    Param { name, doc, forced: false }
+    Param { name, doc, forced: false, streamed: false }
+}
+
+/// A list of which the function evaluates every element, one after the other: those of
+/// `map f list` come one by one then, and there is no list of them.
+pub const fn streamed(name: &'static str, doc: &'static str) -> Param {
+    Param { name, doc, forced: true, streamed: true }
 }
 
 /// Every area's table.

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Builtin, forced, lazy};
+use super::{Builtin, forced, lazy, streamed};
 use crate::error::{Eval, Fault};
 use crate::machine::{Coercion, Machine, Text};
 use crate::value::Value;
@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Builtin] = &[
     },
     Builtin {
         name: "concatStringsSep",
-        params: &[forced("separator", "a string"), forced("list", "a list of strings")],
+        params: &[forced("separator", "a string"), streamed("list", "a list of strings")],
         doc: "The strings of a list with a separator between them.",
         run: concat_strings_sep,
     },
@@ -77,10 +77,14 @@ fn string_length(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 
 fn concat_strings_sep(m: &mut Machine, args: &[Value]) -> Eval<Value> {
     let separator = m.expect_string(args[0])?;
-    let list = m.expect_list(args[1])?;
+    let list = m.expect_elements(args[1])?;
     let height = m.height();
-    for &item in list.as_list().unwrap_or_default() {
+    for item in list.iter() {
+        let before = m.height();
+        let item = m.element(item)?;
+        m.keep(item);
         let text = m.coerce_to_string(item, Coercion::INTERPOLATION)?;
+        m.forget(before);
         m.keep(text);
     }
     m.join_kept(height, separator)

@@ -15,6 +15,7 @@ mod arithmetic;
 mod captures;
 mod compare;
 mod contracts;
+mod elements;
 mod enter;
 mod inspect;
 mod link;
@@ -141,7 +142,7 @@ impl Machine {
         let call_rest = program.add_stub(&[Op::CallRest, Op::ReturnRest], 0);
         let alias = program.add_stub(&[Op::ForceUpvalue(0), Op::Resolve], 1);
         let delayed_calls = [1, 2].map(|count: u32| {
-            let code = [Op::ForceUpvalue(0), Op::CallCaptured(count), Op::Resolve];
+            let code = [Op::ForceUpvalue(0), Op::Upvalues(count), Op::Call(count), Op::Resolve];
             program.add_stub(&code, count as u16 + 1)
         });
         let delayed_check = program.add_stub(contracts::DELAYED_CHECK, 3);

@@ -1,6 +1,7 @@
 //! The run loop.
 
 use super::{Frame, Machine};
+use crate::builtins::Builtin;
 use crate::error::{Error, Eval, Fault};
 use crate::heap::{Kind, Obj};
 use crate::program::{Infix, Op, Quick};
@@ -10,6 +11,7 @@ use crate::value::Value;
 use super::access::type_fault;
 use super::captures::fill;
 use super::quick;
+use super::stack::StackPointer;
 
 impl Machine {
     /// Run from the machine's state until [`Op::Exit`].
@@ -217,7 +219,14 @@ impl Machine {
                     && self.builtin(number).params.len() == count
                     && self.depth < self.options.max_call_depth
                 {
-                    let result = run!(self.run_builtin(number, count));
+                    if let Some(thunk) = first_delayed(self.builtin(number), top.down(count)) {
+                        // Evaluate it, and come back to this instruction.
+                        push_frame!();
+                        pc = self.program.retry;
+                        enter!(thunk);
+                        continue;
+                    }
+                    let result = run!(self.run_evaluated(number, count));
                     top = top.down(count + 1);
                     push_forced!(result);
                     continue;
@@ -354,6 +363,12 @@ impl Machine {
                     pop_frame!();
                 }
 
+                Op::Retry => {
+                    top = top.down(1);
+                    pop_frame!();
+                    pc = pc.back(1);
+                }
+
                 Op::Constant(index) => push!(*self.program.constants.at(index)),
                 Op::Int(number) => match Value::small_int(number.into()) {
                     Some(value) => push!(value),
@@ -362,6 +377,11 @@ impl Machine {
                 Op::Bool(truth) => push!(Value::bool(truth)),
                 Op::Local(slot) => push!(base.up(slot as usize).get()),
                 Op::Upvalue(index) => push!(env.value(index as usize)),
+                Op::Upvalues(count) => {
+                    for index in 1..=count as usize {
+                        push!(env.value(index));
+                    }
+                }
                 Op::ForceLocal(slot) => {
                     let at = base.up(slot as usize);
                     push_forced!(at.get(), |result| at.put(result));
@@ -430,12 +450,6 @@ impl Machine {
                 Op::Unset => push!(Value::UNSET),
 
                 Op::Call(count) => call!(count as usize),
-                Op::CallCaptured(count) => {
-                    for index in 1..=count as usize {
-                        push!(env.value(index));
-                    }
-                    call!(count as usize);
-                }
                 Op::CallBuiltin { count, builtin } => {
                     let result = run!(self.run_evaluated(builtin, count as usize));
                     top = top.down(count as usize);
@@ -454,6 +468,11 @@ impl Machine {
                 }
                 Op::CallQuick { quick: Quick::Substring, builtin } => {
                     quick!(Quick::Substring, builtin)
+                }
+                Op::Mapped => {
+                    let held = run!(self.hold_map());
+                    top = top.down(2);
+                    set_top!(held);
                 }
                 Op::Match(pattern) => {
                     change!(self.match_pattern(pattern));
@@ -638,6 +657,23 @@ impl Machine {
             }
         }
     }
+}
+
+/// The first argument of a builtin that must be evaluated and is not. Those before it are
+/// replaced by what they have come to.
+#[inline(always)]
+fn first_delayed(builtin: &Builtin, arguments: StackPointer) -> Option<Obj> {
+    for (i, param) in builtin.params.iter().enumerate() {
+        let place = arguments.up(i);
+        if param.forced && place.get().is_thunk() {
+            let thunk = place.get().pointee();
+            match thunk.result() {
+                Some(result) => place.put(result),
+                None => return Some(thunk),
+            }
+        }
+    }
+    None
 }
 
 fn has(set: Value, name: Symbol) -> Value {

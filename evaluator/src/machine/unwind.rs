@@ -38,7 +38,8 @@ impl Machine {
     }
 
     fn leave_frame(&mut self, error: &mut Error, env: Obj, ip: CodePointer, place: Option<Place>) {
-        let in_rest = ip == self.call_rest || ip == self.call_rest.skip(1);
+        let retry = self.program.retry;
+        let in_rest = [self.call_rest, self.call_rest.skip(1), retry, retry.skip(1)].contains(&ip);
         let (is_thunk, is_closure) = (env.kind() == Kind::Thunk, env.kind() == Kind::Closure);
         if is_thunk && !in_rest {
             env.leave();

@@ -134,6 +134,11 @@ impl Names {
         self.quick[number as usize]
     }
 
+    /// Whether a builtin is `map`.
+    pub(super) fn is_map(&self, number: u32) -> bool {
+        self.builtin("map") == Some(Constant::Builtin(number))
+    }
+
     /// What an attribute of `builtins` is.
     pub(super) fn builtin(&self, name: &str) -> Option<Constant> {
         self.builtins.get(name).copied()

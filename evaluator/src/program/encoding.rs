@@ -254,16 +254,17 @@ mod instructions {
     use super::*;
 
     encode_instructions! {
-        Exit {} Load {} Return {} Resolve {} CallRest {} ReturnRest {}
+        Exit {} Load {} Return {} Resolve {} CallRest {} ReturnRest {} Retry {}
         Constant { 0: index } Int { 0: number } Bool { 0: truth }
-        Local { 0: slot } Upvalue { 0: index } ForceLocal { 0: slot } ForceUpvalue { 0: index }
+        Local { 0: slot } Upvalue { 0: index } Upvalues { 0: count }
+        ForceLocal { 0: slot } ForceUpvalue { 0: index }
         Force {} Slide { 0: count }
         Closure { 0: index } Thunk { 0: index }
         AllocateClosure { 0: index } AllocateThunk { 0: index } Fill { 0: slot }
         TryInfix { 0: infix } TryQuick { 0: quick } TrySelect { 0: name } TrySelectDynamic {}
         Unset {}
-        Call { 0: count } CallCaptured { 0: count } CallBuiltin { count: count, builtin: builtin }
-        CallQuick { quick: quick, builtin: builtin }
+        Call { 0: count } CallBuiltin { count: count, builtin: builtin }
+        CallQuick { quick: quick, builtin: builtin } Mapped {}
         Match { 0: pattern } ConstantDefault { slot: slot, constant: constant }
         AllocateDefault { slot: slot, prototype: prototype }
         FillDefault { 0: slot }

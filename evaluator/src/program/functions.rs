@@ -38,9 +38,10 @@ impl Compiler<'_> {
                 let count = params.len();
                 for (param, i) in params.iter().zip(rest.by_ref()) {
                     let argument = self.arguments[i];
-                    match param.forced {
-                        true => self.strict(argument),
-                        false => self.lazy(argument, None),
+                    match (param.streamed, param.forced) {
+                        (true, _) => self.elements(argument),
+                        (false, true) => self.strict(argument),
+                        (false, false) => self.lazy(argument, None),
                     }
                 }
                 let op = match self.around.names.quick(number) {
@@ -59,6 +60,22 @@ impl Compiler<'_> {
             self.emit_at(Op::Call(count as u32), -(count as i32), span);
         }
         self.arguments.truncate(start);
+    }
+
+    /// Code that leaves a list, evaluated, or a call of `map` that is not made.
+    fn elements(&mut self, id: ExprId) {
+        let ast = self.ast;
+        if let Expr::Apply { function: call, argument: list } = ast.expr(id)
+            && let Expr::Apply { function: map, argument: function } = ast.expr(*call)
+            && let Known::Constant(map @ Constant::Builtin(number)) = self.known(*map)
+            && self.around.names.is_map(number)
+        {
+            self.push_constant(map);
+            self.lazy(*function, None);
+            self.strict(*list);
+            return self.emit_at(Op::Mapped, -2, ast.span(id));
+        }
+        self.strict(id);
     }
 
     /// The prototype of a function.

@@ -95,6 +95,13 @@ impl CodePointer {
         Self(unsafe { self.0.add(count as usize) })
     }
 
+    /// The place so many instructions earlier.
+    #[inline(always)]
+    pub(crate) fn back(self, count: u32) -> Self {
+        // SAFETY: callers have come from there.
+        Self(unsafe { self.0.sub(count as usize) })
+    }
+
     pub(crate) fn address(self) -> usize {
         self.0.addr()
     }

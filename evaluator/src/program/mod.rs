@@ -123,6 +123,8 @@ pub(crate) struct Program {
     pub(crate) exit: CodePointer,
     /// What every prototype begins with at first: it loads the prototype's own code.
     pub(crate) load: CodePointer,
+    /// What a call of a builtin waits at while an argument is evaluated.
+    pub(crate) retry: CodePointer,
     pub(crate) prototypes: Table<Prototype>,
     pub(crate) captures: Table<Capture>,
     pub(crate) constants: Table<Value>,
@@ -148,6 +150,7 @@ impl Program {
         Self {
             exit: code.add(&[Op::Exit]),
             load: code.add(&[Op::Load]),
+            retry: code.add(&[Op::Retry]),
             code,
             prototypes: Table::default(),
             captures: Table::default(),

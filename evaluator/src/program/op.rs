@@ -83,6 +83,9 @@ pub(crate) enum Op {
     CallRest,
     /// Return the top from the frame that held such arguments.
     ReturnRest,
+    /// Drop the top, and run again what the last frame waits after: a call of a builtin, of which
+    /// an argument has been evaluated in between.
+    Retry,
 
     /// Push a constant.
     Constant(u32),
@@ -93,6 +96,8 @@ pub(crate) enum Op {
     /// Push a variable as it is.
     Local(Slot),
     Upvalue(u32),
+    /// Push this many upvalues, from the second on.
+    Upvalues(u32),
     /// Push a variable's value.
     ForceLocal(Slot),
     ForceUpvalue(u32),
@@ -121,8 +126,6 @@ pub(crate) enum Op {
 
     /// Call the function below this many arguments.
     Call(u32),
-    /// Call the top with this many upvalues, from the second on.
-    CallCaptured(u32),
     /// Call a builtin with the `count` arguments on top.
     CallBuiltin {
         count: u8,
@@ -133,6 +136,9 @@ pub(crate) enum Op {
         quick: Quick,
         builtin: u32,
     },
+    /// Take `map`, a function and a list; push the call of the three, which is not made: see
+    /// `machine::elements`.
+    Mapped,
     /// Take a set, check it against a pattern, and push the pattern's fields.
     Match(u32),
     /// If the field in a slot was left out, put a constant there.
