@@ -280,6 +280,12 @@ impl Value {
         matches!(object.kind(), Kind::Attrs | Kind::Layered).then(|| Attrs::new(object))
     }
 
+    /// The attribute set, if this is an evaluated one that is flat.
+    #[inline(always)]
+    pub(crate) fn as_flat_attrs(self) -> Option<Attrs> {
+        self.of_kind(Kind::Attrs).map(Attrs::new)
+    }
+
     /// The type, if this is evaluated.
     pub fn type_of(self) -> Option<Type> {
         let value = self.evaluated()?;

@@ -98,6 +98,21 @@ impl Attrs {
         }
     }
 
+    /// The value of the attribute at an index, if that has the name; of a flat set.
+    #[inline(always)]
+    pub(crate) fn get_at(self, index: usize, name: Symbol) -> Option<Value> {
+        let found = *self.names().get(index)?;
+        (found == name.0).then(|| self.0.value(index + 1))
+    }
+
+    /// An attribute's value, and its index if the set is flat.
+    pub(crate) fn search(self, name: Symbol) -> Option<(Value, Option<usize>)> {
+        match self.0.kind() {
+            Kind::Attrs => self.index_of(name).map(|index| (self.0.value(index + 1), Some(index))),
+            _ => self.get(name).map(|value| (value, None)),
+        }
+    }
+
     /// Put a value into a set that nobody has seen yet and that has the name: how sets
     /// that hold each other are made.
     pub(crate) fn complete(self, name: Symbol, value: Value) {

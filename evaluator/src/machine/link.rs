@@ -214,14 +214,14 @@ impl Linker<'_> {
             Op::AllocateDefault { slot, prototype } => {
                 Op::AllocateDefault { slot, prototype: bases.prototypes + prototype }
             }
-            Op::TrySelect(name) => Op::TrySelect(self.symbol(name)),
+            Op::TrySelect { hint, name } => Op::TrySelect { hint, name: self.symbol(name) },
             Op::Match(_) => Op::Match(bases.pattern),
             Op::Attrs(number) => Op::Attrs(bases.shapes + number),
             Op::Override(number) => Op::Override(bases.overrides + number),
-            Op::Select(name) => Op::Select(self.symbol(name)),
-            Op::SelectOrNext(name) => Op::SelectOrNext(self.symbol(name)),
-            Op::Has(name) => Op::Has(self.symbol(name)),
-            Op::WithOrSkip(name) => Op::WithOrSkip(self.symbol(name)),
+            Op::Select { hint, name } => Op::Select { hint, name: self.symbol(name) },
+            Op::SelectOrNext { hint, name } => Op::SelectOrNext { hint, name: self.symbol(name) },
+            Op::Has { hint, name } => Op::Has { hint, name: self.symbol(name) },
+            Op::WithOrSkip { hint, name } => Op::WithOrSkip { hint, name: self.symbol(name) },
             Op::Undefined(name) => Op::Undefined(self.symbol(name)),
             op => op,
         }

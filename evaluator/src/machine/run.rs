@@ -3,8 +3,8 @@
 use super::{Frame, Machine};
 use crate::builtins::Builtin;
 use crate::error::{Error, Eval, Fault};
-use crate::heap::{Kind, Obj};
-use crate::program::{Infix, Op, Quick};
+use crate::heap::{Attrs, Kind, Obj};
+use crate::program::{CodePointer, Hint, Infix, Op, Quick};
 use crate::symbol::Symbol;
 use crate::value::Value;
 
@@ -315,6 +315,17 @@ impl Machine {
                 }
             }};
         }
+        // The value of a set's attribute.
+        macro_rules! attribute {
+            ($set:expr, $hint:expr, $name:expr) => {{
+                let (set, hint, name): (Value, Hint, Symbol) = ($set, $hint, $name);
+                let hinted = |attrs: Attrs| attrs.get_at(hint.0.into(), name);
+                match set.as_flat_attrs().and_then(hinted) {
+                    Some(value) => Some(value),
+                    None => search(set, name, pc),
+                }
+            }};
+        }
         // The symbol of an attribute's computed name.
         macro_rules! attribute_name {
             ($name:expr) => {{
@@ -435,10 +446,10 @@ impl Machine {
                 Op::TryQuick(Quick::ElemAt) => try_quick!(Quick::ElemAt),
                 Op::TryQuick(Quick::Substring) => unreachable!("it copies: see `attempt`"),
                 Op::TryQuick(other) => try_quick!(other),
-                Op::TrySelect(name) => {
+                Op::TrySelect { hint, name } => {
                     let set = pop!();
-                    let attrs = quick::at_hand(set).and_then(Value::as_attrs);
-                    done_or_next!(attrs.and_then(|attrs| attrs.get(name)));
+                    let set = quick::at_hand(set).unwrap_or(Value::UNSET);
+                    done_or_next!(attribute!(set, hint, name));
                 }
                 Op::TrySelectDynamic => {
                     let name = pop!();
@@ -558,16 +569,16 @@ impl Machine {
                     other => fail!(type_fault("a Boolean", other)),
                 },
 
-                Op::Select(name) => {
+                Op::Select { hint, name } => {
                     let set = pop!();
-                    match set.as_attrs().and_then(|attrs| attrs.get(name)) {
+                    match attribute!(set, hint, name) {
                         Some(value) => push_forced!(value),
                         None => fail!(self.selection_fault(set, name)),
                     }
                 }
-                Op::SelectOrNext(name) => {
+                Op::SelectOrNext { hint, name } => {
                     let set = pop!();
-                    if let Some(value) = set.as_attrs().and_then(|attrs| attrs.get(name)) {
+                    if let Some(value) = attribute!(set, hint, name) {
                         pc = pc.skip(1);
                         push_forced!(value);
                     }
@@ -590,22 +601,23 @@ impl Machine {
                         push_forced!(value);
                     }
                 }
-                Op::Has(name) => {
-                    let set = top!();
-                    set_top!(has(set, name));
+                Op::Has { hint, name } => {
+                    let set = pop!();
+                    push_or_jump!(Value::bool(attribute!(set, hint, name).is_some()));
                 }
                 Op::HasDynamic => {
                     let name = pop!();
                     let name = attribute_name!(name);
-                    let set = top!();
-                    set_top!(has(set, name));
+                    let set = pop!();
+                    let has = set.as_attrs().is_some_and(|attrs| attrs.get(name).is_some());
+                    push_or_jump!(Value::bool(has));
                 }
-                Op::WithOrSkip(name) => {
+                Op::WithOrSkip { hint, name } => {
                     let scope = pop!();
-                    let Some(attrs) = scope.as_attrs() else { fail!(type_fault("a set", scope)) };
-                    match attrs.get(name) {
+                    match attribute!(scope, hint, name) {
                         Some(value) => push!(value),
-                        None => pc = pc.skip(1),
+                        None if scope.as_attrs().is_some() => pc = pc.skip(1),
+                        None => fail!(type_fault("a set", scope)),
                     }
                 }
                 Op::Undefined(name) => {
@@ -676,6 +688,13 @@ fn first_delayed(builtin: &Builtin, arguments: StackPointer) -> Option<Obj> {
     None
 }
 
-fn has(set: Value, name: Symbol) -> Value {
-    Value::bool(set.as_attrs().is_some_and(|attrs| attrs.get(name).is_some()))
+/// The value of a set's attribute, noted for the next time where an instruction did not find it at
+/// once.
+#[inline(never)]
+fn search(set: Value, name: Symbol, next: CodePointer) -> Option<Value> {
+    let (value, index) = set.as_attrs()?.search(name)?;
+    if let Some(index) = index.and_then(|index| u16::try_from(index).ok()) {
+        next.note(Hint(index));
+    }
+    Some(value)
 }

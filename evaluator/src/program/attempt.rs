@@ -9,7 +9,7 @@ use hb_lang::ast::{AttrName, BinaryOp, Expr, ExprId};
 
 use super::compile::{Compiler, infix};
 use super::constant::Constant;
-use super::op::{Infix, Op, Slot};
+use super::op::{Hint, Infix, Op, Slot};
 use super::quick::Quick;
 use super::variables::Known;
 
@@ -123,8 +123,8 @@ impl<'a> Compiler<'a> {
                     }
                     match attribute {
                         AttrName::Static { name, .. } => {
-                            let symbol = self.symbol(*name);
-                            self.emit(Op::TrySelect(symbol), -1);
+                            let name = self.symbol(*name);
+                            self.emit(Op::TrySelect { hint: Hint::default(), name }, -1);
                         }
                         AttrName::Dynamic { value, .. } => {
                             self.work_on(*value);

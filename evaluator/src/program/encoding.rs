@@ -7,7 +7,7 @@
 use hb_lang::Span;
 
 use super::Keeper;
-use super::op::{Infix, Op, Source};
+use super::op::{Hint, Infix, Op, Source};
 use super::quick::Quick;
 use crate::symbol::Symbol;
 
@@ -166,6 +166,15 @@ const INFIXES: [Infix; 12] = [
     Infix::Update,
 ];
 
+/// Nothing is known before it is run.
+impl Encode for Hint {
+    fn put(self, _: &mut Vec<u8>) {}
+
+    fn take(_: &mut Reader<'_>) -> Self {
+        Self::default()
+    }
+}
+
 impl Encode for Span {
     fn put(self, out: &mut Vec<u8>) {
         self.start.put(out);
@@ -261,7 +270,8 @@ mod instructions {
         Force {} Slide { 0: count }
         Closure { 0: index } Thunk { 0: index }
         AllocateClosure { 0: index } AllocateThunk { 0: index } Fill { 0: slot }
-        TryInfix { 0: infix } TryQuick { 0: quick } TrySelect { 0: name } TrySelectDynamic {}
+        TryInfix { 0: infix } TryQuick { 0: quick } TrySelect { hint: hint, name: name }
+        TrySelectDynamic {}
         Unset {}
         Call { 0: count } CallBuiltin { count: count, builtin: builtin }
         CallQuick { quick: quick, builtin: builtin } Mapped {}
@@ -273,8 +283,9 @@ mod instructions {
         CheckBool {} Not {} Negate {} Assert {}
         Add {} Sub {} Mul {} Div {} Less {} LessEq {} More {} MoreEq {} Equal {} NotEqual {}
         Concat {} Update {}
-        Select { 0: name } SelectOrNext { 0: name } SelectDynamic {} SelectDynamicOrNext {}
-        Has { 0: name } HasDynamic {} WithOrSkip { 0: name } Undefined { 0: name }
+        Select { hint: hint, name: name } SelectOrNext { hint: hint, name: name } SelectDynamic {} SelectDynamicOrNext {}
+        Has { hint: hint, name: name } HasDynamic {} WithOrSkip { hint: hint, name: name }
+        Undefined { 0: name }
         List { 0: count } Attrs { 0: shape } AddAttr {} Override { 0: list }
         Interpolate { 0: count } InterpolatePath { 0: count }
         CurrentPosition {} HomeFolder {} FindInSearchPath { 0: constant }

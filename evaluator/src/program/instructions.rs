@@ -1,6 +1,6 @@
 //! Where the code lies.
 
-use super::Op;
+use super::{Hint, Op};
 
 /// How many instructions there is room for at first.
 const FIRST_ROOM: usize = 4096;
@@ -35,9 +35,9 @@ impl Instructions {
             let code = Vec::with_capacity(count.max(next_room));
             self.pieces.push(Piece { first: number, code });
         }
-        let Some(piece) = self.pieces.last() else { unreachable!("there is one with room") };
+        let Some(piece) = self.pieces.last_mut() else { unreachable!("there is one with room") };
         // SAFETY: at most one past the end.
-        (CodePointer(unsafe { piece.code.as_ptr().add(piece.code.len()) }), number)
+        (CodePointer(unsafe { piece.code.as_mut_ptr().add(piece.code.len()) }), number)
     }
 
     /// Add an instruction to the code that was begun.
@@ -68,7 +68,7 @@ impl Instructions {
 
 /// A place in the code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct CodePointer(*const Op);
+pub(crate) struct CodePointer(*mut Op);
 
 impl CodePointer {
     /// The instruction there; afterwards this points to the next.
@@ -100,6 +100,19 @@ impl CodePointer {
     pub(crate) fn back(self, count: u32) -> Self {
         // SAFETY: callers have come from there.
         Self(unsafe { self.0.sub(count as usize) })
+    }
+
+    /// Note in the instruction before this place, which has just run, what it found.
+    pub(crate) fn note(self, found: Hint) {
+        // SAFETY: as in `next`; nobody holds a reference to it.
+        match unsafe { &mut *self.back(1).0 } {
+            Op::Select { hint, .. }
+            | Op::SelectOrNext { hint, .. }
+            | Op::TrySelect { hint, .. }
+            | Op::Has { hint, .. }
+            | Op::WithOrSkip { hint, .. } => *hint = found,
+            _ => unreachable!("no other looks for an attribute"),
+        }
     }
 
     pub(crate) fn address(self) -> usize {

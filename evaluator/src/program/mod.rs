@@ -31,7 +31,7 @@ pub(crate) use constant::Names;
 pub(crate) use contracts::{Declaration, Keeper};
 pub(crate) use encoding::Reader;
 pub(crate) use instructions::{CodePointer, Instructions};
-pub(crate) use op::{Capture, Infix, Op, Slot};
+pub(crate) use op::{Capture, Hint, Infix, Op, Slot};
 pub(crate) use quick::Quick;
 
 use table::Table;

@@ -67,6 +67,11 @@ pub(crate) enum Infix {
     Update,
 }
 
+/// Which attribute of a set an instruction found the last time: most find it there again, and need
+/// not search. The machine notes it in the instruction itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hint(pub(crate) u16);
+
 /// An instruction. "Push" means on the evaluation stack; jumps go forward, by a number
 /// of instructions after the next one.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +124,7 @@ pub(crate) enum Op {
     /// the [`Op::Thunk`] that delays it or [`Op::Unset`].
     TryInfix(Infix),
     TryQuick(Quick),
-    TrySelect(Symbol),
+    TrySelect { hint: Hint, name: Symbol },
     TrySelectDynamic,
     /// Push that there is no value, for what would work on it to be in vain too.
     Unset,
@@ -186,19 +191,19 @@ pub(crate) enum Op {
     Assert,
 
     /// Take a set; push its attribute, evaluated.
-    Select(Symbol),
+    Select { hint: Hint, name: Symbol },
     /// Take a value; push its attribute, evaluated, and skip the next instruction, if it
     /// is a set that has one.
-    SelectOrNext(Symbol),
+    SelectOrNext { hint: Hint, name: Symbol },
     /// The same with a computed name, on top of the set.
     SelectDynamic,
     SelectDynamicOrNext,
     /// Take a value; push whether it is a set with the attribute.
-    Has(Symbol),
+    Has { hint: Hint, name: Symbol },
     HasDynamic,
     /// Take the set of a `with`; push its attribute if it has it, or else skip the next
     /// instruction.
-    WithOrSkip(Symbol),
+    WithOrSkip { hint: Hint, name: Symbol },
     /// No scope has the variable.
     Undefined(Symbol),
 

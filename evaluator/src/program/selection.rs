@@ -4,7 +4,7 @@ use hb_lang::ast::{AttrName, ExprId};
 
 use super::compile::Compiler;
 use super::function::Jump;
-use super::op::Op;
+use super::op::{Hint, Op};
 use super::variables::Known;
 
 impl Compiler<'_> {
@@ -28,8 +28,8 @@ impl Compiler<'_> {
             for attribute in path {
                 match attribute {
                     AttrName::Static { name, span } => {
-                        let symbol = self.symbol(*name);
-                        self.emit_at(Op::Select(symbol), 0, *span);
+                        let name = self.symbol(*name);
+                        self.emit_at(Op::Select { hint: Hint::default(), name }, 0, *span);
                     }
                     AttrName::Dynamic { value, span } => {
                         self.strict(*value);
@@ -55,8 +55,8 @@ impl Compiler<'_> {
         for attribute in path {
             let span = match attribute {
                 AttrName::Static { name, span } => {
-                    let symbol = self.symbol(*name);
-                    self.emit_at(Op::SelectOrNext(symbol), -1, *span);
+                    let name = self.symbol(*name);
+                    self.emit_at(Op::SelectOrNext { hint: Hint::default(), name }, -1, *span);
                     span
                 }
                 AttrName::Dynamic { value, span } => {
@@ -77,8 +77,8 @@ impl Compiler<'_> {
         let missing = self.select_or_jump(front);
         match last {
             AttrName::Static { name, .. } => {
-                let symbol = self.symbol(*name);
-                self.emit(Op::Has(symbol), 0);
+                let name = self.symbol(*name);
+                self.emit(Op::Has { hint: Hint::default(), name }, 0);
             }
             AttrName::Dynamic { value, span } => {
                 self.strict(*value);

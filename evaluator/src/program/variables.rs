@@ -8,7 +8,7 @@ use super::code::Entry;
 use super::compile::{Compiler, Surroundings};
 use super::constant::Constant;
 use super::function::Variable;
-use super::op::{Op, Source};
+use super::op::{Hint, Op, Source};
 use super::scope::{Meaning, With};
 use super::strings::is_text;
 
@@ -163,7 +163,7 @@ impl Compiler<'_> {
 
     /// Look a name up in every `with` around, the innermost first.
     fn dynamic_variable(&mut self, name: Name, span: Span) {
-        let symbol = self.symbol(name);
+        let name = self.symbol(name);
         let height = self.height();
         let mut found = Vec::new();
         for with in self.scopes.withs.clone().into_iter().rev() {
@@ -171,10 +171,10 @@ impl Compiler<'_> {
                 With::Variable(variable) => self.push_variable(variable, Some(span)),
                 With::Builtins => self.push_constant(Constant::Builtins),
             }
-            self.emit_at(Op::WithOrSkip(symbol), 0, span);
+            self.emit_at(Op::WithOrSkip { hint: Hint::default(), name }, 0, span);
             found.push(self.here().jump(Op::Jump, -1));
         }
-        self.emit_at(Op::Undefined(symbol), 1, span);
+        self.emit_at(Op::Undefined(name), 1, span);
         for jump in found {
             self.here().land(jump);
         }
