@@ -138,6 +138,13 @@ impl Machine {
                 push!(result);
             }};
         }
+        macro_rules! push_upvalues {
+            ($count:expr) => {
+                for index in 1..=$count as usize {
+                    push!(env.value(index));
+                }
+            };
+        }
         macro_rules! collect_if_due {
             () => {
                 if self.heap.collection_is_due() {
@@ -315,15 +322,53 @@ impl Machine {
                 }
             }};
         }
-        // The value of a set's attribute.
+        // Jump, if that is what comes next.
+        macro_rules! jump_if_next {
+            () => {
+                if let Op::Jump(distance) = *pc.next() {
+                    pc = pc.skip(1 + distance);
+                }
+            };
+        }
+        // The value of a set's attribute, for the instruction before a place.
         macro_rules! attribute {
-            ($set:expr, $hint:expr, $name:expr) => {{
+            ($set:expr, $hint:expr, $name:expr) => {
+                attribute!($set, $hint, $name, pc)
+            };
+            ($set:expr, $hint:expr, $name:expr, $next:expr) => {{
                 let (set, hint, name): (Value, Hint, Symbol) = ($set, $hint, $name);
                 let hinted = |attrs: Attrs| attrs.get_at(hint.0.into(), name);
                 match set.as_flat_attrs().and_then(hinted) {
                     Some(value) => Some(value),
-                    None => search(set, name, pc),
+                    None => search(set, name, $next),
                 }
+            }};
+        }
+        // Where a variable is: a capture's or a short one's.
+        macro_rules! variable {
+            ($variable:expr) => {{
+                let (number, is_upvalue) = $variable.parts();
+                let start = if is_upvalue { StackPointer::of_captures(env) } else { base };
+                start.up(number)
+            }};
+        }
+        // Do something with a variable's value, or see to it that there is one.
+        macro_rules! with_value {
+            ($variable:expr, |$value:ident| $body:expr) => {{
+                let place: StackPointer = variable!($variable);
+                match evaluated(place) {
+                    Some($value) => $body,
+                    None => enter!(place.get().pointee()),
+                }
+            }};
+        }
+        // Push two values, for an instruction and the next one. The second may be the first one's
+        // variable.
+        macro_rules! push_both {
+            ($first:expr, $second:expr) => {{
+                push!($first);
+                push!($second);
+                pc = pc.skip(1);
             }};
         }
         // The symbol of an attribute's computed name.
@@ -389,9 +434,7 @@ impl Machine {
                 Op::Local(slot) => push!(base.up(slot as usize).get()),
                 Op::Upvalue(index) => push!(env.value(index as usize)),
                 Op::Upvalues(count) => {
-                    for index in 1..=count as usize {
-                        push!(env.value(index));
-                    }
+                    push_upvalues!(count);
                 }
                 Op::ForceLocal(slot) => {
                     let at = base.up(slot as usize);
@@ -578,9 +621,12 @@ impl Machine {
                 }
                 Op::SelectOrNext { hint, name } => {
                     let set = pop!();
-                    if let Some(value) = attribute!(set, hint, name) {
-                        pc = pc.skip(1);
-                        push_forced!(value);
+                    match attribute!(set, hint, name) {
+                        Some(value) => {
+                            pc = pc.skip(1);
+                            push_forced!(value);
+                        }
+                        None => jump_if_next!(),
                     }
                 }
                 Op::SelectDynamic => {
@@ -609,13 +655,15 @@ impl Machine {
                     let name = pop!();
                     let name = attribute_name!(name);
                     let set = pop!();
-                    let has = set.as_attrs().is_some_and(|attrs| attrs.get(name).is_some());
-                    push_or_jump!(Value::bool(has));
+                    push_or_jump!(has(set, name));
                 }
                 Op::WithOrSkip { hint, name } => {
                     let scope = pop!();
                     match attribute!(scope, hint, name) {
-                        Some(value) => push!(value),
+                        Some(value) => {
+                            push!(value);
+                            jump_if_next!();
+                        }
                         None if scope.as_attrs().is_some() => pc = pc.skip(1),
                         None => fail!(type_fault("a set", scope)),
                     }
@@ -666,6 +714,102 @@ impl Machine {
                     let path = run!(self.find_in_search_path(name));
                     push!(path);
                 }
+
+                Op::Pair { first, second } => {
+                    push_both!(variable!(first).get(), variable!(second).get());
+                }
+                Op::ForceFirst { first, second } => with_value!(first, |value| {
+                    push_both!(value, variable!(second).get());
+                }),
+                Op::ForceBoth { first, second } => with_value!(first, |value| {
+                    push!(value);
+                    if let Some(value) = evaluated(variable!(second)) {
+                        push!(value);
+                        pc = pc.skip(1);
+                    }
+                }),
+                Op::ThunkPair(first) => {
+                    push_thunk!(first);
+                    let (Op::Thunk(second) | Op::ThunkPair(second)) = *pc.take() else {
+                        unreachable!("it was joined with this one")
+                    };
+                    push_thunk!(second);
+                }
+                Op::ForceAndUpvalues(count) => {
+                    let place = StackPointer::of_captures(env);
+                    match evaluated(place) {
+                        Some(value) => {
+                            push!(value);
+                            push_upvalues!(count);
+                            pc = pc.skip(1);
+                        }
+                        None => enter!(place.get().pointee()),
+                    }
+                }
+                Op::SelectFrom { variable, hint, name } => with_value!(variable, |set| {
+                    match attribute!(set, hint, name) {
+                        Some(value) => {
+                            pc = pc.skip(1);
+                            push_forced!(value);
+                        }
+                        None => push!(set),
+                    }
+                }),
+                Op::SelectFromOrNext { variable, hint, name } => with_value!(variable, |set| {
+                    match attribute!(set, hint, name) {
+                        Some(value) => {
+                            pc = pc.skip(2);
+                            push_forced!(value);
+                        }
+                        None => {
+                            pc = pc.skip(1);
+                            jump_if_next!();
+                        }
+                    }
+                }),
+                Op::TrySelectFrom { variable, hint, name } => {
+                    let set = quick::at_hand(variable!(variable).get()).unwrap_or(Value::UNSET);
+                    pc = pc.skip(1);
+                    done_or_next!(attribute!(set, hint, name, pc.back(1)));
+                }
+                Op::WithFromOrSkip { variable, hint, name } => with_value!(variable, |scope| {
+                    match attribute!(scope, hint, name) {
+                        Some(value) => {
+                            push!(value);
+                            pc = pc.skip(1);
+                            jump_if_next!();
+                        }
+                        None if scope.as_attrs().is_some() => pc = pc.skip(2),
+                        None => push!(scope),
+                    }
+                }),
+                Op::HasNamed(variable) => with_value!(variable, |name| {
+                    match quick::symbol(name) {
+                        Some(name) => {
+                            pc = pc.skip(1);
+                            let set = pop!();
+                            push_or_jump!(has(set, name));
+                        }
+                        None => push!(name),
+                    }
+                }),
+                Op::EqualConstant(constant) => {
+                    let constant = *self.program.constants.at(constant);
+                    match quick::equal(top!(), constant) {
+                        Some(is_equal) => {
+                            top = top.down(1);
+                            pc = pc.skip(1);
+                            push_or_jump!(Value::bool(is_equal));
+                        }
+                        None => push!(constant),
+                    }
+                }
+                Op::ReturnConstant(constant) => {
+                    let constant = *self.program.constants.at(constant);
+                    top = base.down(1);
+                    self.depth -= 1;
+                    give!(constant);
+                }
             }
         }
     }
@@ -686,6 +830,22 @@ fn first_delayed(builtin: &Builtin, arguments: StackPointer) -> Option<Obj> {
         }
     }
     None
+}
+
+/// A variable's value, if it is evaluated. What its thunk has come to is kept where it lies.
+#[inline(always)]
+fn evaluated(variable: StackPointer) -> Option<Value> {
+    let value = variable.get();
+    if !value.is_thunk() {
+        return Some(value);
+    }
+    let result = value.pointee().result()?;
+    variable.put(result);
+    Some(result)
+}
+
+fn has(set: Value, name: Symbol) -> Value {
+    Value::bool(set.as_attrs().is_some_and(|attrs| attrs.get(name).is_some()))
 }
 
 /// The value of a set's attribute, noted for the next time where an instruction did not find it at

@@ -291,7 +291,10 @@ impl Compiler<'_> {
                             let thunk = self.delayed_select(source, symbol, binding.span);
                             if !self.around.delay_as_nix {
                                 self.push_variable(source, None);
-                                self.emit(Op::TrySelect { hint: Hint::default(), name: symbol }, -1);
+                                self.emit(
+                                    Op::TrySelect { hint: Hint::default(), name: symbol },
+                                    -1,
+                                );
                             }
                             self.emit(Op::Thunk(thunk), 1);
                         }

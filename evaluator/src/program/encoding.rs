@@ -242,6 +242,7 @@ macro_rules! encode_instructions {
                         out.push(First::$name as u8);
                         $($operand.put(out);)*
                     })*
+                    _ => unreachable!("made where code is linked"),
                 }
             }
 
@@ -283,7 +284,8 @@ mod instructions {
         CheckBool {} Not {} Negate {} Assert {}
         Add {} Sub {} Mul {} Div {} Less {} LessEq {} More {} MoreEq {} Equal {} NotEqual {}
         Concat {} Update {}
-        Select { hint: hint, name: name } SelectOrNext { hint: hint, name: name } SelectDynamic {} SelectDynamicOrNext {}
+        Select { hint: hint, name: name } SelectOrNext { hint: hint, name: name }
+        SelectDynamic {} SelectDynamicOrNext {}
         Has { hint: hint, name: name } HasDynamic {} WithOrSkip { hint: hint, name: name }
         Undefined { 0: name }
         List { 0: count } Attrs { 0: shape } AddAttr {} Override { 0: list }

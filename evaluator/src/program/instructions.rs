@@ -40,18 +40,25 @@ impl Instructions {
         (CodePointer(unsafe { piece.code.as_mut_ptr().add(piece.code.len()) }), number)
     }
 
-    /// Add an instruction to the code that was begun.
-    pub(crate) fn push(&mut self, op: Op) {
+    /// Add an instruction to the code that was begun, where it is the one of this number. What joins
+    /// it with the one before takes that one's place.
+    pub(crate) fn push(&mut self, number: usize, op: Op) {
         let Some(piece) = self.pieces.last_mut() else { unreachable!("code was begun") };
         assert!(piece.code.len() < piece.code.capacity(), "code has as much as it began with");
+        if number > 0
+            && let Some(last) = piece.code.last_mut()
+            && let Some(both) = last.joined(op)
+        {
+            *last = both;
+        }
         piece.code.push(op);
     }
 
     /// Add all of a prototype's code.
     pub(super) fn add(&mut self, code: &[Op]) -> CodePointer {
         let (place, _) = self.begin(code.len());
-        for &op in code {
-            self.push(op);
+        for (i, &op) in code.iter().enumerate() {
+            self.push(i, op);
         }
         place
     }
@@ -110,7 +117,11 @@ impl CodePointer {
             | Op::SelectOrNext { hint, .. }
             | Op::TrySelect { hint, .. }
             | Op::Has { hint, .. }
-            | Op::WithOrSkip { hint, .. } => *hint = found,
+            | Op::WithOrSkip { hint, .. }
+            | Op::SelectFrom { hint, .. }
+            | Op::SelectFromOrNext { hint, .. }
+            | Op::TrySelectFrom { hint, .. }
+            | Op::WithFromOrSkip { hint, .. } => *hint = found,
             _ => unreachable!("no other looks for an attribute"),
         }
     }

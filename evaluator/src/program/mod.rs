@@ -17,6 +17,7 @@ mod encoding;
 mod function;
 mod functions;
 mod instructions;
+mod joined;
 mod op;
 mod quick;
 mod scope;

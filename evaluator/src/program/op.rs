@@ -50,6 +50,28 @@ impl Capture {
     }
 }
 
+/// A variable of the running frame or of what runs, in less than a [`Capture`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Short(u8);
+
+impl Short {
+    /// That of a source whose number is small.
+    pub(crate) fn of(source: Source) -> Option<Self> {
+        let (number, is_upvalue) = match source {
+            Source::Local(slot) => (slot, false),
+            Source::Upvalue(index) => (index, true),
+        };
+        let number = u8::try_from(number).ok().filter(|&number| number < 1 << 7)?;
+        Some(Self(number << 1 | u8::from(is_upvalue)))
+    }
+
+    /// Its number, and whether that is of an upvalue.
+    #[inline(always)]
+    pub(crate) fn parts(self) -> (usize, bool) {
+        ((self.0 >> 1) as usize, self.0 & 1 != 0)
+    }
+}
+
 /// The infix operators that take two evaluated values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Infix {
@@ -124,7 +146,10 @@ pub(crate) enum Op {
     /// the [`Op::Thunk`] that delays it or [`Op::Unset`].
     TryInfix(Infix),
     TryQuick(Quick),
-    TrySelect { hint: Hint, name: Symbol },
+    TrySelect {
+        hint: Hint,
+        name: Symbol,
+    },
     TrySelectDynamic,
     /// Push that there is no value, for what would work on it to be in vain too.
     Unset,
@@ -191,19 +216,31 @@ pub(crate) enum Op {
     Assert,
 
     /// Take a set; push its attribute, evaluated.
-    Select { hint: Hint, name: Symbol },
+    Select {
+        hint: Hint,
+        name: Symbol,
+    },
     /// Take a value; push its attribute, evaluated, and skip the next instruction, if it
     /// is a set that has one.
-    SelectOrNext { hint: Hint, name: Symbol },
+    SelectOrNext {
+        hint: Hint,
+        name: Symbol,
+    },
     /// The same with a computed name, on top of the set.
     SelectDynamic,
     SelectDynamicOrNext,
     /// Take a value; push whether it is a set with the attribute.
-    Has { hint: Hint, name: Symbol },
+    Has {
+        hint: Hint,
+        name: Symbol,
+    },
     HasDynamic,
     /// Take the set of a `with`; push its attribute if it has it, or else skip the next
     /// instruction.
-    WithOrSkip { hint: Hint, name: Symbol },
+    WithOrSkip {
+        hint: Hint,
+        name: Symbol,
+    },
     /// No scope has the variable.
     Undefined(Symbol),
 
@@ -226,6 +263,53 @@ pub(crate) enum Op {
     HomeFolder,
     /// Push the path of a constant's text in the search path.
     FindInSearchPath(u32),
+
+    // Two instructions in one: see `joined`.
+    /// Push two variables, as they are.
+    Pair {
+        first: Short,
+        second: Capture,
+    },
+    /// The same, the first one or both of them evaluated.
+    ForceFirst {
+        first: Short,
+        second: Capture,
+    },
+    ForceBoth {
+        first: Short,
+        second: Capture,
+    },
+    /// Push two thunks, the second of which is the next instruction's.
+    ThunkPair(u32),
+    /// Push the first upvalue, evaluated, and then this many.
+    ForceAndUpvalues(u32),
+    /// Select from a variable.
+    SelectFrom {
+        variable: Short,
+        hint: Hint,
+        name: Symbol,
+    },
+    SelectFromOrNext {
+        variable: Short,
+        hint: Hint,
+        name: Symbol,
+    },
+    TrySelectFrom {
+        variable: Short,
+        hint: Hint,
+        name: Symbol,
+    },
+    WithFromOrSkip {
+        variable: Short,
+        hint: Hint,
+        name: Symbol,
+    },
+    /// Whether the set on top has the attribute that a variable names.
+    HasNamed(Capture),
+    /// Whether the top equals a constant.
+    EqualConstant(u32),
+    /// Return a constant from a function call.
+    ReturnConstant(u32),
 }
 
 impl From<Infix> for Op {
