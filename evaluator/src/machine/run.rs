@@ -163,18 +163,9 @@ impl Machine {
         }
         // Evaluate an unforced thunk that is no longer on the stack.
         macro_rules! enter {
-            ($thunk:expr) => {{
-                let thunk: Obj = $thunk;
-                let prototype = self.program.prototype(thunk.extra());
-                let (entry, room) = (prototype.entry, prototype.height);
-                if self.frames.has_room() && self.stack.has_room_from(top, room) && thunk.enter() {
-                    push_frame!();
-                    (pc, base, env) = (entry, top, thunk);
-                } else {
-                    change!(self.enter_slowly(thunk));
-                }
-                collect_if_due!();
-            }};
+            ($thunk:expr) => {
+                break $thunk
+            };
         }
         // Push a value, evaluated. What its thunk has come to is kept where the value lay, if there
         // is such a place: whoever looks there next finds it at once.
@@ -231,7 +222,6 @@ impl Machine {
                         push_frame!();
                         pc = self.program.retry;
                         enter!(thunk);
-                        continue;
                     }
                     let result = run!(self.run_evaluated(number, count));
                     top = top.down(count + 1);
@@ -384,433 +374,452 @@ impl Machine {
         }
 
         loop {
-            match *pc.take() {
-                Op::Exit => {
-                    let result = pop!();
-                    // Whoever entered restores the rest.
-                    self.stack.set_top(top);
-                    return Ok(result);
-                }
-                Op::Load => {
-                    pc = self.load_code(env.extra());
-                }
-                Op::Return => {
-                    let result = top!();
-                    top = base.down(1);
-                    self.depth -= 1;
-                    give!(result);
-                }
-                Op::Resolve => {
-                    let result = top!();
-                    top = base;
-                    env.resolve(result);
-                    give!(result);
-                }
-                Op::CallRest => {
-                    let function = pop!();
-                    save!();
-                    let at = self.stack.index(self.base);
-                    self.stack.insert(at, function);
-                    let count = self.stack.len() - at - 1;
-                    self.apply(count)?;
-                    load!();
-                }
-                Op::ReturnRest => {
-                    pop_frame!();
-                }
+            // Go from instruction to instruction, until a thunk must be evaluated.
+            let thunk: Obj = loop {
+                match *pc.take() {
+                    Op::Exit => {
+                        let result = pop!();
+                        // Whoever entered restores the rest.
+                        self.stack.set_top(top);
+                        return Ok(result);
+                    }
+                    Op::Load => {
+                        pc = self.load_code(env.extra());
+                    }
+                    Op::Return => {
+                        let result = top!();
+                        top = base.down(1);
+                        self.depth -= 1;
+                        give!(result);
+                    }
+                    Op::Resolve => {
+                        let result = top!();
+                        top = base;
+                        env.resolve(result);
+                        give!(result);
+                    }
+                    Op::CallRest => {
+                        let function = pop!();
+                        save!();
+                        let at = self.stack.index(self.base);
+                        self.stack.insert(at, function);
+                        let count = self.stack.len() - at - 1;
+                        self.apply(count)?;
+                        load!();
+                    }
+                    Op::ReturnRest => {
+                        pop_frame!();
+                    }
 
-                Op::Retry => {
-                    top = top.down(1);
-                    pop_frame!();
-                    pc = pc.back(1);
-                }
+                    Op::Retry => {
+                        top = top.down(1);
+                        pop_frame!();
+                        pc = pc.back(1);
+                    }
 
-                Op::Constant(index) => push!(*self.program.constants.at(index)),
-                Op::Int(number) => match Value::small_int(number.into()) {
-                    Some(value) => push!(value),
-                    None => unreachable!("others are constants"),
-                },
-                Op::Bool(truth) => push!(Value::bool(truth)),
-                Op::Local(slot) => push!(base.up(slot as usize).get()),
-                Op::Upvalue(index) => push!(env.value(index as usize)),
-                Op::Upvalues(count) => {
-                    push_upvalues!(count);
-                }
-                Op::ForceLocal(slot) => {
-                    let at = base.up(slot as usize);
-                    push_forced!(at.get(), |result| at.put(result));
-                }
-                Op::ForceUpvalue(index) => {
-                    let index = index as usize;
-                    push_forced!(env.value(index), |result| env.set_value(index, result));
-                }
-                Op::Force => {
-                    let value = top!();
-                    if value.is_thunk() {
-                        let thunk = value.pointee();
-                        match thunk.result() {
-                            Some(result) => set_top!(result),
-                            None => {
-                                top = top.down(1);
-                                enter!(thunk);
+                    Op::Constant(index) => push!(*self.program.constants.at(index)),
+                    Op::Int(number) => match Value::small_int(number.into()) {
+                        Some(value) => push!(value),
+                        None => unreachable!("others are constants"),
+                    },
+                    Op::Bool(truth) => push!(Value::bool(truth)),
+                    Op::Local(slot) => push!(base.up(slot as usize).get()),
+                    Op::Upvalue(index) => push!(env.value(index as usize)),
+                    Op::Upvalues(count) => {
+                        push_upvalues!(count);
+                    }
+                    Op::ForceLocal(slot) => {
+                        let at = base.up(slot as usize);
+                        push_forced!(at.get(), |result| at.put(result));
+                    }
+                    Op::ForceUpvalue(index) => {
+                        let index = index as usize;
+                        push_forced!(env.value(index), |result| env.set_value(index, result));
+                    }
+                    Op::Force => {
+                        let value = top!();
+                        if value.is_thunk() {
+                            let thunk = value.pointee();
+                            match thunk.result() {
+                                Some(result) => set_top!(result),
+                                None => {
+                                    top = top.down(1);
+                                    enter!(thunk);
+                                }
                             }
                         }
                     }
-                }
-                Op::Slide(count) => {
-                    let result = pop!();
-                    top = top.down(count as usize);
-                    push!(result);
-                }
-
-                Op::Closure(index) => {
-                    let closure = self.bare(index);
-                    push!(Value::object(closure));
-                    fill(&self.program, index, closure, base, env);
-                }
-                Op::Thunk(index) => push_thunk!(index),
-                Op::AllocateClosure(index) => {
-                    push!(Value::object(self.blank(index)));
-                }
-                Op::AllocateThunk(index) => {
-                    push!(Value::thunk(self.blank(index)));
-                }
-                Op::Fill(slot) => {
-                    let Some(object) = base.up(slot as usize).get().as_any_object() else {
-                        unreachable!("allocated before")
-                    };
-                    fill(&self.program, object.extra(), object, base, env);
-                }
-                Op::TryInfix(Infix::Add) => try_infix!(Infix::Add),
-                Op::TryInfix(Infix::Sub) => try_infix!(Infix::Sub),
-                Op::TryInfix(other) => try_infix!(other),
-                Op::TryQuick(Quick::Head) => try_quick!(Quick::Head),
-                Op::TryQuick(Quick::Tail) => try_quick!(Quick::Tail),
-                Op::TryQuick(Quick::ElemAt) => try_quick!(Quick::ElemAt),
-                Op::TryQuick(Quick::Substring) => unreachable!("it copies: see `attempt`"),
-                Op::TryQuick(other) => try_quick!(other),
-                Op::TrySelect { hint, name } => {
-                    let set = pop!();
-                    let set = quick::at_hand(set).unwrap_or(Value::UNSET);
-                    done_or_next!(attribute!(set, hint, name));
-                }
-                Op::TrySelectDynamic => {
-                    let name = pop!();
-                    let set = pop!();
-                    let attrs = quick::at_hand(set).and_then(Value::as_attrs);
-                    let name = quick::at_hand(name).and_then(quick::symbol);
-                    done_or_next!(attrs.and_then(|attrs| attrs.get(name?)));
-                }
-                Op::Unset => push!(Value::UNSET),
-
-                Op::Call(count) => call!(count as usize),
-                Op::CallBuiltin { count, builtin } => {
-                    let result = run!(self.run_evaluated(builtin, count as usize));
-                    top = top.down(count as usize);
-                    push_forced!(result);
-                }
-                Op::CallQuick { quick: Quick::Is(expected), .. } => {
-                    let is_of_type = pop!().type_of() == Some(expected);
-                    push_or_jump!(Value::bool(is_of_type));
-                }
-                Op::CallQuick { quick: Quick::Length, builtin } => quick!(Quick::Length, builtin),
-                Op::CallQuick { quick: Quick::Head, builtin } => quick!(Quick::Head, builtin),
-                Op::CallQuick { quick: Quick::Tail, builtin } => quick!(Quick::Tail, builtin),
-                Op::CallQuick { quick: Quick::ElemAt, builtin } => quick!(Quick::ElemAt, builtin),
-                Op::CallQuick { quick: Quick::StringLength, builtin } => {
-                    quick!(Quick::StringLength, builtin)
-                }
-                Op::CallQuick { quick: Quick::Substring, builtin } => {
-                    quick!(Quick::Substring, builtin)
-                }
-                Op::Mapped => {
-                    let held = run!(self.hold_map());
-                    top = top.down(2);
-                    set_top!(held);
-                }
-                Op::Match(pattern) => {
-                    change!(self.match_pattern(pattern));
-                }
-                Op::ConstantDefault { slot, constant } => {
-                    let at = base.up(slot as usize);
-                    if at.get() == Value::UNSET {
-                        at.put(*self.program.constants.at(constant));
+                    Op::Slide(count) => {
+                        let result = pop!();
+                        top = top.down(count as usize);
+                        push!(result);
                     }
-                }
-                Op::AllocateDefault { slot, prototype } => {
-                    let at = base.up(slot as usize);
-                    if at.get() == Value::UNSET {
-                        let mould = self.program.prototype(prototype).mould;
-                        let thunk = self.heap.unfilled_thunk(mould);
-                        at.put(Value::thunk(thunk));
-                    }
-                }
-                Op::FillDefault(slot) => {
-                    if let Some(thunk) = base.up(slot as usize).get().as_thunk()
-                        && thunk.is_unfilled()
-                    {
-                        thunk.set_filled();
-                        fill(&self.program, thunk.extra(), thunk, base, env);
-                    }
-                }
 
-                Op::Check => {
-                    let (value, contract) = (top.down(3).get(), top.down(2).get());
-                    let blame = top!();
-                    let kept = run!(self.check(contract, blame, value));
-                    top = top.down(2);
-                    set_top!(kept);
-                }
-                Op::CheckArgument(slot) => {
-                    let (blame, contract) = (pop!(), pop!());
-                    save!();
-                    let at = self.stack.index(self.base) + slot as usize;
-                    self.check_argument(at, contract, blame);
-                }
-
-                Op::Jump(distance) => pc = pc.skip(distance),
-                Op::JumpIfFalse(distance) => match pop!() {
-                    Value::FALSE => pc = pc.skip(distance),
-                    Value::TRUE => {}
-                    other => fail!(type_fault("a Boolean", other)),
-                },
-                Op::JumpIfTrue(distance) => match pop!() {
-                    Value::TRUE => pc = pc.skip(distance),
-                    Value::FALSE => {}
-                    other => fail!(type_fault("a Boolean", other)),
-                },
-                Op::CheckBool => {
-                    let value = top!();
-                    if value.as_bool().is_none() {
-                        fail!(type_fault("a Boolean", value));
+                    Op::Closure(index) => {
+                        let closure = self.bare(index);
+                        push!(Value::object(closure));
+                        fill(&self.program, index, closure, base, env);
                     }
-                }
-                Op::Not => match top!() {
-                    Value::TRUE => set_top!(Value::FALSE),
-                    Value::FALSE => set_top!(Value::TRUE),
-                    other => fail!(type_fault("a Boolean", other)),
-                },
-                Op::Negate => {
-                    let operand = top!();
-                    set_top!(run!(self.negate(operand)));
-                }
-                Op::Add => push!(infix!(Infix::Add)),
-                Op::Sub => push!(infix!(Infix::Sub)),
-                Op::Mul => push!(infix!(Infix::Mul)),
-                Op::Div => push!(infix!(Infix::Div)),
-                Op::Less => push_or_jump!(infix!(Infix::Less)),
-                Op::LessEq => push_or_jump!(infix!(Infix::LessEq)),
-                Op::More => push_or_jump!(infix!(Infix::More)),
-                Op::MoreEq => push_or_jump!(infix!(Infix::MoreEq)),
-                Op::Equal => push_or_jump!(infix!(Infix::Equal)),
-                Op::NotEqual => push_or_jump!(infix!(Infix::NotEqual)),
-                Op::Concat => push!(infix!(Infix::Concat)),
-                Op::Update => push!(infix!(Infix::Update)),
-                Op::Assert => match pop!() {
-                    Value::TRUE => {}
-                    Value::FALSE => fail!(Fault::Assertion),
-                    other => fail!(type_fault("a Boolean", other)),
-                },
-
-                Op::Select { hint, name } => {
-                    let set = pop!();
-                    match attribute!(set, hint, name) {
-                        Some(value) => push_forced!(value),
-                        None => fail!(self.selection_fault(set, name)),
+                    Op::Thunk(index) => push_thunk!(index),
+                    Op::AllocateClosure(index) => {
+                        push!(Value::object(self.blank(index)));
                     }
-                }
-                Op::SelectOrNext { hint, name } => {
-                    let set = pop!();
-                    match attribute!(set, hint, name) {
-                        Some(value) => {
+                    Op::AllocateThunk(index) => {
+                        push!(Value::thunk(self.blank(index)));
+                    }
+                    Op::Fill(slot) => {
+                        let Some(object) = base.up(slot as usize).get().as_any_object() else {
+                            unreachable!("allocated before")
+                        };
+                        fill(&self.program, object.extra(), object, base, env);
+                    }
+                    Op::TryInfix(Infix::Add) => try_infix!(Infix::Add),
+                    Op::TryInfix(Infix::Sub) => try_infix!(Infix::Sub),
+                    Op::TryInfix(other) => try_infix!(other),
+                    Op::TryQuick(Quick::Head) => try_quick!(Quick::Head),
+                    Op::TryQuick(Quick::Tail) => try_quick!(Quick::Tail),
+                    Op::TryQuick(Quick::ElemAt) => try_quick!(Quick::ElemAt),
+                    Op::TryQuick(Quick::Substring) => unreachable!("it copies: see `attempt`"),
+                    Op::TryQuick(other) => try_quick!(other),
+                    Op::TrySelect { hint, name } => {
+                        let set = pop!();
+                        let set = quick::at_hand(set).unwrap_or(Value::UNSET);
+                        done_or_next!(attribute!(set, hint, name));
+                    }
+                    Op::TrySelectDynamic => {
+                        let name = pop!();
+                        let set = pop!();
+                        let attrs = quick::at_hand(set).and_then(Value::as_attrs);
+                        let name = quick::at_hand(name).and_then(quick::symbol);
+                        done_or_next!(attrs.and_then(|attrs| attrs.get(name?)));
+                    }
+                    Op::Unset => push!(Value::UNSET),
+
+                    Op::Call(count) => call!(count as usize),
+                    Op::CallBuiltin { count, builtin } => {
+                        let result = run!(self.run_evaluated(builtin, count as usize));
+                        top = top.down(count as usize);
+                        push_forced!(result);
+                    }
+                    Op::CallQuick { quick: Quick::Is(expected), .. } => {
+                        let is_of_type = pop!().type_of() == Some(expected);
+                        push_or_jump!(Value::bool(is_of_type));
+                    }
+                    Op::CallQuick { quick: Quick::Length, builtin } => {
+                        quick!(Quick::Length, builtin)
+                    }
+                    Op::CallQuick { quick: Quick::Head, builtin } => quick!(Quick::Head, builtin),
+                    Op::CallQuick { quick: Quick::Tail, builtin } => quick!(Quick::Tail, builtin),
+                    Op::CallQuick { quick: Quick::ElemAt, builtin } => {
+                        quick!(Quick::ElemAt, builtin)
+                    }
+                    Op::CallQuick { quick: Quick::StringLength, builtin } => {
+                        quick!(Quick::StringLength, builtin)
+                    }
+                    Op::CallQuick { quick: Quick::Substring, builtin } => {
+                        quick!(Quick::Substring, builtin)
+                    }
+                    Op::Mapped => {
+                        let held = run!(self.hold_map());
+                        top = top.down(2);
+                        set_top!(held);
+                    }
+                    Op::Match(pattern) => {
+                        change!(self.match_pattern(pattern));
+                    }
+                    Op::ConstantDefault { slot, constant } => {
+                        let at = base.up(slot as usize);
+                        if at.get() == Value::UNSET {
+                            at.put(*self.program.constants.at(constant));
+                        }
+                    }
+                    Op::AllocateDefault { slot, prototype } => {
+                        let at = base.up(slot as usize);
+                        if at.get() == Value::UNSET {
+                            let mould = self.program.prototype(prototype).mould;
+                            let thunk = self.heap.unfilled_thunk(mould);
+                            at.put(Value::thunk(thunk));
+                        }
+                    }
+                    Op::FillDefault(slot) => {
+                        if let Some(thunk) = base.up(slot as usize).get().as_thunk()
+                            && thunk.is_unfilled()
+                        {
+                            thunk.set_filled();
+                            fill(&self.program, thunk.extra(), thunk, base, env);
+                        }
+                    }
+
+                    Op::Check => {
+                        let (value, contract) = (top.down(3).get(), top.down(2).get());
+                        let blame = top!();
+                        let kept = run!(self.check(contract, blame, value));
+                        top = top.down(2);
+                        set_top!(kept);
+                    }
+                    Op::CheckArgument(slot) => {
+                        let (blame, contract) = (pop!(), pop!());
+                        save!();
+                        let at = self.stack.index(self.base) + slot as usize;
+                        self.check_argument(at, contract, blame);
+                    }
+
+                    Op::Jump(distance) => pc = pc.skip(distance),
+                    Op::JumpIfFalse(distance) => match pop!() {
+                        Value::FALSE => pc = pc.skip(distance),
+                        Value::TRUE => {}
+                        other => fail!(type_fault("a Boolean", other)),
+                    },
+                    Op::JumpIfTrue(distance) => match pop!() {
+                        Value::TRUE => pc = pc.skip(distance),
+                        Value::FALSE => {}
+                        other => fail!(type_fault("a Boolean", other)),
+                    },
+                    Op::CheckBool => {
+                        let value = top!();
+                        if value.as_bool().is_none() {
+                            fail!(type_fault("a Boolean", value));
+                        }
+                    }
+                    Op::Not => match top!() {
+                        Value::TRUE => set_top!(Value::FALSE),
+                        Value::FALSE => set_top!(Value::TRUE),
+                        other => fail!(type_fault("a Boolean", other)),
+                    },
+                    Op::Negate => {
+                        let operand = top!();
+                        set_top!(run!(self.negate(operand)));
+                    }
+                    Op::Add => push!(infix!(Infix::Add)),
+                    Op::Sub => push!(infix!(Infix::Sub)),
+                    Op::Mul => push!(infix!(Infix::Mul)),
+                    Op::Div => push!(infix!(Infix::Div)),
+                    Op::Less => push_or_jump!(infix!(Infix::Less)),
+                    Op::LessEq => push_or_jump!(infix!(Infix::LessEq)),
+                    Op::More => push_or_jump!(infix!(Infix::More)),
+                    Op::MoreEq => push_or_jump!(infix!(Infix::MoreEq)),
+                    Op::Equal => push_or_jump!(infix!(Infix::Equal)),
+                    Op::NotEqual => push_or_jump!(infix!(Infix::NotEqual)),
+                    Op::Concat => push!(infix!(Infix::Concat)),
+                    Op::Update => push!(infix!(Infix::Update)),
+                    Op::Assert => match pop!() {
+                        Value::TRUE => {}
+                        Value::FALSE => fail!(Fault::Assertion),
+                        other => fail!(type_fault("a Boolean", other)),
+                    },
+
+                    Op::Select { hint, name } => {
+                        let set = pop!();
+                        match attribute!(set, hint, name) {
+                            Some(value) => push_forced!(value),
+                            None => fail!(self.selection_fault(set, name)),
+                        }
+                    }
+                    Op::SelectOrNext { hint, name } => {
+                        let set = pop!();
+                        match attribute!(set, hint, name) {
+                            Some(value) => {
+                                pc = pc.skip(1);
+                                push_forced!(value);
+                            }
+                            None => jump_if_next!(),
+                        }
+                    }
+                    Op::SelectDynamic => {
+                        let name = pop!();
+                        let set = pop!();
+                        let name = attribute_name!(name);
+                        match set.as_attrs().and_then(|attrs| attrs.get(name)) {
+                            Some(value) => push_forced!(value),
+                            None => fail!(self.selection_fault(set, name)),
+                        }
+                    }
+                    Op::SelectDynamicOrNext => {
+                        let name = pop!();
+                        let set = pop!();
+                        let name = attribute_name!(name);
+                        if let Some(value) = set.as_attrs().and_then(|attrs| attrs.get(name)) {
                             pc = pc.skip(1);
                             push_forced!(value);
                         }
-                        None => jump_if_next!(),
                     }
-                }
-                Op::SelectDynamic => {
-                    let name = pop!();
-                    let set = pop!();
-                    let name = attribute_name!(name);
-                    match set.as_attrs().and_then(|attrs| attrs.get(name)) {
-                        Some(value) => push_forced!(value),
-                        None => fail!(self.selection_fault(set, name)),
+                    Op::Has { hint, name } => {
+                        let set = pop!();
+                        push_or_jump!(Value::bool(attribute!(set, hint, name).is_some()));
                     }
-                }
-                Op::SelectDynamicOrNext => {
-                    let name = pop!();
-                    let set = pop!();
-                    let name = attribute_name!(name);
-                    if let Some(value) = set.as_attrs().and_then(|attrs| attrs.get(name)) {
-                        pc = pc.skip(1);
-                        push_forced!(value);
+                    Op::HasDynamic => {
+                        let name = pop!();
+                        let name = attribute_name!(name);
+                        let set = pop!();
+                        push_or_jump!(has(set, name));
                     }
-                }
-                Op::Has { hint, name } => {
-                    let set = pop!();
-                    push_or_jump!(Value::bool(attribute!(set, hint, name).is_some()));
-                }
-                Op::HasDynamic => {
-                    let name = pop!();
-                    let name = attribute_name!(name);
-                    let set = pop!();
-                    push_or_jump!(has(set, name));
-                }
-                Op::WithOrSkip { hint, name } => {
-                    let scope = pop!();
-                    match attribute!(scope, hint, name) {
-                        Some(value) => {
-                            push!(value);
-                            jump_if_next!();
+                    Op::WithOrSkip { hint, name } => {
+                        let scope = pop!();
+                        match attribute!(scope, hint, name) {
+                            Some(value) => {
+                                push!(value);
+                                jump_if_next!();
+                            }
+                            None if scope.as_attrs().is_some() => pc = pc.skip(1),
+                            None => fail!(type_fault("a set", scope)),
                         }
-                        None if scope.as_attrs().is_some() => pc = pc.skip(1),
-                        None => fail!(type_fault("a set", scope)),
                     }
-                }
-                Op::Undefined(name) => {
-                    let name = self.symbols.text(name).into_owned();
-                    fail!(Fault::UndefinedVariable { name })
-                }
+                    Op::Undefined(name) => {
+                        let name = self.symbols.text(name).into_owned();
+                        fail!(Fault::UndefinedVariable { name })
+                    }
 
-                Op::List(count) => {
-                    top = top.down(count as usize);
-                    push!(self.heap.list(top.several(count as usize)));
-                }
-                Op::Attrs(index) => {
-                    let shape = *self.program.shapes.at(index);
-                    let count = shape.object.extra() as usize;
-                    top = top.down(count);
-                    let order = self.program.order_of(shape);
-                    push!(self.heap.attrs_of_shape(shape.object, order, top.several(count)));
-                }
-                Op::AddAttr => {
-                    change!(self.add_attribute());
-                }
-                Op::Override(list) => {
-                    let set = pop!();
-                    let Some(overrides) = set.as_attrs() else { fail!(type_fault("a set", set)) };
-                    save!();
-                    let first = self.stack.index(self.base);
-                    self.override_variables(list, overrides, first);
-                }
-                Op::Interpolate(count) => {
-                    change!(self.interpolate(count as usize));
-                }
-                Op::InterpolatePath(count) => {
-                    change!(self.interpolate_path(count as usize));
-                }
-                Op::CurrentPosition => {
-                    save!();
-                    let position = self.current_position();
-                    push!(position);
-                }
-                Op::HomeFolder => {
-                    let home = run!(self.home_folder());
-                    push!(home);
-                }
-                Op::FindInSearchPath(constant) => {
-                    let name = *self.program.constants.at(constant);
-                    let path = run!(self.find_in_search_path(name));
-                    push!(path);
-                }
+                    Op::List(count) => {
+                        top = top.down(count as usize);
+                        push!(self.heap.list(top.several(count as usize)));
+                    }
+                    Op::Attrs(index) => {
+                        let shape = *self.program.shapes.at(index);
+                        let count = shape.object.extra() as usize;
+                        top = top.down(count);
+                        let order = self.program.order_of(shape);
+                        push!(self.heap.attrs_of_shape(shape.object, order, top.several(count)));
+                    }
+                    Op::AddAttr => {
+                        change!(self.add_attribute());
+                    }
+                    Op::Override(list) => {
+                        let set = pop!();
+                        let Some(overrides) = set.as_attrs() else {
+                            fail!(type_fault("a set", set))
+                        };
+                        save!();
+                        let first = self.stack.index(self.base);
+                        self.override_variables(list, overrides, first);
+                    }
+                    Op::Interpolate(count) => {
+                        change!(self.interpolate(count as usize));
+                    }
+                    Op::InterpolatePath(count) => {
+                        change!(self.interpolate_path(count as usize));
+                    }
+                    Op::CurrentPosition => {
+                        save!();
+                        let position = self.current_position();
+                        push!(position);
+                    }
+                    Op::HomeFolder => {
+                        let home = run!(self.home_folder());
+                        push!(home);
+                    }
+                    Op::FindInSearchPath(constant) => {
+                        let name = *self.program.constants.at(constant);
+                        let path = run!(self.find_in_search_path(name));
+                        push!(path);
+                    }
 
-                Op::Pair { first, second } => {
-                    push_both!(variable!(first).get(), variable!(second).get());
-                }
-                Op::ForceFirst { first, second } => with_value!(first, |value| {
-                    push_both!(value, variable!(second).get());
-                }),
-                Op::ForceBoth { first, second } => with_value!(first, |value| {
-                    push!(value);
-                    if let Some(value) = evaluated(variable!(second)) {
+                    Op::Pair { first, second } => {
+                        push_both!(variable!(first).get(), variable!(second).get());
+                    }
+                    Op::ForceFirst { first, second } => with_value!(first, |value| {
+                        push_both!(value, variable!(second).get());
+                    }),
+                    Op::ForceBoth { first, second } => with_value!(first, |value| {
                         push!(value);
+                        if let Some(value) = evaluated(variable!(second)) {
+                            push!(value);
+                            pc = pc.skip(1);
+                        }
+                    }),
+                    Op::ThunkPair(first) => {
+                        push_thunk!(first);
+                        let (Op::Thunk(second) | Op::ThunkPair(second)) = *pc.take() else {
+                            unreachable!("it was joined with this one")
+                        };
+                        push_thunk!(second);
+                    }
+                    Op::ForceAndUpvalues(count) => {
+                        let place = StackPointer::of_captures(env);
+                        match evaluated(place) {
+                            Some(value) => {
+                                push!(value);
+                                push_upvalues!(count);
+                                pc = pc.skip(1);
+                            }
+                            None => enter!(place.get().pointee()),
+                        }
+                    }
+                    Op::SelectFrom { variable, hint, name } => with_value!(variable, |set| {
+                        match attribute!(set, hint, name) {
+                            Some(value) => {
+                                pc = pc.skip(1);
+                                push_forced!(value);
+                            }
+                            None => push!(set),
+                        }
+                    }),
+                    Op::SelectFromOrNext { variable, hint, name } => with_value!(variable, |set| {
+                        match attribute!(set, hint, name) {
+                            Some(value) => {
+                                pc = pc.skip(2);
+                                push_forced!(value);
+                            }
+                            None => {
+                                pc = pc.skip(1);
+                                jump_if_next!();
+                            }
+                        }
+                    }),
+                    Op::TrySelectFrom { variable, hint, name } => {
+                        let set = quick::at_hand(variable!(variable).get()).unwrap_or(Value::UNSET);
                         pc = pc.skip(1);
+                        done_or_next!(attribute!(set, hint, name, pc.back(1)));
                     }
-                }),
-                Op::ThunkPair(first) => {
-                    push_thunk!(first);
-                    let (Op::Thunk(second) | Op::ThunkPair(second)) = *pc.take() else {
-                        unreachable!("it was joined with this one")
-                    };
-                    push_thunk!(second);
-                }
-                Op::ForceAndUpvalues(count) => {
-                    let place = StackPointer::of_captures(env);
-                    match evaluated(place) {
-                        Some(value) => {
-                            push!(value);
-                            push_upvalues!(count);
-                            pc = pc.skip(1);
+                    Op::WithFromOrSkip { variable, hint, name } => with_value!(variable, |scope| {
+                        match attribute!(scope, hint, name) {
+                            Some(value) => {
+                                push!(value);
+                                pc = pc.skip(1);
+                                jump_if_next!();
+                            }
+                            None if scope.as_attrs().is_some() => pc = pc.skip(2),
+                            None => push!(scope),
                         }
-                        None => enter!(place.get().pointee()),
-                    }
-                }
-                Op::SelectFrom { variable, hint, name } => with_value!(variable, |set| {
-                    match attribute!(set, hint, name) {
-                        Some(value) => {
-                            pc = pc.skip(1);
-                            push_forced!(value);
+                    }),
+                    Op::HasNamed(variable) => with_value!(variable, |name| {
+                        match quick::symbol(name) {
+                            Some(name) => {
+                                pc = pc.skip(1);
+                                let set = pop!();
+                                push_or_jump!(has(set, name));
+                            }
+                            None => push!(name),
                         }
-                        None => push!(set),
-                    }
-                }),
-                Op::SelectFromOrNext { variable, hint, name } => with_value!(variable, |set| {
-                    match attribute!(set, hint, name) {
-                        Some(value) => {
-                            pc = pc.skip(2);
-                            push_forced!(value);
-                        }
-                        None => {
-                            pc = pc.skip(1);
-                            jump_if_next!();
+                    }),
+                    Op::EqualConstant(constant) => {
+                        let constant = *self.program.constants.at(constant);
+                        match quick::equal(top!(), constant) {
+                            Some(is_equal) => {
+                                top = top.down(1);
+                                pc = pc.skip(1);
+                                push_or_jump!(Value::bool(is_equal));
+                            }
+                            None => push!(constant),
                         }
                     }
-                }),
-                Op::TrySelectFrom { variable, hint, name } => {
-                    let set = quick::at_hand(variable!(variable).get()).unwrap_or(Value::UNSET);
-                    pc = pc.skip(1);
-                    done_or_next!(attribute!(set, hint, name, pc.back(1)));
-                }
-                Op::WithFromOrSkip { variable, hint, name } => with_value!(variable, |scope| {
-                    match attribute!(scope, hint, name) {
-                        Some(value) => {
-                            push!(value);
-                            pc = pc.skip(1);
-                            jump_if_next!();
-                        }
-                        None if scope.as_attrs().is_some() => pc = pc.skip(2),
-                        None => push!(scope),
-                    }
-                }),
-                Op::HasNamed(variable) => with_value!(variable, |name| {
-                    match quick::symbol(name) {
-                        Some(name) => {
-                            pc = pc.skip(1);
-                            let set = pop!();
-                            push_or_jump!(has(set, name));
-                        }
-                        None => push!(name),
-                    }
-                }),
-                Op::EqualConstant(constant) => {
-                    let constant = *self.program.constants.at(constant);
-                    match quick::equal(top!(), constant) {
-                        Some(is_equal) => {
-                            top = top.down(1);
-                            pc = pc.skip(1);
-                            push_or_jump!(Value::bool(is_equal));
-                        }
-                        None => push!(constant),
+                    Op::ReturnConstant(constant) => {
+                        let constant = *self.program.constants.at(constant);
+                        top = base.down(1);
+                        self.depth -= 1;
+                        give!(constant);
                     }
                 }
-                Op::ReturnConstant(constant) => {
-                    let constant = *self.program.constants.at(constant);
-                    top = base.down(1);
-                    self.depth -= 1;
-                    give!(constant);
-                }
+            };
+            // All begin here: so much code in each instruction would not stay in the caches.
+            let prototype = self.program.prototype(thunk.extra());
+            let (entry, room) = (prototype.entry, prototype.height);
+            if self.frames.has_room() && self.stack.has_room_from(top, room) && thunk.enter() {
+                push_frame!();
+                (pc, base, env) = (entry, top, thunk);
+            } else {
+                change!(self.enter_slowly(thunk));
             }
+            collect_if_due!();
         }
     }
 }
