@@ -1,10 +1,11 @@
 //! The compiled form of texts, kept from one run to the next in the user's cache folder.
 //!
 //! Each project has two files that only grow: `….code` has the compiled texts, one after
-//! the other, and `….index` has for each its key, where it begins and how long it is. Code
-//! is written before the index tells of it, by one process at a time; whoever reads takes no
-//! lock. What is there may still be damaged, or be replaced meanwhile: the evaluator
-//! notices, and compiles. Nothing that goes wrong here is an error.
+//! the other, and `….index` has for each the beginning of its key, where it begins and how long it
+//! is: little, for each start reads all of it. Code is written before the index tells of it, by
+//! one process at a time; whoever reads takes no lock. What is there may still be damaged, be
+//! another key's, or be replaced meanwhile: the evaluator notices, and compiles. Nothing that goes
+//! wrong here is an error.
 //!
 //! The size is bounded. A project's files that become too large are written anew, with what
 //! the run used that made them so; too many projects lose those that were not used for the
@@ -25,8 +26,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 /// What may be kept.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// A project's code: some ten times a large library's.
-    project: u64,
+    /// A project's code: some ten times a large library's, and no more than the index can tell.
+    project: u32,
     /// The files of all projects.
     all: u64,
 }
@@ -43,23 +44,29 @@ const USED_LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 const CODE: &str = "code";
 const INDEX: &str = "index";
 
-/// An entry of the index: a key, where its code begins, and how long that is.
-const ENTRY: usize = 32 + 8 + 4;
+/// An entry of the index: the beginning of a key, where its code begins, and how long that is.
+const ENTRY: usize = 8 + 4 + 4;
 
-/// What code is kept under.
+/// What code is kept under: a hash.
 type Key = [u8; 32];
+
+/// As much of a key as tells it from others, but for chance.
+fn beginning(key: &Key) -> u64 {
+    u64::from_le_bytes(key.first_chunk().copied().unwrap_or_default())
+}
 
 /// Where code is.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
-    start: u64,
+    start: u32,
     length: u32,
 }
 
 /// What a project's files had when they were first asked.
 struct Files {
     code: File,
-    index: FxHashMap<Key, Extent>,
+    /// By the beginnings of the keys.
+    index: FxHashMap<u64, Extent>,
 }
 
 /// The kept code of one project.
@@ -130,7 +137,7 @@ impl KeptCode {
         }
         let start = code.metadata()?.len();
         let (bytes, entries) = laid_out(start, self.new.iter().map(|(key, code)| (key, &**code)));
-        if start + bytes.len() as u64 > self.limits.project {
+        if start + bytes.len() as u64 > self.limits.project.into() {
             return self.write_anew();
         }
         code.write_all(&bytes)?;
@@ -150,7 +157,7 @@ impl KeptCode {
         let files = self.files.as_ref().and_then(Option::as_ref);
         let used = self.used.iter().filter_map(|key| Some((key, files?.read(key)?.into())));
         let new = self.new.iter().map(|(key, code)| (key, Arc::clone(code)));
-        let mut room = self.limits.project;
+        let mut room = u64::from(self.limits.project);
         let mut all: Vec<(_, Arc<[u8]>)> = new.chain(used).collect();
         all.retain(|(_, code)| {
             let fits = room.checked_sub(code.len() as u64);
@@ -178,35 +185,36 @@ impl Drop for KeptCode {
 
 impl Extent {
     fn end(self) -> u64 {
-        self.start.saturating_add(self.length.into())
+        u64::from(self.start) + u64::from(self.length)
     }
 }
 
 impl Files {
     fn read(&self, key: &Key) -> Option<Vec<u8>> {
-        let extent = self.index.get(key)?;
+        let extent = self.index.get(&beginning(key))?;
         let mut code = vec![0; extent.length as usize];
-        self.code.read_exact_at(&mut code, extent.start).ok()?;
+        self.code.read_exact_at(&mut code, extent.start.into()).ok()?;
         Some(code)
     }
 }
 
-fn parse(entry: &[u8; ENTRY]) -> (Key, Extent) {
-    let number = |from: usize| entry[from..].first_chunk().copied().unwrap_or_default();
-    let length = entry.last_chunk().copied().unwrap_or_default();
-    let key = entry.first_chunk().copied().unwrap_or_default();
-    let extent =
-        Extent { start: u64::from_le_bytes(number(32)), length: u32::from_le_bytes(length) };
-    (key, extent)
+fn parse(entry: &[u8; ENTRY]) -> (u64, Extent) {
+    let number =
+        |from: usize| u32::from_le_bytes(entry[from..].first_chunk().copied().unwrap_or_default());
+    let key = u64::from_le_bytes(entry.first_chunk().copied().unwrap_or_default());
+    (key, Extent { start: number(8), length: number(12) })
 }
 
 /// What to add to the two files, of which that of code has `start` bytes.
 fn laid_out<'a>(start: u64, all: impl Iterator<Item = (&'a Key, &'a [u8])>) -> (Vec<u8>, Vec<u8>) {
     let (mut bytes, mut entries) = (Vec::new(), Vec::new());
     for (key, code) in all {
-        let Ok(length) = u32::try_from(code.len()) else { continue };
-        entries.extend_from_slice(key);
-        entries.extend_from_slice(&(start + bytes.len() as u64).to_le_bytes());
+        let here = start + bytes.len() as u64;
+        let (Ok(here), Ok(length)) = (u32::try_from(here), u32::try_from(code.len())) else {
+            continue;
+        };
+        entries.extend_from_slice(&beginning(key).to_le_bytes());
+        entries.extend_from_slice(&here.to_le_bytes());
         entries.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(code);
     }

@@ -172,9 +172,9 @@ fn elem(m: &mut Machine, args: &[Value]) -> Eval<Value> {
 }
 
 fn map(m: &mut Machine, args: &[Value]) -> Eval<Value> {
-    m.check_map(args[0], args[1])?;
+    let function = m.mapped_function(args[0], args[1])?;
     let items = args[1].as_list().unwrap_or_default();
-    m.list_of_calls(items.len(), args[0], |_, i| items[i])
+    m.list_of_calls(items.len(), function, |_, i| items[i])
 }
 
 // Calling back.

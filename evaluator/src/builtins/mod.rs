@@ -21,6 +21,8 @@
 //!   function runs (and, where the call is direct, without a thunk ever being made for
 //!   it); one declared [`lazy`] may be a thunk and stays one unless the function forces
 //!   it. The result may be a thunk too (`head` returns the element as it is).
+//! - **A list** of which every element is evaluated, one after the other, is declared
+//!   [`streamed`] and taken by [`Machine::expect_elements`] and [`Machine::element`].
 //! - **Types** are asked for with `m.expect_*(value)`, which force the value and raise
 //!   the type fault: [`Machine::expect_int`], [`Machine::expect_string`], and so on. The
 //!   machine adds which builtin was called and where.
@@ -42,6 +44,8 @@
 //! (forgotten by itself when the builtin returns). Plain builtins need not care. What is
 //! gathered for a list is kept one after the other: [`Machine::height`] says where it begins,
 //! and [`Machine::list_of_kept`] makes the list.
+//! The elements of a [`streamed`] argument may be made one by one, and are then reachable from
+//! nowhere.
 //! Forcing an element of a list or set keeps the result in the element, so afterwards it
 //! is reachable from there; the list or set itself does not change meanwhile.
 //! `Options::collect_always` runs a collection at every safepoint: tests run with it on,
@@ -113,26 +117,44 @@ pub struct Param {
     pub name: &'static str,
     /// What it must be.
     pub doc: &'static str,
+    /// How the function gets it.
+    pub passing: Passing,
+}
+
+/// How a builtin gets an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// As it is.
+    Lazy,
+    /// Evaluated.
+    Forced,
+    /// As a list, evaluated, or as a call of `map` that is not made: for
+    /// [`Machine::expect_elements`].
+    Streamed,
+}
+
+impl Param {
     /// Whether it is evaluated before the function runs.
-    pub forced: bool,
-    /// Whether it is a list that the function takes by [`Machine::expect_elements`].
-    pub streamed: bool,
+    #[inline(always)]
+    pub(crate) fn is_forced(&self) -> bool {
+        self.passing != Passing::Lazy
+    }
 }
 
 /// A parameter that is evaluated before the function runs.
 pub const fn forced(name: &'static str, doc: &'static str) -> Param {
-    Param { name, doc, forced: true, streamed: false }
+    Param { name, doc, passing: Passing::Forced }
 }
 
 /// A parameter that the function gets as it is.
 pub const fn lazy(name: &'static str, doc: &'static str) -> Param {
-    Param { name, doc, forced: false, streamed: false }
+    Param { name, doc, passing: Passing::Lazy }
 }
 
 /// A list of which the function evaluates every element, one after the other: those of
 /// `map f list` come one by one then, and there is no list of them.
 pub const fn streamed(name: &'static str, doc: &'static str) -> Param {
-    Param { name, doc, forced: true, streamed: true }
+    Param { name, doc, passing: Passing::Streamed }
 }
 
 /// Every area's table.

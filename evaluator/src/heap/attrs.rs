@@ -152,6 +152,13 @@ impl Attrs {
         self.0.object(0)
     }
 
+    /// What names and positions there are, as a number; of a flat set. The shape says it, but for
+    /// whether the positions count.
+    #[inline(always)]
+    fn shape_number(self) -> u32 {
+        self.shape().bits().get() | u32::from(self.0.small() == MAPPED)
+    }
+
     /// Every attribute in the order of the names' numbers; of a flat set.
     pub fn iter(self) -> impl Iterator<Item = (Symbol, Pos, Value)> {
         let (names, values) = (self.names(), self.values());
@@ -321,46 +328,71 @@ impl Heap {
 
     /// Two flat sets in one flat set; `newer` wins.
     fn merge(&mut self, older: Attrs, newer: Attrs) -> Attrs {
-        let (a, b) = (older.names(), newer.names());
-        let mut length = a.len() + b.len();
-        let (mut i, mut j) = (0, 0);
-        while i < a.len() && j < b.len() {
-            let (x, y) = (a[i], b[j]);
-            length -= usize::from(x == y);
-            i += usize::from(x <= y);
-            j += usize::from(y <= x);
-        }
-        if length == b.len() {
-            return newer;
-        }
+        let (from, to) = (older.shape_number(), newer.shape_number());
+        let shape = match self.merged_shapes.get(from, to) {
+            Some(shape) => shape,
+            None => {
+                let Some(shape) = self.merged_shape(older, newer) else { return newer };
+                self.merged_shapes.insert(from, to, shape);
+                shape
+            }
+        };
+        let length = shape.extra() as usize;
         let object = self.allocate_fields(Kind::Attrs, 0, length, length + 1);
-        let shape = self.allocate_fields(Kind::Shape, 0, length, 2 * length);
         object.set_object(0, shape);
+        let (a, b) = (older.names(), newer.names());
+        let (a_val, b_val) = (&older.values()[..a.len()], &newer.values()[..b.len()]);
         let mut next = 0;
-        let mut put = |name: u32, pos: Pos, value: Value| {
+        interleave(a, b, |side| {
+            let value = match side {
+                Side::Older(i) => a_val[i],
+                Side::Newer(j) => b_val[j],
+            };
+            next += 1;
+            object.set_value(next, value);
+        });
+        Attrs(object)
+    }
+
+    /// The shape of two flat sets merged, unless the newer one has all the names.
+    fn merged_shape(&mut self, older: Attrs, newer: Attrs) -> Option<Obj> {
+        let (a, b) = (older.names(), newer.names());
+        let mut length = 0;
+        interleave(a, b, |_| length += 1);
+        if length == b.len() {
+            return None;
+        }
+        let shape = self.allocate_fields(Kind::Shape, 0, length, 2 * length);
+        let (a_pos, b_pos) = (older.positions(), newer.positions());
+        let mut next = 0;
+        interleave(a, b, |side| {
+            let (name, pos) = match side {
+                Side::Older(i) => (a[i], a_pos.at(i)),
+                Side::Newer(j) => (b[j], b_pos.at(j)),
+            };
             shape.set_in_part(0, next, name);
             shape.set_in_part(1, next, pos.0);
             next += 1;
-            object.set_value(next, value);
-        };
-        let (a_val, b_val) = (&older.values()[..a.len()], &newer.values()[..b.len()]);
-        let (a_pos, b_pos) = (older.positions(), newer.positions());
-        let (mut i, mut j) = (0, 0);
-        while i < a.len() && j < b.len() {
-            let (x, y) = (a[i], b[j]);
-            match y <= x {
-                true => put(y, b_pos.at(j), b_val[j]),
-                false => put(x, a_pos.at(i), a_val[i]),
-            }
-            i += usize::from(x <= y);
-            j += usize::from(y <= x);
-        }
-        for i in i..a.len() {
-            put(a[i], a_pos.at(i), a_val[i]);
-        }
-        for j in j..b.len() {
-            put(b[j], b_pos.at(j), b_val[j]);
-        }
-        Attrs(object)
+        });
+        Some(shape)
     }
+}
+
+/// Where an attribute of two sets merged comes from: its index there.
+enum Side {
+    Older(usize),
+    Newer(usize),
+}
+
+/// Go through the names of two sets together, each sorted; of one that both have, the newer counts.
+#[inline(always)]
+fn interleave(older: &[u32], newer: &[u32], mut each: impl FnMut(Side)) {
+    let (mut i, mut j) = (0, 0);
+    while i < older.len() && j < newer.len() {
+        let (x, y) = (older[i], newer[j]);
+        each(if y <= x { Side::Newer(j) } else { Side::Older(i) });
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+    }
+    (i..older.len()).map(Side::Older).chain((j..newer.len()).map(Side::Newer)).for_each(each);
 }

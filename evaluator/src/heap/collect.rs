@@ -217,6 +217,7 @@ impl Heap {
         }
         marker.finish();
         self.marking = pending;
+        self.merged_shapes.clear();
         let alive = self.sweep();
         self.before += std::mem::take(&mut self.since_collection);
         self.threshold = bytes_until_collection(alive, self.before).min(self.room_for_garbage());

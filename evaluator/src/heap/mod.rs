@@ -17,6 +17,7 @@ mod attrs;
 mod blocks;
 mod collect;
 mod memory;
+mod merged_shapes;
 mod mould;
 mod object;
 mod spans;
@@ -30,6 +31,7 @@ pub(crate) use object::{Kind, Obj};
 
 use blocks::Blocks;
 use memory::{ADDRESSES, HIGHEST};
+use merged_shapes::MergedShapes;
 use mould::LARGE;
 use object::{Header, OUTSIDE, fetch};
 use spans::Spans;
@@ -158,6 +160,7 @@ pub(crate) struct Heap {
     empty_attrs: Value,
     /// The strings of one byte, once they are made.
     single_bytes: Box<[Option<Value>; 256]>,
+    merged_shapes: MergedShapes,
 }
 
 impl Heap {
@@ -184,6 +187,7 @@ impl Heap {
             empty_shape: Obj::of_bits(4),
             empty_attrs: nothing,
             single_bytes: Box::new([None; 256]),
+            merged_shapes: MergedShapes::new(),
         };
         heap.empty_list = Value::object(heap.allocate_fields(Kind::List, 0, 0, 0));
         heap.empty_shape = heap.shape(&[], true);

@@ -91,7 +91,8 @@ impl Machine {
         }
     }
 
-    /// Replace the function and its too few arguments by a function of the rest.
+    /// Replace the function and its too few arguments by a function of the rest. No other has all
+    /// its arguments than what [`Self::hold_map`] makes.
     fn partial(&mut self, count: usize) -> Eval<()> {
         let at = self.stack.len() - count - 1;
         let partial = self.heap.partial(self.stack[at], &self.stack[at + 1..]);
@@ -120,7 +121,7 @@ impl Machine {
         let start = self.stack.len() - count;
         for (i, param) in builtin.params.iter().enumerate() {
             let argument = self.stack[start + i];
-            if param.forced && argument.is_thunk() {
+            if param.is_forced() && argument.is_thunk() {
                 self.stack[start + i] = self.force(argument)?;
             }
         }
@@ -138,7 +139,7 @@ impl Machine {
             *argument = given;
         }
         debug_assert!(
-            builtin.params.iter().zip(arguments).all(|(p, a)| !p.forced || !a.is_thunk())
+            builtin.params.iter().zip(arguments).all(|(p, a)| !p.is_forced() || !a.is_thunk())
         );
         match (builtin.run)(self, &arguments[..count]) {
             Ok(value) => Ok(value),

@@ -33,34 +33,37 @@ impl Elements {
 }
 
 impl Machine {
-    /// The call of the three values on top, `map`, a function and a list, without making it: a
-    /// partial application that has all its arguments. They stay where they are.
-    pub(super) fn hold_map(&mut self) -> Eval<Value> {
-        let start = self.stack.len() - 3;
-        let (map, function, list) =
-            (self.stack[start], self.stack[start + 1], self.stack[start + 2]);
-        match self.check_map(function, list) {
-            Ok(()) => Ok(self.heap.partial(map, &[function, list])),
+    /// The call of `map`, the builtin of this number, with the function and the list on top, which
+    /// stay there, without making it: a partial application that has all its arguments.
+    pub(super) fn hold_map(&mut self, map: u32) -> Eval<Value> {
+        let start = self.stack.len() - 2;
+        let list = self.stack[start + 1];
+        match self.mapped_function(self.stack[start], list) {
+            Ok(function) => Ok(self.heap.partial(Value::builtin(map), &[function, list])),
             Err(error) => Err(self.in_builtin(error, "map")),
         }
     }
 
-    /// What `map` makes sure of.
-    pub(crate) fn check_map(&mut self, function: Value, list: Value) -> Eval<()> {
+    /// The function that `map` calls, evaluated if there is anything to call it with.
+    pub(crate) fn mapped_function(&mut self, function: Value, list: Value) -> Eval<Value> {
         let list = self.expect_list(list)?;
-        if !list.as_list().unwrap_or_default().is_empty() {
-            self.expect_callable(function)?;
+        match list.as_list().unwrap_or_default() {
+            [] => Ok(function),
+            _ => self.expect_callable(function),
         }
-        Ok(())
     }
 
     /// The elements of a list, or of a call of `map` that was not made. The value stays reachable
     /// while they are used, as a builtin's arguments do.
     pub(crate) fn expect_elements(&mut self, value: Value) -> Eval<Elements> {
+        // Any other partial application lacks an argument.
         let held = value.of_kind(Kind::Partial).filter(|partial| {
             let builtin = partial.value(0).as_builtin();
             builtin.is_some_and(|number| self.builtin(number).params.len() == partial.small())
         });
+        debug_assert!(held.is_none_or(|call| {
+            call.value(0).as_builtin().is_some_and(|map| self.builtin(map).name == "map")
+        }));
         Ok(match held {
             Some(call) => Elements { function: Some(call.value(1)), list: call.value(2) },
             None => Elements { function: None, list: self.expect_list(value)? },

@@ -143,9 +143,9 @@ impl Linker<'_> {
         }
         let count: u32 = from.take();
         let (entry, first) = self.machine.program.code.begin(count as usize);
-        for i in 0..count as usize {
+        for _ in 0..count {
             let op = self.linked(from.take(), &bases);
-            self.machine.program.code.push(i, op);
+            self.machine.program.code.push(op);
         }
         self.places(&mut from, first, prototype);
         entry

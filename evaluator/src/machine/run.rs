@@ -218,7 +218,8 @@ impl Machine {
                     && self.depth < self.options.max_call_depth
                 {
                     if let Some(thunk) = first_delayed(self.builtin(number), top.down(count)) {
-                        // Evaluate it, and come back to this instruction.
+                        // Evaluate it, and come back to this instruction. What it gives is pushed,
+                        // and dropped: there is room, for the thunk's frame had as much.
                         push_frame!();
                         pc = self.program.retry;
                         enter!(thunk);
@@ -320,17 +321,14 @@ impl Machine {
                 }
             };
         }
-        // The value of a set's attribute, for the instruction before a place.
+        // The value of a set's attribute, for the instruction that runs.
         macro_rules! attribute {
-            ($set:expr, $hint:expr, $name:expr) => {
-                attribute!($set, $hint, $name, pc)
-            };
-            ($set:expr, $hint:expr, $name:expr, $next:expr) => {{
+            ($set:expr, $hint:expr, $name:expr) => {{
                 let (set, hint, name): (Value, Hint, Symbol) = ($set, $hint, $name);
                 let hinted = |attrs: Attrs| attrs.get_at(hint.0.into(), name);
                 match set.as_flat_attrs().and_then(hinted) {
                     Some(value) => Some(value),
-                    None => search(set, name, $next),
+                    None => search(set, name, pc),
                 }
             }};
         }
@@ -519,9 +517,9 @@ impl Machine {
                     Op::CallQuick { quick: Quick::Substring, builtin } => {
                         quick!(Quick::Substring, builtin)
                     }
-                    Op::Mapped => {
-                        let held = run!(self.hold_map());
-                        top = top.down(2);
+                    Op::Mapped(map) => {
+                        let held = run!(self.hold_map(map));
+                        top = top.down(1);
                         set_top!(held);
                     }
                     Op::Match(pattern) => {
@@ -767,8 +765,9 @@ impl Machine {
                     }),
                     Op::TrySelectFrom { variable, hint, name } => {
                         let set = quick::at_hand(variable!(variable).get()).unwrap_or(Value::UNSET);
+                        let found = attribute!(set, hint, name);
                         pc = pc.skip(1);
-                        done_or_next!(attribute!(set, hint, name, pc.back(1)));
+                        done_or_next!(found);
                     }
                     Op::WithFromOrSkip { variable, hint, name } => with_value!(variable, |scope| {
                         match attribute!(scope, hint, name) {
@@ -830,7 +829,7 @@ impl Machine {
 fn first_delayed(builtin: &Builtin, arguments: StackPointer) -> Option<Obj> {
     for (i, param) in builtin.params.iter().enumerate() {
         let place = arguments.up(i);
-        if param.forced && place.get().is_thunk() {
+        if param.is_forced() && place.get().is_thunk() {
             let thunk = place.get().pointee();
             match thunk.result() {
                 Some(result) => place.put(result),

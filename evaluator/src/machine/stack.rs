@@ -171,7 +171,7 @@ impl<T: Copy> DerefMut for Stack<T> {
 pub(super) struct StackPointer(*mut Value);
 
 impl StackPointer {
-    /// Where the captures of a closure or thunk lie, which are read as what is on the stack is.
+    /// Where the captures of a closure or thunk lie, which are used as what is on the stack is.
     #[inline(always)]
     pub(super) fn of_captures(object: Obj) -> Self {
         Self(object.payload())

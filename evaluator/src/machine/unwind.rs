@@ -38,15 +38,16 @@ impl Machine {
     }
 
     fn leave_frame(&mut self, error: &mut Error, env: Obj, ip: CodePointer, place: Option<Place>) {
-        let retry = self.program.retry;
-        let in_rest = [self.call_rest, self.call_rest.skip(1), retry, retry.skip(1)].contains(&ip);
+        // What waits there waits for something else than a call or a thunk of its own.
+        let stubs = [self.call_rest, self.call_rest.skip(1), self.program.retry];
+        let in_stub = stubs.contains(&ip);
         let (is_thunk, is_closure) = (env.kind() == Kind::Thunk, env.kind() == Kind::Closure);
-        if is_thunk && !in_rest {
+        if is_thunk && !in_stub {
             env.leave();
         }
         // What checks a contract is nobody's function.
         let is_guard = self.guarded(env).is_some();
-        if in_rest || is_guard || !(is_thunk || is_closure) {
+        if in_stub || is_guard || !(is_thunk || is_closure) {
             return;
         }
         let name = self.program.prototype(env.extra()).name.map(|name| self.symbols.text(name));

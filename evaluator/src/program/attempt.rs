@@ -9,7 +9,7 @@ use hb_lang::ast::{AttrName, BinaryOp, Expr, ExprId};
 
 use super::compile::{Compiler, infix};
 use super::constant::Constant;
-use super::op::{Hint, Infix, Op, Slot};
+use super::op::{Infix, Op, Slot};
 use super::quick::Quick;
 use super::variables::Known;
 
@@ -124,7 +124,7 @@ impl<'a> Compiler<'a> {
                     match attribute {
                         AttrName::Static { name, .. } => {
                             let name = self.symbol(*name);
-                            self.emit(Op::TrySelect { hint: Hint::default(), name }, -1);
+                            self.emit(Op::try_select(name), -1);
                         }
                         AttrName::Dynamic { value, .. } => {
                             self.work_on(*value);

@@ -11,7 +11,7 @@ use super::compile::Compiler;
 use super::constant::Constant;
 use super::encoding::Encode as _;
 use super::function::Variable;
-use super::op::{Hint, Op, Source};
+use super::op::{Op, Source};
 use super::scope::Meaning;
 use super::variables::Known;
 use crate::symbol::Symbol;
@@ -244,7 +244,7 @@ impl Compiler<'_> {
     fn delayed_select(&mut self, source: Variable, name: Symbol, span: Span) -> u32 {
         self.nested(0, Some(name), None, span, |compiler| {
             compiler.push_variable(source, Some(span));
-            compiler.emit_at(Op::Select { hint: Hint::default(), name }, 0, span);
+            compiler.emit_at(Op::select(name), 0, span);
             compiler.emit(Op::Resolve, -1);
         })
     }
@@ -291,10 +291,7 @@ impl Compiler<'_> {
                             let thunk = self.delayed_select(source, symbol, binding.span);
                             if !self.around.delay_as_nix {
                                 self.push_variable(source, None);
-                                self.emit(
-                                    Op::TrySelect { hint: Hint::default(), name: symbol },
-                                    -1,
-                                );
+                                self.emit(Op::try_select(symbol), -1);
                             }
                             self.emit(Op::Thunk(thunk), 1);
                         }
@@ -380,7 +377,7 @@ impl Compiler<'_> {
         self.attrs(true, bindings, span);
         let body = self.name_of("body");
         let name = self.symbol(body);
-        self.emit_at(Op::Select { hint: Hint::default(), name }, 0, span);
+        self.emit_at(Op::select(name), 0, span);
     }
 
     /// A default's value, if there is nothing to evaluate and no contract to keep.

@@ -73,6 +73,8 @@ pub(crate) struct Names {
     /// Of each builtin, by its number.
     params: Vec<&'static [Param]>,
     quick: Vec<Option<Quick>>,
+    /// The number of `map`.
+    pub(super) map: u32,
     builtins: FxHashMap<&'static str, Constant>,
     primitives: FxHashMap<&'static str, Constant>,
 }
@@ -103,7 +105,11 @@ impl Default for Names {
             ("null", Constant::Null),
             ("builtins", Constant::Builtins),
         ]);
+        let Some(map) = all().position(|builtin| builtin.name == "map") else {
+            unreachable!("it is in the table")
+        };
         Self {
+            map: map as u32,
             params: all().map(|builtin| builtin.params).collect(),
             quick: all().map(|builtin| Quick::of(builtin.name)).collect(),
             builtins,
@@ -132,11 +138,6 @@ impl Names {
     /// What the run loop does of a builtin by itself.
     pub(super) fn quick(&self, number: u32) -> Option<Quick> {
         self.quick[number as usize]
-    }
-
-    /// Whether a builtin is `map`.
-    pub(super) fn is_map(&self, number: u32) -> bool {
-        self.builtin("map") == Some(Constant::Builtin(number))
     }
 
     /// What an attribute of `builtins` is.

@@ -242,7 +242,18 @@ macro_rules! encode_instructions {
                         out.push(First::$name as u8);
                         $($operand.put(out);)*
                     })*
-                    _ => unreachable!("made where code is linked"),
+                    Self::Pair { .. }
+                    | Self::ForceFirst { .. }
+                    | Self::ForceBoth { .. }
+                    | Self::ThunkPair(_)
+                    | Self::ForceAndUpvalues(_)
+                    | Self::SelectFrom { .. }
+                    | Self::SelectFromOrNext { .. }
+                    | Self::TrySelectFrom { .. }
+                    | Self::WithFromOrSkip { .. }
+                    | Self::HasNamed(_)
+                    | Self::EqualConstant(_)
+                    | Self::ReturnConstant(_) => unreachable!("made where code is linked"),
                 }
             }
 
@@ -275,7 +286,7 @@ mod instructions {
         TrySelectDynamic {}
         Unset {}
         Call { 0: count } CallBuiltin { count: count, builtin: builtin }
-        CallQuick { quick: quick, builtin: builtin } Mapped {}
+        CallQuick { quick: quick, builtin: builtin } Mapped { 0: map }
         Match { 0: pattern } ConstantDefault { slot: slot, constant: constant }
         AllocateDefault { slot: slot, prototype: prototype }
         FillDefault { 0: slot }

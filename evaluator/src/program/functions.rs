@@ -9,6 +9,7 @@ use super::op::Op;
 use super::scope::Meaning;
 use super::variables::Known;
 use super::{Pattern, PatternField};
+use crate::builtins::Passing;
 use crate::symbol::Symbol;
 
 /// A function of more parameters in a row is one that gives another.
@@ -38,10 +39,10 @@ impl Compiler<'_> {
                 let count = params.len();
                 for (param, i) in params.iter().zip(rest.by_ref()) {
                     let argument = self.arguments[i];
-                    match (param.streamed, param.forced) {
-                        (true, _) => self.elements(argument),
-                        (false, true) => self.strict(argument),
-                        (false, false) => self.lazy(argument, None),
+                    match param.passing {
+                        Passing::Lazy => self.lazy(argument, None),
+                        Passing::Forced => self.strict(argument),
+                        Passing::Streamed => self.elements(argument),
                     }
                 }
                 let op = match self.around.names.quick(number) {
@@ -67,13 +68,12 @@ impl Compiler<'_> {
         let ast = self.ast;
         if let Expr::Apply { function: call, argument: list } = ast.expr(id)
             && let Expr::Apply { function: map, argument: function } = ast.expr(*call)
-            && let Known::Constant(map @ Constant::Builtin(number)) = self.known(*map)
-            && self.around.names.is_map(number)
+            && let Known::Constant(Constant::Builtin(map)) = self.known(*map)
+            && map == self.around.names.map
         {
-            self.push_constant(map);
             self.lazy(*function, None);
             self.strict(*list);
-            return self.emit_at(Op::Mapped, -2, ast.span(id));
+            return self.emit_at(Op::Mapped(map), -1, ast.span(id));
         }
         self.strict(id);
     }

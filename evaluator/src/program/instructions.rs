@@ -7,6 +7,7 @@ const FIRST_ROOM: usize = 4096;
 
 /// All code so far, one instruction after the other. It never moves: so what waits keeps the
 /// place of its next instruction, and asks for the number of that only when something fails.
+/// Instructions that look for an attribute change when they have found it: see [`Hint`].
 #[derive(Default)]
 pub(crate) struct Instructions {
     /// Each twice as large as the one before.
@@ -18,6 +19,8 @@ struct Piece {
     /// The number of its first instruction.
     first: u32,
     code: Vec<Op>,
+    /// Where in it the code that was begun last starts.
+    begun: usize,
 }
 
 impl Instructions {
@@ -25,7 +28,7 @@ impl Instructions {
     /// first, which is pushed next.
     pub(crate) fn begin(&mut self, count: usize) -> (CodePointer, u32) {
         let (number, room, next_room) = match self.pieces.last() {
-            Some(Piece { first, code }) => {
+            Some(Piece { first, code, .. }) => {
                 let capacity = code.capacity();
                 (first + code.len() as u32, capacity - code.len(), 2 * capacity)
             }
@@ -33,20 +36,20 @@ impl Instructions {
         };
         if room < count {
             let code = Vec::with_capacity(count.max(next_room));
-            self.pieces.push(Piece { first: number, code });
+            self.pieces.push(Piece { first: number, code, begun: 0 });
         }
         let Some(piece) = self.pieces.last_mut() else { unreachable!("there is one with room") };
+        piece.begun = piece.code.len();
         // SAFETY: at most one past the end.
         (CodePointer(unsafe { piece.code.as_mut_ptr().add(piece.code.len()) }), number)
     }
 
-    /// Add an instruction to the code that was begun, where it is the one of this number. What joins
-    /// it with the one before takes that one's place.
-    pub(crate) fn push(&mut self, number: usize, op: Op) {
+    /// Add an instruction to the code that was begun. What joins it with the one before takes that
+    /// one's place.
+    pub(crate) fn push(&mut self, op: Op) {
         let Some(piece) = self.pieces.last_mut() else { unreachable!("code was begun") };
         assert!(piece.code.len() < piece.code.capacity(), "code has as much as it began with");
-        if number > 0
-            && let Some(last) = piece.code.last_mut()
+        if let Some(last) = piece.code[piece.begun..].last_mut()
             && let Some(both) = last.joined(op)
         {
             *last = both;
@@ -57,8 +60,8 @@ impl Instructions {
     /// Add all of a prototype's code.
     pub(super) fn add(&mut self, code: &[Op]) -> CodePointer {
         let (place, _) = self.begin(code.len());
-        for (i, &op) in code.iter().enumerate() {
-            self.push(i, op);
+        for &op in code {
+            self.push(op);
         }
         place
     }
@@ -111,7 +114,8 @@ impl CodePointer {
 
     /// Note in the instruction before this place, which has just run, what it found.
     pub(crate) fn note(self, found: Hint) {
-        // SAFETY: as in `next`; nobody holds a reference to it.
+        // SAFETY: as in `next`; the run loop has copied what the instruction says, and holds no
+        // reference to it.
         match unsafe { &mut *self.back(1).0 } {
             Op::Select { hint, .. }
             | Op::SelectOrNext { hint, .. }

@@ -11,36 +11,34 @@ use super::op::{Capture, Op, Short, Source};
 impl Op {
     /// The instruction that does the work of this and the next one.
     pub(crate) fn joined(self, next: Self) -> Option<Self> {
-        let variable = |source: Source| Short::of(source);
-        let capture = |source: Source| Capture::new(source, true);
-        if let (Some(first), Some(second)) = (self.pushed(), next.pushed()) {
-            return Some(Self::Pair { first: variable(first)?, second: capture(second) });
+        let short = |source: Option<Source>| Short::of(source?);
+        if let Some(second) = next.pushed() {
+            let second = Capture::alone(second);
+            return match self.pushed() {
+                Some(first) => Some(Self::Pair { first: Short::of(first)?, second }),
+                None => Some(Self::ForceFirst { first: short(self.forced())?, second }),
+            };
         }
-        if let Some(first) = self.forced() {
-            let first = variable(first);
-            if let Some(second) = next.pushed() {
-                return Some(Self::ForceFirst { first: first?, second: capture(second) });
-            }
-            if let Some(second) = next.forced() {
-                return Some(Self::ForceBoth { first: first?, second: capture(second) });
-            }
+        if let Some(second) = next.forced() {
+            let second = Capture::alone(second);
+            return Some(Self::ForceBoth { first: short(self.forced())?, second });
         }
         Some(match (self, next) {
             (Self::Thunk(prototype), Self::Thunk(_)) => Self::ThunkPair(prototype),
             (Self::ForceUpvalue(0), Self::Upvalues(count)) => Self::ForceAndUpvalues(count),
             (first, Self::Select { hint, name }) => {
-                Self::SelectFrom { variable: variable(first.forced()?)?, hint, name }
+                Self::SelectFrom { variable: short(first.forced())?, hint, name }
             }
             (first, Self::SelectOrNext { hint, name }) => {
-                Self::SelectFromOrNext { variable: variable(first.forced()?)?, hint, name }
+                Self::SelectFromOrNext { variable: short(first.forced())?, hint, name }
             }
             (first, Self::TrySelect { hint, name }) => {
-                Self::TrySelectFrom { variable: variable(first.pushed()?)?, hint, name }
+                Self::TrySelectFrom { variable: short(first.pushed())?, hint, name }
             }
             (first, Self::WithOrSkip { hint, name }) => {
-                Self::WithFromOrSkip { variable: variable(first.forced()?)?, hint, name }
+                Self::WithFromOrSkip { variable: short(first.forced())?, hint, name }
             }
-            (first, Self::HasDynamic) => Self::HasNamed(capture(first.forced()?)),
+            (first, Self::HasDynamic) => Self::HasNamed(Capture::alone(first.forced()?)),
             (Self::Constant(constant), Self::Equal) => Self::EqualConstant(constant),
             (Self::Constant(constant), Self::Return) => Self::ReturnConstant(constant),
             // They take the top and drop the rest anyway.

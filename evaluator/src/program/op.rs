@@ -38,6 +38,11 @@ impl Capture {
         Self(number << 2 | u32::from(is_last) << 1 | u32::from(is_upvalue))
     }
 
+    /// One that is not among a prototype's.
+    pub(super) fn alone(source: Source) -> Self {
+        Self::new(source, true)
+    }
+
     /// Its number, and whether that is of an upvalue.
     #[inline(always)]
     pub(crate) fn parts(self) -> (usize, bool) {
@@ -110,8 +115,9 @@ pub(crate) enum Op {
     CallRest,
     /// Return the top from the frame that held such arguments.
     ReturnRest,
-    /// Drop the top, and run again what the last frame waits after: a call of a builtin, of which
-    /// an argument has been evaluated in between.
+    /// Drop the top, and run again the instruction before the one where the last frame goes on: a
+    /// call of a builtin, of which an argument has been evaluated in between. No pair begins with
+    /// a call.
     Retry,
 
     /// Push a constant.
@@ -166,9 +172,9 @@ pub(crate) enum Op {
         quick: Quick,
         builtin: u32,
     },
-    /// Take `map`, a function and a list; push the call of the three, which is not made: see
-    /// `machine::elements`.
-    Mapped,
+    /// Take a function and a list; push the call of `map`, which has this number, with both, which
+    /// is not made: see `machine::elements`.
+    Mapped(u32),
     /// Take a set, check it against a pattern, and push the pattern's fields.
     Match(u32),
     /// If the field in a slot was left out, put a constant there.
@@ -281,7 +287,7 @@ pub(crate) enum Op {
     },
     /// Push two thunks, the second of which is the next instruction's.
     ThunkPair(u32),
-    /// Push the first upvalue, evaluated, and then this many.
+    /// Push the first upvalue, evaluated, and then this many more.
     ForceAndUpvalues(u32),
     /// Select from a variable.
     SelectFrom {
@@ -310,6 +316,29 @@ pub(crate) enum Op {
     EqualConstant(u32),
     /// Return a constant from a function call.
     ReturnConstant(u32),
+}
+
+/// Those that look for an attribute, before they have found one.
+impl Op {
+    pub(super) fn select(name: Symbol) -> Self {
+        Self::Select { hint: Hint::default(), name }
+    }
+
+    pub(super) fn select_or_next(name: Symbol) -> Self {
+        Self::SelectOrNext { hint: Hint::default(), name }
+    }
+
+    pub(super) fn try_select(name: Symbol) -> Self {
+        Self::TrySelect { hint: Hint::default(), name }
+    }
+
+    pub(super) fn has(name: Symbol) -> Self {
+        Self::Has { hint: Hint::default(), name }
+    }
+
+    pub(super) fn with_or_skip(name: Symbol) -> Self {
+        Self::WithOrSkip { hint: Hint::default(), name }
+    }
 }
 
 impl From<Infix> for Op {

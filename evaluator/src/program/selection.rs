@@ -4,7 +4,7 @@ use hb_lang::ast::{AttrName, ExprId};
 
 use super::compile::Compiler;
 use super::function::Jump;
-use super::op::{Hint, Op};
+use super::op::Op;
 use super::variables::Known;
 
 impl Compiler<'_> {
@@ -29,7 +29,7 @@ impl Compiler<'_> {
                 match attribute {
                     AttrName::Static { name, span } => {
                         let name = self.symbol(*name);
-                        self.emit_at(Op::Select { hint: Hint::default(), name }, 0, *span);
+                        self.emit_at(Op::select(name), 0, *span);
                     }
                     AttrName::Dynamic { value, span } => {
                         self.strict(*value);
@@ -56,7 +56,7 @@ impl Compiler<'_> {
             let span = match attribute {
                 AttrName::Static { name, span } => {
                     let name = self.symbol(*name);
-                    self.emit_at(Op::SelectOrNext { hint: Hint::default(), name }, -1, *span);
+                    self.emit_at(Op::select_or_next(name), -1, *span);
                     span
                 }
                 AttrName::Dynamic { value, span } => {
@@ -78,7 +78,7 @@ impl Compiler<'_> {
         match last {
             AttrName::Static { name, .. } => {
                 let name = self.symbol(*name);
-                self.emit(Op::Has { hint: Hint::default(), name }, 0);
+                self.emit(Op::has(name), 0);
             }
             AttrName::Dynamic { value, span } => {
                 self.strict(*value);

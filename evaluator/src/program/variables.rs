@@ -8,7 +8,7 @@ use super::code::Entry;
 use super::compile::{Compiler, Surroundings};
 use super::constant::Constant;
 use super::function::Variable;
-use super::op::{Hint, Op, Source};
+use super::op::{Op, Source};
 use super::scope::{Meaning, With};
 use super::strings::is_text;
 
@@ -171,7 +171,7 @@ impl Compiler<'_> {
                 With::Variable(variable) => self.push_variable(variable, Some(span)),
                 With::Builtins => self.push_constant(Constant::Builtins),
             }
-            self.emit_at(Op::WithOrSkip { hint: Hint::default(), name }, 0, span);
+            self.emit_at(Op::with_or_skip(name), 0, span);
             found.push(self.here().jump(Op::Jump, -1));
         }
         self.emit_at(Op::Undefined(name), 1, span);
