@@ -1,11 +1,11 @@
 //! The compiled form of texts, kept from one run to the next in the user's cache folder.
 //!
 //! Each project has two files that only grow: `….code` has the compiled texts, one after
-//! the other, and `….index` has for each the beginning of its key, where it begins and how long it
-//! is: little, for each start reads all of it. Code is written before the index tells of it, by
-//! one process at a time; whoever reads takes no lock. What is there may still be damaged, be
-//! another key's, or be replaced meanwhile: the evaluator notices, and compiles. Nothing that goes
-//! wrong here is an error.
+//! the other, and `….places`, the index, has for each the beginning of its key, where it
+//! begins and how long it is: little, for each start reads all of it. Code is written before
+//! the index tells of it, by one process at a time; whoever reads takes no lock. What is there
+//! may still be damaged, be another key's, or be replaced meanwhile: the evaluator notices, and
+//! compiles. Nothing that goes wrong here is an error.
 //!
 //! The size is bounded. A project's files that become too large are written anew, with what
 //! the run used that made them so; too many projects lose those that were not used for the
@@ -42,7 +42,7 @@ const USED_LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The ends of the files' names.
 const CODE: &str = "code";
-const INDEX: &str = "index";
+const INDEX: &str = "places";
 
 /// An entry of the index: the beginning of a key, where its code begins, and how long that is.
 const ENTRY: usize = 8 + 4 + 4;
