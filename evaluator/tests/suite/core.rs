@@ -199,6 +199,39 @@ fn a_cycle_shows_the_bindings_that_lead_through_sets_that_are_evaluated() {
 }
 
 #[test]
+fn selections_find_what_lies_further_than_they_can_note() {
+    let text = r#"let
+      many = builtins.listToAttrs (builtins.genList
+        (i: { name = "a${toString i}"; value = i; }) 70000);
+      get = s: s.a69999;
+    in map get [ many { a69999 = 1; } many (many // { b = 2; }) many ]"#;
+    // Collecting at each step would go through all of it each time.
+    let found = eval_in(&mut evaluator(false), text, Path::new("/"), Dialect::Nix);
+    assert_eq!(found.as_deref(), Ok("[ 69999 1 69999 69999 69999 ]"));
+}
+
+#[test]
+fn variables_that_pairs_of_instructions_cannot_name_are_found() {
+    // Slots and upvalues on both sides of what fits.
+    let count = 140;
+    let numbers: Vec<String> = (0..count).map(|i| i.to_string()).collect();
+    let params = |with: &str| numbers.iter().map(|i| format!("{with}{i}: ")).collect::<String>();
+    let each = |what: fn(&str) -> String| numbers.iter().map(|i| what(i)).collect::<String>();
+    let list = format!("[ {}]", each(|i| format!("{i} ")));
+    let apply = |function: &str, what: fn(&str) -> String| format!("({function}) {}", each(what));
+    let plain = format!("{}let f = _: [ {}]; in f 0", params("a"), each(|i| format!("a{i} ")));
+    check_eval(&apply(&plain, |i| format!("{i} ")), &list);
+    let select = |of: &str| {
+        let items = numbers.iter().map(|i| format!("({of} a{i}.x) ")).collect::<String>();
+        format!("{}let f = _: [ {items}]; id = x: x; in f 0", params("a"))
+    };
+    for of in ["id", "(x: y: y) 1", "builtins.seq 1"] {
+        let text = apply(&select(of), |i| format!("(builtins.head [ {{ x = {i}; }} ]) "));
+        check_eval(&text, &list);
+    }
+}
+
+#[test]
 fn equality_and_order() {
     check_eval("{ a = [ 1 2 ]; } == { a = [ 1 2.0 ]; }", "true");
     check_eval("(x: x) == (x: x)", "false");
