@@ -314,3 +314,39 @@ fn a_heap_is_full_when_little_of_its_room_is_left() {
     heap.collect(false, |_| {});
     assert!(!heap.is_full());
 }
+
+#[test]
+fn sets_of_the_same_two_shapes_share_the_one_that_they_give() {
+    let mut heap = Heap::new(false, MAX_HEAP);
+    let written = set(&mut heap, [3, 5], 1);
+    let mapped = heap.attrs_like(written, |_, _, _| Value::NULL).as_attrs().expect("a set");
+    let newer = set(&mut heap, [4, 5], 2);
+    let merged = |heap: &mut Heap, older| heap.update(older, newer).as_attrs().expect("a set");
+    let (first, others) = (merged(&mut heap, written), merged(&mut heap, mapped));
+    let again = merged(&mut heap, written);
+    assert!(again.shape() == first.shape());
+    // Of what was mapped, positions do not count: that is another shape.
+    assert!(others.shape() != first.shape());
+    let found = |set: Attrs| set.iter().map(|(name, pos, _)| (name.0, pos)).collect::<Vec<_>>();
+    assert_eq!(found(again), [(3, Pos(3)), (4, Pos(4)), (5, Pos(5))]);
+    assert_eq!(found(others), [(3, Pos::NONE), (4, Pos(4)), (5, Pos(5))]);
+    assert_eq!(others.get(Symbol(3)), Some(Value::NULL));
+}
+
+#[test]
+fn a_collection_forgets_what_shapes_give() {
+    let mut heap = Heap::new(false, MAX_HEAP);
+    heap.insist();
+    let (older, newer) = (set(&mut heap, [3], 1), set(&mut heap, [4], 2));
+    heap.update(older, newer);
+    heap.collect(false, |marker| {
+        marker.value(older.value());
+        marker.value(newer.value());
+    });
+    // What was free is other sets' now.
+    for name in 10..100 {
+        set(&mut heap, [name, name + 1], 3);
+    }
+    let merged = heap.update(older, newer).as_attrs().expect("a set");
+    assert_eq!(merged.names(), [3, 4]);
+}

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hb_evaluator::{Printing, Report, Shown};
+use hb_lang::Dialect;
 
 use crate::support::evaluator;
 
@@ -46,4 +47,20 @@ fn all_steps_are_shown_from_the_innermost() {
 fn who_works_on_the_library_sees_its_steps() {
     let lines = trace(|root| Shown::Own(root.join("lib")));
     assert!(lines[0].contains("lib/l.nix:1:"), "{lines:?}");
+}
+
+#[test]
+fn a_call_that_waits_for_its_argument_is_one_step() {
+    let text = "let apply = f: x: f x; bad = throw \"no\";
+outer = n: apply builtins.length (if n == 0 then bad else [ ]); in outer 0";
+    let mut evaluator = evaluator(false);
+    let error = evaluator
+        .eval_text(text, Path::new("/"), Dialect::Nix)
+        .and_then(|value| evaluator.print(value, Printing::Strict))
+        .expect_err("it throws");
+    let report = Report::new(&error, evaluator.sources(), &Shown::All);
+    let help = miette::Diagnostic::help(&report).expect("a trace").to_string();
+    let steps: Vec<_> = help.lines().map(|line| line.split(" at ").next().unwrap()).collect();
+    let expected = ["while evaluating 'bad'", "while calling 'apply'", "while calling 'outer'"];
+    assert_eq!(steps, expected, "{help}");
 }
