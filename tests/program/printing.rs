@@ -120,6 +120,23 @@ fn nix_agrees_with_what_eval_prints() {
     }
 }
 
+#[test]
+fn parse_reads_a_file_wherever_it_is_named_from() {
+    let project = project();
+    project.write("p.nix", "x: ./y");
+    project.write("lib/p.nix", "x: ./y");
+    for (file, wanted) in [
+        ("p.nix", "(x: HERE/y)\n"),
+        ("./p.nix", "(x: HERE/y)\n"),
+        ("lib/p.nix", "(x: HERE/lib/y)\n"),
+        ("lib/../p.nix", "(x: HERE/y)\n"),
+    ] {
+        let output = project.hb(["parse", file]).output().unwrap();
+        let found = printed(&project, &output, &[file]);
+        assert_eq!(found.as_deref(), Some(wanted), "{}", explain(&output));
+    }
+}
+
 /// What hb says of an evaluation that fails.
 fn said(project: &Project, arguments: &[&str]) -> String {
     let output = project.hb(["eval"]).args(arguments).output().unwrap();

@@ -43,11 +43,12 @@ pub(crate) fn run(args: ParseArgs) -> Result<Exit, Failure> {
             problems.extend(Session::bare()?.evaluator().errors(&text, dialect));
         }
         if !problems.iter().any(is_error) {
-            let folder = args.path.parent().filter(|_| !stdin).unwrap_or(Path::new("."));
-            let base = std::path::absolute(folder)
-                .map_err(|source| CliError::Io { path: folder.to_owned(), source })?;
+            // Standard input is as a file here.
+            let file = std::path::absolute(&args.path)
+                .map_err(|source| CliError::Io { path: args.path.clone(), source })?;
+            let base = file.parent().unwrap_or(Path::new("/"));
             let home = etcetera::home_dir().unwrap_or_else(|_| "/".into());
-            let places = Places { base: &base, home: &home };
+            let places = Places { base, home: &home };
             output::result(hb_lang::print::print(&program.ast, places));
         }
         problems
