@@ -167,25 +167,29 @@ impl Machine {
                 break $thunk
             };
         }
-        // Push a value, evaluated. What its thunk has come to is kept where the value lay, if there
-        // is such a place: whoever looks there next finds it at once.
+        // Push a value, evaluated.
         macro_rules! push_forced {
-            ($value:expr) => {
-                push_forced!($value, |_| {})
-            };
-            ($value:expr, $keep:expr) => {{
+            ($value:expr) => {{
                 let value: Value = $value;
                 if value.is_thunk() {
                     let thunk = value.pointee();
                     match thunk.result() {
-                        Some(result) => {
-                            ($keep)(result);
-                            push!(result);
-                        }
+                        Some(result) => push!(result),
                         None => enter!(thunk),
                     }
                 } else {
                     push!(value);
+                }
+            }};
+        }
+        // Do something with the value at a place, or see to it that there is one. What its thunk has
+        // come to is kept there: whoever looks there next finds it at once.
+        macro_rules! with_value {
+            ($place:expr, |$value:ident| $body:expr) => {{
+                let place: StackPointer = $place;
+                match evaluated(place) {
+                    Some($value) => $body,
+                    None => enter!(place.get().pointee()),
                 }
             }};
         }
@@ -340,16 +344,6 @@ impl Machine {
                 start.up(number)
             }};
         }
-        // Do something with a variable's value, or see to it that there is one.
-        macro_rules! with_value {
-            ($variable:expr, |$value:ident| $body:expr) => {{
-                let place: StackPointer = variable!($variable);
-                match evaluated(place) {
-                    Some($value) => $body,
-                    None => enter!(place.get().pointee()),
-                }
-            }};
-        }
         // Push two values, for an instruction and the next one. The second may be the first one's
         // variable.
         macro_rules! push_both {
@@ -427,12 +421,11 @@ impl Machine {
                         push_upvalues!(count);
                     }
                     Op::ForceLocal(slot) => {
-                        let at = base.up(slot as usize);
-                        push_forced!(at.get(), |result| at.put(result));
+                        with_value!(base.up(slot as usize), |value| push!(value));
                     }
                     Op::ForceUpvalue(index) => {
-                        let index = index as usize;
-                        push_forced!(env.value(index), |result| env.set_value(index, result));
+                        let place = StackPointer::of_captures(env).up(index as usize);
+                        with_value!(place, |value| push!(value));
                     }
                     Op::Force => {
                         let value = top!();
@@ -714,10 +707,10 @@ impl Machine {
                     Op::Pair { first, second } => {
                         push_both!(variable!(first).get(), variable!(second).get());
                     }
-                    Op::ForceFirst { first, second } => with_value!(first, |value| {
+                    Op::ForceFirst { first, second } => with_value!(variable!(first), |value| {
                         push_both!(value, variable!(second).get());
                     }),
-                    Op::ForceBoth { first, second } => with_value!(first, |value| {
+                    Op::ForceBoth { first, second } => with_value!(variable!(first), |value| {
                         push!(value);
                         if let Some(value) = evaluated(variable!(second)) {
                             push!(value);
@@ -732,55 +725,57 @@ impl Machine {
                         push_thunk!(second);
                     }
                     Op::ForceAndUpvalues(count) => {
-                        let place = StackPointer::of_captures(env);
-                        match evaluated(place) {
-                            Some(value) => {
-                                push!(value);
-                                push_upvalues!(count);
-                                pc = pc.skip(1);
-                            }
-                            None => enter!(place.get().pointee()),
-                        }
+                        with_value!(StackPointer::of_captures(env), |value| {
+                            push!(value);
+                            push_upvalues!(count);
+                            pc = pc.skip(1);
+                        });
                     }
-                    Op::SelectFrom { variable, hint, name } => with_value!(variable, |set| {
-                        match attribute!(set, hint, name) {
-                            Some(value) => {
-                                pc = pc.skip(1);
-                                push_forced!(value);
+                    Op::SelectFrom { variable, hint, name } => {
+                        with_value!(variable!(variable), |set| {
+                            match attribute!(set, hint, name) {
+                                Some(value) => {
+                                    pc = pc.skip(1);
+                                    push_forced!(value);
+                                }
+                                None => push!(set),
                             }
-                            None => push!(set),
-                        }
-                    }),
-                    Op::SelectFromOrNext { variable, hint, name } => with_value!(variable, |set| {
-                        match attribute!(set, hint, name) {
-                            Some(value) => {
-                                pc = pc.skip(2);
-                                push_forced!(value);
+                        })
+                    }
+                    Op::SelectFromOrNext { variable, hint, name } => {
+                        with_value!(variable!(variable), |set| {
+                            match attribute!(set, hint, name) {
+                                Some(value) => {
+                                    pc = pc.skip(2);
+                                    push_forced!(value);
+                                }
+                                None => {
+                                    pc = pc.skip(1);
+                                    jump_if_next!();
+                                }
                             }
-                            None => {
-                                pc = pc.skip(1);
-                                jump_if_next!();
-                            }
-                        }
-                    }),
+                        })
+                    }
                     Op::TrySelectFrom { variable, hint, name } => {
                         let set = quick::at_hand(variable!(variable).get()).unwrap_or(Value::UNSET);
                         let found = attribute!(set, hint, name);
                         pc = pc.skip(1);
                         done_or_next!(found);
                     }
-                    Op::WithFromOrSkip { variable, hint, name } => with_value!(variable, |scope| {
-                        match attribute!(scope, hint, name) {
-                            Some(value) => {
-                                push!(value);
-                                pc = pc.skip(1);
-                                jump_if_next!();
+                    Op::WithFromOrSkip { variable, hint, name } => {
+                        with_value!(variable!(variable), |scope| {
+                            match attribute!(scope, hint, name) {
+                                Some(value) => {
+                                    push!(value);
+                                    pc = pc.skip(1);
+                                    jump_if_next!();
+                                }
+                                None if scope.as_attrs().is_some() => pc = pc.skip(2),
+                                None => push!(scope),
                             }
-                            None if scope.as_attrs().is_some() => pc = pc.skip(2),
-                            None => push!(scope),
-                        }
-                    }),
-                    Op::HasNamed(variable) => with_value!(variable, |name| {
+                        })
+                    }
+                    Op::HasNamed(variable) => with_value!(variable!(variable), |name| {
                         match quick::symbol(name) {
                             Some(name) => {
                                 pc = pc.skip(1);
@@ -840,15 +835,15 @@ fn first_delayed(builtin: &Builtin, arguments: StackPointer) -> Option<Obj> {
     None
 }
 
-/// A variable's value, if it is evaluated. What its thunk has come to is kept where it lies.
+/// The value at a place, if it is evaluated. What its thunk has come to is kept there.
 #[inline(always)]
-fn evaluated(variable: StackPointer) -> Option<Value> {
-    let value = variable.get();
+fn evaluated(place: StackPointer) -> Option<Value> {
+    let value = place.get();
     if !value.is_thunk() {
         return Some(value);
     }
     let result = value.pointee().result()?;
-    variable.put(result);
+    place.put(result);
     Some(result)
 }
 

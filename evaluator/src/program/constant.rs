@@ -105,11 +105,11 @@ impl Default for Names {
             ("null", Constant::Null),
             ("builtins", Constant::Builtins),
         ]);
-        let Some(map) = all().position(|builtin| builtin.name == "map") else {
+        let Some(&Constant::Builtin(map)) = builtins.get("map") else {
             unreachable!("it is in the table")
         };
         Self {
-            map: map as u32,
+            map,
             params: all().map(|builtin| builtin.params).collect(),
             quick: all().map(|builtin| Quick::of(builtin.name)).collect(),
             builtins,

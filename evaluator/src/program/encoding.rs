@@ -190,11 +190,8 @@ impl Encode for Span {
 /// The lowest bit says which, the rest is the number.
 impl Encode for Source {
     fn put(self, out: &mut Vec<u8>) {
-        let (number, bit) = match self {
-            Self::Local(slot) => (slot, 0),
-            Self::Upvalue(index) => (index, 1),
-        };
-        (u64::from(number) << 1 | bit).put(out);
+        let (number, is_upvalue) = self.parts();
+        (u64::from(number) << 1 | u64::from(is_upvalue)).put(out);
     }
 
     fn take(from: &mut Reader<'_>) -> Self {

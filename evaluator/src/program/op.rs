@@ -23,6 +23,16 @@ pub(crate) enum Source {
     Upvalue(u32),
 }
 
+impl Source {
+    /// Its number, and whether that is of an upvalue.
+    pub(super) fn parts(self) -> (u32, bool) {
+        match self {
+            Self::Local(slot) => (slot, false),
+            Self::Upvalue(index) => (index, true),
+        }
+    }
+}
+
 /// A [`Source`] in one word: four times its number, and one more for an upvalue, two more for
 /// the last of a prototype. So which of the two it is chooses between two pointers, without a
 /// branch, and nobody counts the few that there are.
@@ -31,10 +41,7 @@ pub(crate) struct Capture(u32);
 
 impl Capture {
     pub(crate) fn new(source: Source, is_last: bool) -> Self {
-        let (number, is_upvalue) = match source {
-            Source::Local(slot) => (slot, false),
-            Source::Upvalue(index) => (index, true),
-        };
+        let (number, is_upvalue) = source.parts();
         Self(number << 2 | u32::from(is_last) << 1 | u32::from(is_upvalue))
     }
 
@@ -62,10 +69,7 @@ pub(crate) struct Short(u8);
 impl Short {
     /// That of a source whose number is small.
     pub(crate) fn of(source: Source) -> Option<Self> {
-        let (number, is_upvalue) = match source {
-            Source::Local(slot) => (slot, false),
-            Source::Upvalue(index) => (index, true),
-        };
+        let (number, is_upvalue) = source.parts();
         let number = u8::try_from(number).ok().filter(|&number| number < 1 << 7)?;
         Some(Self(number << 1 | u8::from(is_upvalue)))
     }
