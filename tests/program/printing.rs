@@ -137,6 +137,23 @@ fn parse_reads_a_file_wherever_it_is_named_from() {
     }
 }
 
+#[test]
+fn parse_prints_the_whole_syntax_tree() {
+    let project = project();
+    let text = "# of one\n{ a = 1; }\n";
+    project.write("p.nix", text);
+    let printed = project.succeeds(["parse", "--tree", "p.nix"]);
+    let mut lines = printed.lines();
+    assert_eq!(lines.next(), Some(&*format!("Root@0..{}", text.len())), "{printed}");
+    // Every piece of the text is there, where it stands.
+    for (start, piece) in
+        [(0, "# of one"), (9, "{"), (11, "a"), (13, "="), (15, "1"), (16, ";"), (18, "}")]
+    {
+        let place = format!("@{start}..{} {piece:?}", start + piece.len());
+        assert!(lines.any(|line| line.ends_with(&place)), "{place} in {printed}");
+    }
+}
+
 /// What hb says of an evaluation that fails.
 fn said(project: &Project, arguments: &[&str]) -> String {
     let output = project.hb(["eval"]).args(arguments).output().unwrap();

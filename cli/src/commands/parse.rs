@@ -33,7 +33,7 @@ pub(crate) fn run(args: ParseArgs) -> Result<Exit, Failure> {
     let name = if stdin { "«stdin»".to_owned() } else { args.path.display().to_string() };
     let problems = if args.tree {
         let parse = hb_lang::parse_tree(&text, dialect);
-        output::result(format!("{:#?}", parse.tree).trim_end());
+        output::result(format!("{:#?}", parse.root()).trim_end());
         parse.problems
     } else {
         let program = hb_lang::parse_program(&text, dialect);
